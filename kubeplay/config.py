@@ -1,0 +1,62 @@
+"""The settings of one invocation: where state lives and which runtime is used.
+
+Everything that must differ between two roots (bridge, nft table, cgroup) is named after the root here,
+so that two kubeplays on one machine never touch each other's things.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Mapping, NamedTuple
+
+DEFAULT_ROOT = "/var/lib/kubeplay"
+DEFAULT_RUNROOT = "/run/kubeplay"
+
+
+class Settings(NamedTuple):
+    """One table of settings. Paths are absolute; `runtime` is a path, a name or "" (probe)."""
+
+    root: str = DEFAULT_ROOT
+    runroot: str = DEFAULT_RUNROOT
+    runtime: str = ""
+    cgroup_manager: str = "cgroupfs"
+    log_level: str = "warning"
+    log_format: str = "text"
+    seccomp_default: bool = True
+    seccomp_profile_root: str = "/var/lib/kubelet/seccomp"
+
+    @property
+    def tag(self) -> str:
+        """Eight hex digits that name everything of this root on the host."""
+        import zlib
+
+        return f"{zlib.crc32(self.root.encode()):08x}"
+
+    @property
+    def bridge(self) -> str:
+        """The default network's bridge; IFNAMSIZ leaves 15 characters."""
+        return f"kp{self.tag}"
+
+    @property
+    def nft_table(self) -> str:
+        return f"kubeplay_{self.tag}"
+
+    @property
+    def cgroup_parent(self) -> str:
+        """Relative to each hierarchy's mount point."""
+        return f"kubeplay-{self.tag}"
+
+
+def settings(env: Mapping[str, str] | None = None, **given: str | bool | None) -> Settings:
+    """Settings from flags (`given`, None = not given), then KUBEPLAY_* variables, then defaults."""
+    env = os.environ if env is None else env
+    values: dict[str, str | bool] = {}
+    for field in Settings._fields:
+        flag = given.get(field)
+        variable = env.get(f"KUBEPLAY_{field.upper()}")
+        if flag is not None:
+            values[field] = flag
+        elif variable:
+            values[field] = variable.lower() not in ("0", "false", "no") if field == "seccomp_default" else variable
+    made = Settings(**values)  # type: ignore[arg-type]
+    return made._replace(root=os.path.abspath(made.root), runroot=os.path.abspath(made.runroot))

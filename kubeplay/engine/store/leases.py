@@ -1,0 +1,42 @@
+"""Leases: one holder per (pool, key). Pools: ip:NETWORK, hostport, nodeport, clusterip, ..."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from kubeplay.engine.store.db import Store
+
+
+class Lease(NamedTuple):
+    pool: str
+    key: str
+    holder: str
+    value: str = ""
+
+
+class Leases:
+    """Table leases. A holder is a pod uid, `svc:NS/NAME`, `network:NAME`, `command:PID` ..."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def take(self, pool: str, key: str, holder: str, value: str = "") -> bool:
+        """True when `holder` has it now (also when it had it before); False when someone else does."""
+        with self._store.write() as db:
+            db.execute("INSERT OR IGNORE INTO leases VALUES (?,?,?,?)", (pool, key, holder, value))
+            row = db.execute("SELECT holder FROM leases WHERE pool=? AND key=?", (pool, key)).fetchone()
+            return bool(row[0] == holder)
+
+    def held(self, pool: str = "", holder: str = "") -> list[Lease]:
+        rows = self._store.rows(
+            "SELECT pool, key, holder, value FROM leases WHERE (?='' OR pool=?) AND (?='' OR holder=?) ORDER BY pool, key",
+            pool, pool, holder, holder,
+        )
+        return [Lease(*row) for row in rows]
+
+    def release(self, holder: str, pool: str = "", key: str = "") -> None:
+        with self._store.write() as db:
+            db.execute(
+                "DELETE FROM leases WHERE holder=? AND (?='' OR pool=?) AND (?='' OR key=?)", (holder, pool, pool, key, key)
+            )

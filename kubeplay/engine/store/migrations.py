@@ -1,0 +1,63 @@
+"""The schema, step by step; each step and its record are one transaction.
+
+A step is never changed once it has been released: add one. `objects.body` and secrets live in the same
+0600 file, the watch log holds names only, so nothing secret is copied.
+"""
+
+from __future__ import annotations
+
+STEPS: tuple[str, ...] = (
+    """
+    CREATE TABLE objects (
+        kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL,
+        uid TEXT NOT NULL UNIQUE, resource_version INTEGER NOT NULL, generation INTEGER NOT NULL,
+        created REAL NOT NULL, deleted REAL, grace_seconds INTEGER, owner_uid TEXT NOT NULL DEFAULT '',
+        body TEXT NOT NULL, status TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (kind, namespace, name)) WITHOUT ROWID;
+    CREATE INDEX objects_owner ON objects (owner_uid);
+    CREATE TABLE watch (
+        resource_version INTEGER PRIMARY KEY AUTOINCREMENT, type TEXT NOT NULL,
+        kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, uid TEXT NOT NULL, time REAL NOT NULL);
+    CREATE TABLE pods (
+        uid TEXT PRIMARY KEY, namespace TEXT NOT NULL, name TEXT NOT NULL, plan TEXT NOT NULL,
+        desired TEXT NOT NULL, restarts_allowed INTEGER NOT NULL DEFAULT 1, wake_at REAL,
+        sandbox_attempts INTEGER NOT NULL DEFAULT 0, initialized INTEGER NOT NULL DEFAULT 0,
+        UNIQUE (namespace, name)) WITHOUT ROWID;
+    CREATE TABLE sandboxes (
+        id TEXT PRIMARY KEY, pod_uid TEXT NOT NULL, attempt INTEGER NOT NULL, state TEXT NOT NULL,
+        boot TEXT NOT NULL, created REAL NOT NULL, addresses TEXT NOT NULL DEFAULT '[]') WITHOUT ROWID;
+    CREATE INDEX sandboxes_pod ON sandboxes (pod_uid);
+    CREATE TABLE containers (
+        id TEXT PRIMARY KEY, pod_uid TEXT NOT NULL, sandbox_id TEXT NOT NULL, name TEXT NOT NULL,
+        kind TEXT NOT NULL, attempt INTEGER NOT NULL, state TEXT NOT NULL, boot TEXT NOT NULL,
+        pid INTEGER NOT NULL DEFAULT 0, pid_start INTEGER NOT NULL DEFAULT 0,
+        image TEXT NOT NULL, image_id TEXT NOT NULL, created REAL NOT NULL, started REAL, finished REAL,
+        exit_code INTEGER, reason TEXT NOT NULL DEFAULT '', message TEXT NOT NULL DEFAULT '',
+        log_path TEXT NOT NULL DEFAULT '', env_hash TEXT NOT NULL DEFAULT '') WITHOUT ROWID;
+    CREATE INDEX containers_pod ON containers (pod_uid);
+    CREATE TABLE backoffs (
+        pod_uid TEXT NOT NULL, key TEXT NOT NULL, delay REAL NOT NULL, since REAL NOT NULL,
+        reason TEXT NOT NULL DEFAULT '', message TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (pod_uid, key)) WITHOUT ROWID;
+    CREATE TABLE images (
+        id TEXT PRIMARY KEY, config TEXT NOT NULL, layers TEXT NOT NULL, size INTEGER NOT NULL,
+        manifest_digest TEXT NOT NULL DEFAULT '', created REAL NOT NULL) WITHOUT ROWID;
+    CREATE TABLE image_names (name TEXT PRIMARY KEY, image_id TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE networks (
+        name TEXT PRIMARY KEY, subnet TEXT NOT NULL, gateway TEXT NOT NULL, bridge TEXT NOT NULL,
+        options TEXT NOT NULL DEFAULT '{}', created REAL NOT NULL) WITHOUT ROWID;
+    CREATE TABLE volumes (
+        namespace TEXT NOT NULL, name TEXT NOT NULL, driver TEXT NOT NULL DEFAULT 'local',
+        options TEXT NOT NULL DEFAULT '{}', labels TEXT NOT NULL DEFAULT '{}', created REAL NOT NULL,
+        PRIMARY KEY (namespace, name)) WITHOUT ROWID;
+    CREATE TABLE leases (
+        pool TEXT NOT NULL, key TEXT NOT NULL, holder TEXT NOT NULL, value TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (pool, key)) WITHOUT ROWID;
+    CREATE INDEX leases_holder ON leases (holder);
+    CREATE TABLE events (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, namespace TEXT NOT NULL, kind TEXT NOT NULL, name TEXT NOT NULL,
+        uid TEXT NOT NULL, type TEXT NOT NULL, reason TEXT NOT NULL, message TEXT NOT NULL,
+        count INTEGER NOT NULL, first REAL NOT NULL, last REAL NOT NULL);
+    CREATE INDEX events_object ON events (uid);
+    """,
+)

@@ -1,0 +1,145 @@
+"""Stored Kubernetes objects: opaque JSON bodies with the metadata a server sets (VL9).
+
+The store knows no Kubernetes rule; it keeps identity, resourceVersion, generation and the watch log.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kubeplay.errors import AlreadyExists, Conflict, NotFound
+from kubeplay.plan.stack import ObjectKey
+
+if TYPE_CHECKING:
+    from kubeplay.engine.store.db import Store
+
+
+class StoredObject(NamedTuple):
+    """One object; times are epoch seconds; `status` "" = none yet; `deleted` is the deletionTimestamp."""
+
+    key: ObjectKey
+    uid: str
+    resource_version: int
+    generation: int
+    created: float
+    deleted: float | None
+    grace_seconds: int | None
+    owner_uid: str
+    body: str
+    status: str
+
+
+_COLUMNS = "kind, namespace, name, uid, resource_version, generation, created, deleted, grace_seconds, owner_uid, body, status"
+
+
+class Objects:
+    """The objects table and its watch log."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def create(self, key: ObjectKey, body: str, *, owner_uid: str = "", uid: str = "") -> StoredObject:
+        """Store a new object. Raises AlreadyExists."""
+        uid = uid or str(uuid.uuid4())
+        now = self._store.clock.now()
+        with self._store.write() as db:
+            if self.find(key) is not None:
+                raise AlreadyExists(f"{key} already exists")
+            version = self._log(db, "ADDED", key, uid)
+            db.execute(
+                f"INSERT INTO objects ({_COLUMNS}) VALUES (?,?,?,?,?,1,?,NULL,NULL,?,?,'')",
+                (*key, uid, version, now, owner_uid, body),
+            )
+        return StoredObject(key, uid, version, 1, now, None, None, owner_uid, body, "")
+
+    def find(self, key: ObjectKey) -> StoredObject | None:
+        """The object, or None."""
+        row = self._store.row(f"SELECT {_COLUMNS} FROM objects WHERE kind=? AND namespace=? AND name=?", *key)
+        return _object(row) if row else None
+
+    def get(self, key: ObjectKey) -> StoredObject:
+        """The object. Raises NotFound."""
+        found = self.find(key)
+        if found is None:
+            raise NotFound(f"{key} not found")
+        return found
+
+    def by_uid(self, uid: str) -> StoredObject | None:
+        row = self._store.row(f"SELECT {_COLUMNS} FROM objects WHERE uid=?", uid)
+        return _object(row) if row else None
+
+    def list(self, kind: str = "", namespace: str = "", owner_uid: str = "") -> list[StoredObject]:
+        """Objects in order of kind, namespace, name; empty arguments match all."""
+        rows = self._store.rows(
+            f"SELECT {_COLUMNS} FROM objects WHERE (?='' OR kind=?) AND (?='' OR namespace=?) AND (?='' OR owner_uid=?)"
+            " ORDER BY kind, namespace, name",
+            kind, kind, namespace, namespace, owner_uid, owner_uid,
+        )
+        return [_object(row) for row in rows]
+
+    def update(self, key: ObjectKey, body: str, *, expect_version: int | None = None) -> StoredObject:
+        """Replace the body; generation grows when it differs. Raises NotFound, Conflict on a stale `expect_version`."""
+        with self._store.write() as db:
+            old = self.get(key)
+            if expect_version is not None and old.resource_version != expect_version:
+                raise Conflict(f"{key} was changed by someone else")
+            if old.body == body:
+                return old
+            version = self._log(db, "MODIFIED", key, old.uid)
+            db.execute(
+                "UPDATE objects SET body=?, resource_version=?, generation=generation+1 WHERE uid=?", (body, version, old.uid)
+            )
+        return old._replace(body=body, resource_version=version, generation=old.generation + 1)
+
+    def set_status(self, key: ObjectKey, status: str) -> None:
+        """Store the status text; no write when it is equal or the object is gone."""
+        with self._store.write() as db:
+            old = self.find(key)
+            if old is None or old.status == status:
+                return
+            version = self._log(db, "MODIFIED", key, old.uid)
+            db.execute("UPDATE objects SET status=?, resource_version=? WHERE uid=?", (status, version, old.uid))
+
+    def mark_deleted(self, key: ObjectKey, grace_seconds: int) -> None:
+        """Set deletionTimestamp = now + grace (TE1); a second call may only shorten."""
+        with self._store.write() as db:
+            old = self.get(key)
+            due = self._store.clock.now() + grace_seconds
+            if old.deleted is not None and old.deleted <= due:
+                return
+            version = self._log(db, "MODIFIED", key, old.uid)
+            db.execute(
+                "UPDATE objects SET deleted=?, grace_seconds=?, resource_version=? WHERE uid=?", (due, grace_seconds, version, old.uid)
+            )
+
+    def delete(self, key: ObjectKey) -> bool:
+        """Remove the object; False when there was none."""
+        with self._store.write() as db:
+            old = self.find(key)
+            if old is None:
+                return False
+            self._log(db, "DELETED", key, old.uid)
+            db.execute("DELETE FROM objects WHERE uid=?", (old.uid,))
+            db.execute("DELETE FROM backoffs WHERE pod_uid=?", (old.uid,))
+        return True
+
+    def changes(self, since: int) -> list[tuple[int, str, ObjectKey, str]]:
+        """(resourceVersion, type, key, uid) of everything after `since`."""
+        rows = self._store.rows(
+            "SELECT resource_version, type, kind, namespace, name, uid FROM watch WHERE resource_version>? ORDER BY resource_version", since
+        )
+        return [(r[0], r[1], ObjectKey(r[2], r[3], r[4]), r[5]) for r in rows]
+
+    def _log(self, db: Any, type_: str, key: ObjectKey, uid: str) -> int:
+        cursor = db.execute(
+            "INSERT INTO watch (type, kind, namespace, name, uid, time) VALUES (?,?,?,?,?,?)", (type_, *key, uid, self._store.clock.now())
+        )
+        version: int = cursor.lastrowid
+        if version % 1000 == 0:  # the log serves watchers that were away for a moment, not history
+            db.execute("DELETE FROM watch WHERE resource_version < ?", (version - 10_000,))
+        return version
+
+
+def _object(row: Any) -> StoredObject:
+    return StoredObject(ObjectKey(row[0], row[1], row[2]), *row[3:])

@@ -1,0 +1,87 @@
+"""One container of a pod, as the engine needs it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kubeplay.plan.env import EnvEntry, EnvFrom
+from kubeplay.plan.security import Security
+from kubeplay.plan.volumes import Mount
+
+APP = "app"
+INIT = "init"
+
+TERMINATION_PATH = "/dev/termination-log"  # TM1
+
+
+class Resources(NamedTuple):
+    """Requests and limits; CPU in milli, the rest in bytes or counts; None = not set (RS1, RS2).
+
+    `others` holds extended resources and hugepages as ((name, limit), ...).
+    """
+
+    cpu_request: int | None = None
+    cpu_limit: int | None = None
+    memory_request: int | None = None
+    memory_limit: int | None = None
+    ephemeral_request: int | None = None
+    ephemeral_limit: int | None = None
+    others: tuple[tuple[str, int], ...] = ()
+
+
+class Port(NamedTuple):
+    """A containerPort; `host_port` 0 = not published; `host_ip` "" = every address (HP1)."""
+
+    container_port: int
+    protocol: str = "TCP"
+    name: str = ""
+    host_port: int = 0
+    host_ip: str = ""
+
+
+class ContainerPlan(NamedTuple):
+    """A container before its references are resolved.
+
+    `command` and `args` None = the image's ENTRYPOINT and CMD (CM1). `restart_policy` is the effective
+    one for this container (container-level, else pod-level, RR1). `pull_policy_set` is False where the policy is the
+    default of DF2. `host_rootfs` runs the host's own programs read-only: only for our system pods, never compiled from a manifest.
+    """
+
+    name: str
+    image: str
+    kind: str = APP
+    pull_policy: str = "IfNotPresent"
+    pull_policy_set: bool = True
+    command: tuple[str, ...] | None = None
+    args: tuple[str, ...] | None = None
+    working_dir: str = ""
+    env: tuple[EnvEntry, ...] = ()
+    env_from: tuple[EnvFrom, ...] = ()
+    ports: tuple[Port, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    resources: Resources = Resources()
+    security: Security = Security()
+    restart_policy: str = "Always"
+    tty: bool = False
+    stdin: bool = False
+    stdin_once: bool = False
+    stop_signal: str = ""
+    termination_path: str = TERMINATION_PATH
+    termination_policy: str = "File"
+    pids_limit: int = 0
+    cpuset: str = ""
+    mems: str = ""
+    host_rootfs: bool = False
+
+
+class Resolved(NamedTuple):
+    """What a ContainerPlan's references came to when the container was made (EN1-EN6).
+
+    `env` in order, without the image's; `command` and `args` expanded, None = the image's; `sub_paths[i]` belongs to
+    `mounts[i]` of the plan.
+    """
+
+    env: tuple[tuple[str, str], ...] = ()
+    command: tuple[str, ...] | None = None
+    args: tuple[str, ...] | None = None
+    sub_paths: tuple[str, ...] = ()

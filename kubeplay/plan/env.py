@@ -1,0 +1,50 @@
+"""Environment of a container as the plan knows it: literals and references, in order (EN1)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Union
+
+
+class EnvLiteral(NamedTuple):
+    """`name: value`; `value` still holds its `$(VAR)` references (EN2)."""
+
+    name: str
+    value: str
+
+
+class EnvKeyRef(NamedTuple):
+    """One key of a ConfigMap or Secret; `kind` is "ConfigMap" or "Secret" (EN5)."""
+
+    name: str
+    kind: str
+    object_name: str
+    key: str
+    optional: bool = False
+
+
+class EnvField(NamedTuple):
+    """A field of the pod known only at run time or copied from it (DA1), as written: `status.podIP`."""
+
+    name: str
+    path: str
+
+
+class EnvResource(NamedTuple):
+    """A resource of a container (DA3): `container` "" means the one this env belongs to."""
+
+    name: str
+    resource: str
+    container: str = ""
+    divisor: str = "0"
+
+
+class EnvFrom(NamedTuple):
+    """All keys of a ConfigMap or Secret, each with `prefix` before it (EN1)."""
+
+    kind: str
+    object_name: str
+    prefix: str = ""
+    optional: bool = False
+
+
+EnvEntry = Union[EnvLiteral, EnvKeyRef, EnvField, EnvResource]

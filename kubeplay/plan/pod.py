@@ -1,0 +1,80 @@
+"""A pod: what its sandbox needs and the containers in it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kubeplay.plan.container import ContainerPlan
+from kubeplay.plan.volumes import Volume
+
+
+class HostAlias(NamedTuple):
+    """One line of hostAliases (DN4)."""
+
+    ip: str
+    names: tuple[str, ...]
+
+
+class Dns(NamedTuple):
+    """dnsPolicy and dnsConfig (DN1, DN2); an option's value is "" when it has none."""
+
+    policy: str = "ClusterFirst"
+    nameservers: tuple[str, ...] = ()
+    searches: tuple[str, ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+
+
+class Attachment(NamedTuple):
+    """One network the pod joins; `ip` and `mac` "" = given by the network."""
+
+    network: str
+    ip: str = ""
+    mac: str = ""
+    aliases: tuple[str, ...] = ()
+
+
+class SandboxPlan(NamedTuple):
+    """Namespaces and network of a pod. `attachments` empty and not `host_network` = loopback only."""
+
+    hostname: str
+    domain: str = ""
+    host_network: bool = False
+    host_pid: bool = False
+    host_ipc: bool = False
+    share_pid: bool = False
+    fqdn_hostname: bool = False
+    sysctls: tuple[tuple[str, str], ...] = ()
+    attachments: tuple[Attachment, ...] = ()
+    dns: Dns = Dns()
+    host_aliases: tuple[HostAlias, ...] = ()
+
+
+class LogPlan(NamedTuple):
+    """Where container output goes: `driver` k8s-file or none; `max_size` bytes a file, `max_files` kept (CS12)."""
+
+    driver: str = "k8s-file"
+    max_size: int = 10 * 1024 * 1024
+    max_files: int = 5
+
+
+class PodPlan(NamedTuple):
+    """Everything to run one pod. `containers` holds init containers first, each list in file order.
+
+    `generation_hash` of the manifest is not part of it: two equal plans run the same thing.
+    """
+
+    namespace: str
+    name: str
+    sandbox: SandboxPlan
+    containers: tuple[ContainerPlan, ...]
+    volumes: tuple[Volume, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    annotations: tuple[tuple[str, str], ...] = ()
+    restart_policy: str = "Always"
+    grace_seconds: int = 30
+    service_links: bool = True
+    service_account: str = "default"
+    node_name: str = ""
+    log: LogPlan = LogPlan()
+    controlled: bool = False
+    container_prefix: bool = True

@@ -1,0 +1,45 @@
+"""Services as the network engine needs them (SV1-SV3)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class ServicePort(NamedTuple):
+    """One port; `target` is a number or a port name looked up in each pod; `node_port` 0 = none or to be given."""
+
+    port: int
+    target: int | str
+    protocol: str = "TCP"
+    name: str = ""
+    node_port: int = 0
+
+
+class ServicePlan(NamedTuple):
+    """A Service; `cluster_ip` "" = to be given, "None" = headless. `affinity_seconds` 0 = no session affinity."""
+
+    namespace: str
+    name: str
+    type: str = "ClusterIP"
+    ports: tuple[ServicePort, ...] = ()
+    selector: tuple[tuple[str, str], ...] = ()
+    cluster_ip: str = ""
+    affinity_seconds: int = 0
+    external_ips: tuple[str, ...] = ()
+
+
+class Endpoint(NamedTuple):
+    """One address behind a service port."""
+
+    ip: str
+    port: int
+
+
+class ServiceRoute(NamedTuple):
+    """What nft and DNS get: one Service with its given addresses and present endpoints per port.
+
+    `endpoints[i]` belongs to `service.ports[i]`.
+    """
+
+    service: ServicePlan
+    endpoints: tuple[tuple[Endpoint, ...], ...] = ()

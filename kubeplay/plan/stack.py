@@ -1,0 +1,46 @@
+"""The whole plan of one `play`: objects to store and pods to run."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kubeplay.plan.pod import PodPlan
+from kubeplay.plan.service import ServicePlan
+
+
+class ObjectKey(NamedTuple):
+    """Identity of a stored object; `namespace` "" for cluster-wide kinds."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        where = f"{self.namespace}/" if self.namespace else ""
+        return f"{self.kind} {where}{self.name}"
+
+
+class PlannedObject(NamedTuple):
+    """One object to store: `body` is its canonical JSON text (defaulted, without status)."""
+
+    key: ObjectKey
+    body: str
+    owner: ObjectKey | None = None
+
+
+class ClaimPlan(NamedTuple):
+    """A volume to make for a PersistentVolumeClaim: driver options come from volume.podman.io/* annotations."""
+
+    namespace: str
+    name: str
+    options: tuple[tuple[str, str], ...] = ()
+
+
+class Stack(NamedTuple):
+    """What one play brings about. Objects come in apply order (VL9): Namespace, ConfigMap, Secret, PVC, Service, workloads, Pods."""
+
+    objects: tuple[PlannedObject, ...] = ()
+    claims: tuple[ClaimPlan, ...] = ()
+    services: tuple[ServicePlan, ...] = ()
+    pods: tuple[PodPlan, ...] = ()
+    start: bool = True
