@@ -7,7 +7,8 @@ so that two kubeplays on one machine never touch each other's things.
 from __future__ import annotations
 
 import os
-from typing import Mapping, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 DEFAULT_ROOT = "/var/lib/kubeplay"
 DEFAULT_RUNROOT = "/run/kubeplay"

@@ -25,7 +25,8 @@ KubeplayError                     anything we say to a person
 
 from __future__ import annotations
 
-from typing import NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 # podman-kube-facts.md: 125 is the engine's own failure; 126 and 127 are the command's.
 EXIT_FAILURE = 125

@@ -14,7 +14,7 @@ KEEP = 10_000  # events kept; kube-apiserver forgets them after an hour (--event
 
 
 class Event(NamedTuple):
-    """One event; `first` and `last` epoch seconds."""
+    """One event; `times` seen, `first` and `last` epoch seconds."""
 
     id: int
     key: ObjectKey
@@ -22,7 +22,7 @@ class Event(NamedTuple):
     type: str
     reason: str
     message: str
-    count: int
+    times: int
     first: float
     last: float
 

@@ -38,9 +38,6 @@ class ImageRows:
         row = self._store.row(f"SELECT {_COLUMNS} FROM images WHERE id=?", image_id)
         return _image(row) if row else None
 
-    def list(self) -> list[ImageRow]:
-        return [_image(row) for row in self._store.rows(f"SELECT {_COLUMNS} FROM images ORDER BY created DESC, id")]
-
     def named(self, name: str) -> ImageRow | None:
         row = self._store.row("SELECT image_id FROM image_names WHERE name=?", name)
         return self.get(row[0]) if row else None
@@ -62,6 +59,9 @@ class ImageRows:
         with self._store.write() as db:
             db.execute("DELETE FROM image_names WHERE image_id=?", (image_id,))
             db.execute("DELETE FROM images WHERE id=?", (image_id,))
+
+    def list(self) -> list[ImageRow]:
+        return [_image(row) for row in self._store.rows(f"SELECT {_COLUMNS} FROM images ORDER BY created DESC, id")]
 
 
 def _image(row: Any) -> ImageRow:

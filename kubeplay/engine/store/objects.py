@@ -69,15 +69,6 @@ class Objects:
         row = self._store.row(f"SELECT {_COLUMNS} FROM objects WHERE uid=?", uid)
         return _object(row) if row else None
 
-    def list(self, kind: str = "", namespace: str = "", owner_uid: str = "") -> list[StoredObject]:
-        """Objects in order of kind, namespace, name; empty arguments match all."""
-        rows = self._store.rows(
-            f"SELECT {_COLUMNS} FROM objects WHERE (?='' OR kind=?) AND (?='' OR namespace=?) AND (?='' OR owner_uid=?)"
-            " ORDER BY kind, namespace, name",
-            kind, kind, namespace, namespace, owner_uid, owner_uid,
-        )
-        return [_object(row) for row in rows]
-
     def update(self, key: ObjectKey, body: str, *, expect_version: int | None = None) -> StoredObject:
         """Replace the body; generation grows when it differs. Raises NotFound, Conflict on a stale `expect_version`."""
         with self._store.write() as db:
@@ -139,6 +130,15 @@ class Objects:
         if version % 1000 == 0:  # the log serves watchers that were away for a moment, not history
             db.execute("DELETE FROM watch WHERE resource_version < ?", (version - 10_000,))
         return version
+
+    def list(self, kind: str = "", namespace: str = "", owner_uid: str = "") -> list[StoredObject]:
+        """Objects in order of kind, namespace, name; empty arguments match all."""
+        rows = self._store.rows(
+            f"SELECT {_COLUMNS} FROM objects WHERE (?='' OR kind=?) AND (?='' OR namespace=?) AND (?='' OR owner_uid=?)"
+            " ORDER BY kind, namespace, name",
+            kind, kind, namespace, namespace, owner_uid, owner_uid,
+        )
+        return [_object(row) for row in rows]
 
 
 def _object(row: Any) -> StoredObject:

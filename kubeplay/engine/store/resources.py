@@ -33,6 +33,9 @@ class VolumeRow(NamedTuple):
     created: float
 
 
+_VOLUME = "namespace, name, driver, options, labels, created"
+
+
 class Resources:
     """Tables networks and volumes."""
 
@@ -64,12 +67,12 @@ class Resources:
             return db.execute("INSERT OR IGNORE INTO volumes VALUES (?,?,?,?,?,?)", values).rowcount > 0
 
     def volume(self, namespace: str, name: str) -> VolumeRow | None:
-        row = self._store.row("SELECT namespace, name, driver, options, labels, created FROM volumes WHERE namespace=? AND name=?", namespace, name)
+        row = self._store.row(f"SELECT {_VOLUME} FROM volumes WHERE namespace=? AND name=?", namespace, name)
         return _volume(row) if row else None
 
     def volumes(self, namespace: str = "") -> list[VolumeRow]:
         rows = self._store.rows(
-            "SELECT namespace, name, driver, options, labels, created FROM volumes WHERE ?='' OR namespace=? ORDER BY namespace, name", namespace, namespace
+            f"SELECT {_VOLUME} FROM volumes WHERE ?='' OR namespace=? ORDER BY namespace, name", namespace, namespace
         )
         return [_volume(row) for row in rows]
 

@@ -104,7 +104,8 @@ class RuntimeRows:
         return _pod(row) if row else None
 
     def pods(self, namespace: str = "") -> list[PodRow]:
-        rows = self._store.rows(f"SELECT {_columns(PodRow)} FROM pods WHERE ?='' OR namespace=? ORDER BY namespace, name", namespace, namespace)
+        sql = f"SELECT {_columns(PodRow)} FROM pods WHERE ?='' OR namespace=? ORDER BY namespace, name"
+        rows = self._store.rows(sql, namespace, namespace)
         return [_pod(row) for row in rows]
 
     def due(self, now: float) -> list[str]:
@@ -131,8 +132,9 @@ class RuntimeRows:
 
     def sandboxes(self, pod_uid: str = "") -> list[SandboxRow]:
         """Of a pod (or all), oldest attempt first."""
-        rows = self._store.rows(f"SELECT {_columns(SandboxRow)} FROM sandboxes WHERE ?='' OR pod_uid=? ORDER BY attempt", pod_uid, pod_uid)
-        return [SandboxRow(*row[:6], addresses=tuple(json.loads(row[6]))) for row in rows]
+        sql = f"SELECT {_columns(SandboxRow)} FROM sandboxes WHERE ?='' OR pod_uid=? ORDER BY attempt"
+        rows = self._store.rows(sql, pod_uid, pod_uid)
+        return [_sandbox(row) for row in rows]
 
     def set_sandbox(self, sandbox_id: str, **values: Any) -> None:
         if "addresses" in values:
@@ -154,7 +156,9 @@ class RuntimeRows:
 
     def containers(self, pod_uid: str = "") -> list[ContainerRow]:
         """Instances of a pod (or all), by name then attempt."""
-        rows = self._store.rows(f"SELECT {_columns(ContainerRow)} FROM containers WHERE ?='' OR pod_uid=? ORDER BY pod_uid, name, attempt", pod_uid, pod_uid)
+        rows = self._store.rows(
+            f"SELECT {_columns(ContainerRow)} FROM containers WHERE ?='' OR pod_uid=? ORDER BY pod_uid, name, attempt", pod_uid, pod_uid
+        )
         return [ContainerRow(*row) for row in rows]
 
     def set_container(self, container_id: str, **values: Any) -> None:
@@ -192,4 +196,8 @@ def _marks(row: Any) -> str:
 
 
 def _pod(row: Any) -> PodRow:
-    return PodRow(*row[:5], bool(row[5]), row[6], row[7], bool(row[8]))
+    return PodRow(*row)._replace(restarts_allowed=bool(row[5]), initialized=bool(row[8]))
+
+
+def _sandbox(row: Any) -> SandboxRow:
+    return SandboxRow(*row)._replace(addresses=tuple(json.loads(row[6])))

@@ -1,0 +1,1 @@
+"""Volumes of pods: one file per source, `manager.Volumes` in front of them."""

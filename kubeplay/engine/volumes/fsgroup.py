@@ -1,0 +1,41 @@
+"""fsGroup: the pod's group owns managed volumes (VO13)."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+READ_WRITE, READ_ONLY = 0o660, 0o440
+DIRECTORY_BITS = stat.S_ISGID | 0o110
+
+
+def apply(root: str, gid: int, *, read_only: bool) -> None:
+    """Give everything below `root` to group `gid`; symlinks are chowned but not followed."""
+    fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        _tree(fd, gid, READ_ONLY if read_only else READ_WRITE)
+    finally:
+        os.close(fd)
+
+
+def _tree(directory: int, gid: int, bits: int) -> None:
+    for name in os.listdir(directory):
+        info = os.stat(name, dir_fd=directory, follow_symlinks=False)
+        if stat.S_ISDIR(info.st_mode):
+            below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+            try:
+                _tree(below, gid, bits)
+            finally:
+                os.close(below)
+        elif stat.S_ISREG(info.st_mode):
+            fd = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=directory)
+            try:
+                os.chown(f"/proc/self/fd/{fd}", -1, gid)
+                os.chmod(f"/proc/self/fd/{fd}", stat.S_IMODE(info.st_mode) | bits)
+            finally:
+                os.close(fd)
+        else:
+            os.chown(name, -1, gid, dir_fd=directory, follow_symlinks=False)
+    mode = stat.S_IMODE(os.fstat(directory).st_mode)
+    os.fchown(directory, -1, gid)
+    os.fchmod(directory, mode | bits | DIRECTORY_BITS)

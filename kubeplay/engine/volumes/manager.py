@@ -1,0 +1,168 @@
+"""A pod's volumes: made before its containers, found when they mount, removed with the pod."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from kubeplay.engine.host.paths import Paths, component
+from kubeplay.engine.host.syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID, mount, umount
+from kubeplay.engine.store.db import Store
+from kubeplay.engine.volumes import atomic, emptydir, fsgroup, hostpath, subpath
+from kubeplay.engine.volumes.named import NamedVolumes
+from kubeplay.errors import Exhausted, VolumeError
+from kubeplay.plan.pod import PodPlan
+from kubeplay.plan.volumes import Claim, EmptyDir, HostPath, ImageVolume, Mount, ObjectFiles, Volume
+
+FILES_MODE = {"ConfigMap": 0o777, "Secret": 0o1777}  # kubernetes-surprises: configMap dir 0777, secret 1777 tmpfs
+
+_Content = Mapping[str, tuple[bytes, int]]
+Files = Mapping[str, _Content]
+ImageView = Callable[[str, str, str], str]
+
+
+class MountSource(NamedTuple):
+    """What a container mounts. `path` may be /proc/self/fd/N of `fd`, which the caller closes; `device` = a node to give access to."""
+
+    path: str
+    read_only: bool
+    is_file: bool
+    fd: int = -1
+    device: bool = False
+
+
+class Volumes:
+    """The volumes of every pod of a root; `named` holds those that outlive pods."""
+
+    def __init__(self, store: Store, paths: Paths) -> None:
+        self._paths = paths
+        self.named = NamedVolumes(store, paths)
+
+    def setup(self, uid: str, pod: PodPlan, files: Files, image_view: ImageView) -> None:
+        """Make every volume of the pod, again and again without harm.
+
+        `files`: volume name -> relative path -> (content, mode), what a ConfigMap or Secret volume holds.
+        `image_view(uid, volume name, reference)` gives the path of an image volume's root. Raises VolumeError, Exhausted.
+        """
+        for volume in pod.volumes:
+            try:
+                self._setup_one(uid, pod, volume, files.get(volume.name, {}), image_view)
+            except OSError as error:
+                if error.errno == 28:
+                    raise Exhausted(f"volume {volume.name}: no space left on the disk", hint="free some space and try again") from error
+                raise VolumeError(f"volume {volume.name}: {error.strerror}: {error.filename}") from error
+
+    def _setup_one(self, uid: str, pod: PodPlan, volume: Volume, files: _Content, image_view: ImageView) -> None:
+        source = volume.source
+        group = next((c.security.fs_group for c in pod.containers if c.security.fs_group is not None), None)
+        if isinstance(source, EmptyDir):
+            fresh = not os.path.exists(self.path(uid, pod, volume))
+            emptydir.prepare(source, self._disk(uid, volume), self._memory(uid, volume), _memory_limit(pod))
+            if group is not None and fresh:
+                fsgroup.apply(self.path(uid, pod, volume), group, read_only=False)
+        elif isinstance(source, HostPath):
+            hostpath.prepare(source)
+        elif isinstance(source, ObjectFiles):
+            self._write_files(uid, volume, source, files, group)
+        elif isinstance(source, Claim):
+            path = self.named.path(pod.namespace, source.claim_name)
+            if not os.path.isdir(path):
+                raise VolumeError(f'persistentvolumeclaim "{source.claim_name}" not found')
+            if group is not None:
+                fsgroup.apply(path, group, read_only=False)
+        elif isinstance(source, ImageVolume):
+            image_view(uid, volume.name, source.reference)
+
+    def path(self, uid: str, pod: PodPlan, volume: Volume) -> str:
+        """The host path of a volume's root."""
+        source = volume.source
+        if isinstance(source, HostPath):
+            return source.path
+        if isinstance(source, Claim):
+            return self.named.path(pod.namespace, source.claim_name)
+        if isinstance(source, ImageVolume):
+            return self.image_mountpoint(uid, volume.name)
+        on_tmpfs = source.kind == "Secret" if isinstance(source, ObjectFiles) else source.medium == "Memory"
+        return self._memory(uid, volume) if on_tmpfs else self._disk(uid, volume)
+
+    def image_mountpoint(self, uid: str, volume: str) -> str:
+        """Where an image volume's read-only view is mounted."""
+        return f"{self._paths.pod_tmpfs(uid)}/{component(volume)}"
+
+    def source(self, uid: str, pod: PodPlan, wanted: Mount, sub_path: str) -> MountSource:
+        """The host side of one volumeMount; `sub_path` is the expanded one, "" = the whole volume. Raises VolumeError."""
+        volume = next((v for v in pod.volumes if v.name == wanted.volume), None)
+        if volume is None:
+            raise VolumeError(f'volumeMount {wanted.path}: volume "{wanted.volume}" is not among the pod\'s volumes')
+        source, path, fd = volume.source, self.path(uid, pod, volume), -1
+        read_only = wanted.read_only or isinstance(source, (ObjectFiles, ImageVolume)) or (isinstance(source, Claim) and source.read_only)
+        if sub_path and isinstance(source, ObjectFiles):
+            path, fd = self._object_sub_path(path, sub_path)
+        elif sub_path:
+            fd = subpath.open_below(path, sub_path, create=not isinstance(source, ImageVolume))
+            path = f"/proc/self/fd/{fd}"
+        try:
+            mode = os.stat(path).st_mode
+        except OSError as error:
+            raise VolumeError(f"volume {volume.name}: {path}: {error.strerror}") from error
+        device = isinstance(source, HostPath) and (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)) and source.type != ""
+        return MountSource(path, read_only, not stat.S_ISDIR(mode), fd, device)
+
+    def _object_sub_path(self, path: str, sub_path: str) -> tuple[str, int]:
+        """A key of a ConfigMap or Secret: its links are ours, so `..data` is followed and nothing else."""
+        data = os.readlink(f"{path}/..data")
+        if "/" in data:
+            raise VolumeError(f"{path}: ..data points outside the volume")
+        fd = subpath.open_below(f"{path}/{data}", sub_path, create=True)
+        return f"/proc/self/fd/{fd}", fd
+
+    def teardown(self, uid: str) -> None:
+        """Unmount and remove everything that belongs to the pod; named volumes and host paths stay."""
+        memory = self._paths.pod_tmpfs(uid)
+        if os.path.isdir(memory):
+            for name in os.listdir(memory):
+                if os.path.ismount(f"{memory}/{name}"):
+                    umount(f"{memory}/{name}")
+        for path in (memory, self._paths.pod_volumes(uid)):
+            parent, name = os.path.split(path)
+            if os.path.isdir(parent):
+                fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
+                try:
+                    atomic.remove_tree(fd, name)
+                finally:
+                    os.close(fd)
+
+    def _write_files(self, uid: str, volume: Volume, source: ObjectFiles, files: _Content, group: int | None) -> None:
+        root = self._memory(uid, volume) if source.kind == "Secret" else self._disk(uid, volume)
+        if not os.path.isdir(root):
+            os.makedirs(root, exist_ok=True)
+            if source.kind == "Secret":  # a tmpfs of its own, so its size and flags are the volume's
+                mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, f"mode={FILES_MODE['Secret']:o}")
+            os.chmod(root, FILES_MODE[source.kind])
+        fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        try:
+            bits = fsgroup.READ_ONLY if group is not None else 0
+            wanted = {path: atomic.File(content, mode | bits) for path, (content, mode) in files.items()}
+            changed = atomic.write(fd, wanted, _stamp())
+        finally:
+            os.close(fd)
+        if changed and group is not None:
+            fsgroup.apply(root, group, read_only=True)
+
+    def _disk(self, uid: str, volume: Volume) -> str:
+        return f"{self._paths.pod_volumes(uid)}/{component(volume.name)}"
+
+    def _memory(self, uid: str, volume: Volume) -> str:
+        return f"{self._paths.pod_tmpfs(uid)}/{component(volume.name)}"
+
+
+def _memory_limit(pod: PodPlan) -> int:
+    limits = [c.resources.memory_limit for c in pod.containers if c.kind == "app"]
+    return sum(limit for limit in limits if limit) if limits and all(limits) else 0
+
+
+def _stamp() -> str:
+    return time.strftime("..%Y_%m_%d_%H_%M_%S.", time.gmtime()) + f"{int.from_bytes(os.urandom(4), 'big') % 10**10:010d}"

@@ -1,0 +1,65 @@
+"""Named volumes: directories under the root that outlive pods (PV4), one per PersistentVolumeClaim."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from kubeplay.engine.host.paths import Paths
+from kubeplay.engine.store.db import Store
+from kubeplay.engine.store.resources import VolumeRow
+from kubeplay.errors import AlreadyExists, NotFound, NotSupported
+
+MODE = 0o777
+OPTIONS = ("uid", "gid")  # of volume.podman.io/*: what a plain directory can honour
+
+
+class NamedVolumes:
+    """Create, find and remove named volumes; `path()` is what a pod mounts."""
+
+    def __init__(self, store: Store, paths: Paths) -> None:
+        self._store = store
+        self._paths = paths
+
+    def ensure(self, namespace: str, name: str, options: Mapping[str, str], labels: Mapping[str, str] | None = None) -> bool:
+        """Make the volume unless it is there; True when it was made. Raises NotSupported for an unknown option."""
+        for option in options:
+            if option not in OPTIONS:
+                raise NotSupported(f"volume {namespace}/{name}: option {option!r} is not supported", hint=f"known: {', '.join(OPTIONS)}")
+        pairs = tuple(sorted(options.items())), tuple(sorted((labels or {}).items()))
+        row = VolumeRow(namespace, name, "local", *pairs, self._store.clock.now())
+        if not self._store.resources.add_volume(row):
+            return False
+        path = self.path(namespace, name)
+        os.makedirs(path, exist_ok=True)
+        os.chown(path, int(options.get("uid", 0)), int(options.get("gid", 0)))
+        os.chmod(path, MODE)
+        return True
+
+    def create(self, namespace: str, name: str, options: Mapping[str, str], labels: Mapping[str, str]) -> VolumeRow:
+        """Raises AlreadyExists."""
+        if not self.ensure(namespace, name, options, labels):
+            raise AlreadyExists(f"volume {namespace}/{name} already exists")
+        return self.get(namespace, name)
+
+    def get(self, namespace: str, name: str) -> VolumeRow:
+        """Raises NotFound."""
+        row = self._store.resources.volume(namespace, name)
+        if row is None:
+            raise NotFound(f"volume {namespace}/{name} not found")
+        return row
+
+    def list(self, namespace: str = "") -> list[VolumeRow]:
+        return self._store.resources.volumes(namespace)
+
+    def path(self, namespace: str, name: str) -> str:
+        return f"{self._paths.volume(namespace, name)}/_data"
+
+    def remove(self, namespace: str, name: str) -> None:
+        """Remove the volume and its data; the caller checks that nobody uses it. Raises NotFound."""
+        self.get(namespace, name)
+        import shutil
+
+        if os.path.isdir(self._paths.volume(namespace, name)):
+            shutil.rmtree(self._paths.volume(namespace, name))
+        self._store.resources.delete_volume(namespace, name)

@@ -1,0 +1,67 @@
+"""Opening a subPath: component by component below the volume, never through a symlink (VO9, CVE-2021-25741).
+
+The caller bind-mounts the descriptor (/proc/self/fd/N), so what was checked is what is mounted.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from kubeplay.engine.host.syscalls import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
+from kubeplay.errors import VolumeError
+
+_O_PATH = os.O_PATH
+
+
+def open_below(root: str, sub_path: str, *, create: bool) -> int:
+    """An O_PATH descriptor of `sub_path` below the directory `root`.
+
+    A missing directory is made with the root's mode when `create` (VO9). Raises VolumeError.
+    """
+    parts = [part for part in sub_path.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise VolumeError(f"subPath {sub_path!r} must not contain '..'")
+    top = os.open(root, _O_PATH | os.O_DIRECTORY)
+    try:
+        if not parts:
+            return os.dup(top)
+        try:
+            return _resolve(top, "/".join(parts))
+        except FileNotFoundError:
+            if not create:
+                raise
+        _make(top, parts)
+        return _resolve(top, "/".join(parts))
+    except OSError as error:
+        raise VolumeError(
+            f"failed to prepare subPath {sub_path!r} of the volume: {error.strerror}", hint="symlinks in a subPath are not followed"
+        ) from error
+    finally:
+        os.close(top)
+
+
+def _resolve(top: int, path: str) -> int:
+    return openat2(top, path, _O_PATH, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
+
+
+def _make(top: int, parts: list[str]) -> None:
+    mode = stat.S_IMODE(os.fstat(top).st_mode)
+    info = os.fstat(top)
+    where = os.dup(top)
+    try:
+        for part in parts:
+            made = True
+            try:
+                os.mkdir(part, mode, dir_fd=where)
+            except FileExistsError:
+                made = False
+            below = _resolve(where, part)
+            if made:  # the umask does not get a say, and fsGroup's owner carries on
+                path = f"/proc/self/fd/{below}"
+                os.chown(path, info.st_uid, info.st_gid)
+                os.chmod(path, mode)
+            os.close(where)
+            where = below
+    finally:
+        os.close(where)
