@@ -1,0 +1,32 @@
+#!/bin/sh
+# Install what kubeplay and its tests need: Debian packages through apt, Python packages into .venv. Idempotent.
+# usage: tools/setup.sh [run|test|bench]
+set -eu
+cd "$(dirname "$0")/.."
+what=${1:-run}
+
+packages="python3-venv conmon runc nftables dnsmasq-base busybox-static catatonit mmdebstrap iproute2 curl ca-certificates"
+[ "$what" = run ] || packages="$packages skopeo e2fsprogs util-linux"
+[ "$what" = bench ] && packages="$packages podman"
+
+missing=""
+for package in $packages; do
+    dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
+done
+if [ -n "$missing" ]; then
+    echo "setup: installing$missing"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    # shellcheck disable=SC2086 -- a list of names
+    apt-get install -y -qq --no-install-recommends $missing >/dev/null
+fi
+
+stamp=.venv/.kubeplay-lock
+if ! cmp -s requirements.lock "$stamp" || [ ! -x .venv/bin/kubeplay ]; then
+    echo "setup: installing the locked Python packages into .venv"
+    [ -x .venv/bin/python ] || python3 -m venv .venv
+    .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock 2>&1 | grep -v '^WARNING: Location' || true
+    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . 2>&1 | grep -v '^WARNING: Location' || true
+    .venv/bin/kubeplay --version >/dev/null
+    cp requirements.lock "$stamp"
+fi
