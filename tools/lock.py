@@ -16,8 +16,9 @@ HERE = pathlib.Path(__file__).resolve().parent.parent
 
 
 def main() -> None:
-    project = tomllib.loads((HERE / "pyproject.toml").read_text())["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"], *tomllib.loads((HERE / "pyproject.toml").read_text())["build-system"]["requires"]]
+    text = tomllib.loads((HERE / "pyproject.toml").read_text())
+    project = text["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"], *text["build-system"]["requires"]]
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--report", "-", *wanted]
     report = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     rows = []
@@ -25,8 +26,8 @@ def main() -> None:
         name, version = item["metadata"]["name"], item["metadata"]["version"]
         digest = item["download_info"]["archive_info"]["hashes"]["sha256"]
         rows.append(f"{name.lower()}=={version} --hash=sha256:{digest}")
-    text = "# Written by tools/lock.py; x86-64 Linux, CPython 3.11.\n" + "\n".join(sorted(rows)) + "\n"
-    (HERE / "requirements.lock").write_text(text)
+    lock = "# Written by tools/lock.py; x86-64 Linux, CPython 3.11.\n" + "\n".join(sorted(rows)) + "\n"
+    (HERE / "requirements.lock").write_text(lock)
 
 
 if __name__ == "__main__":
