@@ -1,0 +1,95 @@
+"""make bench: kubeplay against Debian's podman, in alternating runs on one tmpfs; prints ratios, writes JSON.
+
+usage: bench/run.py [--rounds N] [--only TEXT] [--keep]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from bench.cases import CASES, LAST, Case
+from bench.peers import Peer, kubeplay, podman
+
+WORK = "/tmp/kubeplay-bench"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    _clean()
+    os.makedirs(WORK)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8g", "kubeplay-bench", WORK], check=True)
+    peers = kubeplay(WORK), podman(WORK)
+    try:
+        _images(peers)
+        cases = [case for case in (*CASES, *LAST) if options.only in case.name]
+        results = [_measure(case, peers, case.rounds or options.rounds) for case in cases]
+    finally:
+        for peer in peers:
+            peer.run("system", "reset", "--force", check=False)
+        _clean()
+    _report(results)
+
+
+def _images(peers: tuple[Peer, Peer]) -> None:
+    from tests.support import images
+
+    archive = images.write_archive(f"{WORK}/busybox.tar", "busybox")
+    for peer in peers:
+        peer.run("load", "-i", archive)
+
+
+def _measure(case: Case, peers: tuple[Peer, Peer], rounds: int) -> dict[str, object]:
+    """Alternate the peers `rounds` times, after one round that does not count."""
+    samples: dict[str, list[float]] = {peer.name: [] for peer in peers}
+    peak: dict[str, int] = {peer.name: 0 for peer in peers}
+    for number in range(rounds + 1):
+        for peer in peers if number % 2 else peers[::-1]:
+            done = case.run(peer, WORK)
+            if number:
+                samples[peer.name].append(done.seconds * 1000)
+                peak[peer.name] = max(peak[peer.name], done.peak)
+    middle = min if case.best else statistics.median
+    ours, theirs = middle(samples["kubeplay"]), middle(samples["podman"])
+    ratio = ours / theirs if theirs else 0.0
+    row: dict[str, object] = {"case": case.name, "kubeplay": ours, "podman": theirs, "unit": case.unit}
+    row.update(ratio=ratio, target=case.target, samples=samples, peak_kb=peak)
+    _print(row)
+    return row
+
+
+def _print(row: dict[str, object]) -> None:
+    ours, theirs, ratio, target = (float(str(row[k])) for k in ("kubeplay", "podman", "ratio", "target"))
+    verdict = "" if not target else "ok" if ratio <= target else "MISSED"
+    unit = row["unit"]
+    print(f"{row['case']:32} kubeplay {ours:8.1f} {unit}  peer {theirs:8.1f} {unit}  ratio {ratio:5.2f}  target {target:4.2f}  {verdict}", flush=True)
+
+
+def _report(results: list[dict[str, object]]) -> None:
+    here = os.path.dirname(os.path.abspath(__file__))
+    os.makedirs(f"{here}/results", exist_ok=True)
+    path = f"{here}/results/{time.strftime('%Y%m%dT%H%M%S')}.json"
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump({"machine": os.uname().release, "results": results}, file, indent=1)
+    print(f"written to {path}")
+
+
+def _clean() -> None:
+    for _ in range(3):
+        subprocess.run(["umount", "-R", "-l", WORK], check=False, stderr=subprocess.DEVNULL)
+    shutil.rmtree(WORK, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
