@@ -1,0 +1,183 @@
+"""What to do next for one pod: a pure function of what was seen and the time.
+
+The order is the kubelet's (RB8): a pod that must end, its sandbox (CO6), the init container whose turn it is (IN1), then all
+app containers side by side, each with its own back-off (RB1-RB3).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kubeplay.engine.store.runtime import CREATE, CREATED, DELETE, RUNNING, STOP, BackoffRow
+from kubeplay.kube.status import TERMINAL, Instance, restartable
+from kubeplay.plan.container import INIT
+from kubeplay.reconcile import backoff, sysctls
+from kubeplay.reconcile.model import (
+    AGAIN,
+    HOLD,
+    IMAGE,
+    REJECTED,
+    SANDBOX,
+    START,
+    VOLUMES,
+    Action,
+    Begin,
+    Decision,
+    KillPod,
+    MakeSandbox,
+    Note,
+    Observed,
+    Reject,
+    Seen,
+    Start,
+)
+
+CRASH_LOOP = "CrashLoopBackOff"
+
+
+class _Step(NamedTuple):
+    """What one container asks for; `over`: it will not run again by itself."""
+
+    action: Action | None = None
+    wake_at: float | None = None
+    over: bool = False
+
+
+def decide(seen: Observed, now: float) -> Decision:
+    """The next actions for the pod, none when it is as it should be."""
+    if seen.void:
+        return Decision()
+    if seen.desired in (STOP, DELETE):
+        return Decision() if _at_rest(seen) and (seen.phase in TERMINAL or seen.desired == DELETE) else Decision((KillPod(finish=True),))
+    if seen.phase in TERMINAL:
+        return Decision() if _at_rest(seen) else Decision((KillPod(finish=True),))
+    if REJECTED not in seen.backoffs:
+        refused = sysctls.fault(seen.plan.sandbox)
+        if refused:
+            return Decision((Reject(sysctls.REASON, f"Pod was rejected: {refused}"),))
+    if not (seen.sandbox and seen.sandbox_ready):
+        return _sandbox(seen, now)
+    waits = [_retry(seen.backoffs.get(VOLUMES), now)]
+    if waits[0] is not None:
+        return Decision(wake_at=waits[0])
+    if seen.desired == CREATE:
+        return _created(seen, now)
+    return _containers(seen, now)
+
+
+def _at_rest(seen: Observed) -> bool:
+    return not seen.sandbox and not any(c.current and c.current.state in (RUNNING, CREATED) for c in seen.containers)
+
+
+def _sandbox(seen: Observed, now: float) -> Decision:
+    """CO6: make one, unless nothing would run in it."""
+    if seen.sandbox or not _at_rest(seen):
+        return Decision((KillPod(),))
+    app = [c for c in seen.containers if c.plan.kind != INIT]
+    if app and all(_has_ended_for_good(seen, c) for c in app):
+        return Decision((KillPod(finish=True),))
+    wait = _retry(seen.backoffs.get(SANDBOX), now)
+    if wait is not None:
+        return Decision(wake_at=wait)
+    return Decision((MakeSandbox(seen.sandbox_attempts),))
+
+
+def _has_ended_for_good(seen: Observed, container: Seen) -> bool:
+    current = container.current
+    if current is None or AGAIN + container.plan.name in seen.backoffs:
+        return False
+    return _ended(current) and not restartable(container.plan, current.exit_code)
+
+
+def _created(seen: Observed, now: float) -> Decision:
+    """play --start=false: every container made, none started."""
+    steps = [_fresh(seen, c, now, run=False) for c in seen.containers if not (c.current and c.here)]
+    return _gather(steps)
+
+
+def _containers(seen: Observed, now: float) -> Decision:
+    if not seen.initialized:
+        for container in seen.containers:
+            if container.plan.kind != INIT or _init_done(seen, container):
+                continue
+            step = _step(seen, container, now)
+            if step.over and HOLD + container.plan.name not in seen.backoffs:
+                return Decision((KillPod(finish=True),))
+            return _gather([step])
+    steps = [_step(seen, c, now) for c in seen.containers if c.plan.kind != INIT]
+    if steps and all(step.over for step in steps) and not any(_held(seen, c) for c in seen.containers):
+        return Decision((KillPod(finish=True),))
+    return _gather(steps)
+
+
+def _held(seen: Observed, container: Seen) -> bool:
+    """Stopped by a person, and not by its policy: the pod waits for `start`."""
+    code = container.current.exit_code if container.current else 1
+    return HOLD + container.plan.name in seen.backoffs and restartable(container.plan, code)
+
+
+def _init_done(seen: Observed, container: Seen) -> bool:
+    current = container.current
+    done = container.here and current is not None and _ended(current) and current.exit_code == 0
+    return done and AGAIN + container.plan.name not in seen.backoffs
+
+
+def _step(seen: Observed, container: Seen, now: float) -> _Step:
+    """What one container needs (RB1, RB6)."""
+    name, current = container.plan.name, container.current
+    if current is not None and container.here and current.state == RUNNING:
+        return _Step()
+    if HOLD + name in seen.backoffs:
+        return _Step(over=True)
+    if current is not None and container.here and current.state == CREATED:
+        return _Step(Begin(name))
+    if current is None or AGAIN + name in seen.backoffs or (container.plan.kind == INIT and not container.here):
+        return _fresh(seen, container, now)
+    if not restartable(container.plan, current.exit_code):
+        return _Step(over=True)
+    return _restart(seen, container, current, now)
+
+
+def _fresh(seen: Observed, container: Seen, now: float, run: bool = True) -> _Step:
+    """A start that no crash back-off delays; a failed attempt does (RB4, RB5)."""
+    name = container.plan.name
+    wait = _retry(seen.backoffs.get(START + name), now) or _retry(seen.backoffs.get(IMAGE + container.plan.image), now)
+    if wait is not None:
+        return _Step(wake_at=wait)
+    attempt = container.current.attempt + 1 if container.current else 0
+    return _Step(Start(name, attempt, 0.0, run))
+
+
+def _restart(seen: Observed, container: Seen, current: Instance, now: float) -> _Step:
+    name = container.plan.name
+    entry = seen.backoffs.get(name)
+    finished = current.finished if current.finished is not None else now
+    until = backoff.held_until(entry, finished)
+    if now < until and entry is not None:
+        return _Step(_note(seen, name, entry), min(until, now + backoff.RESYNC))
+    wait = _retry(seen.backoffs.get(START + name), now) or _retry(seen.backoffs.get(IMAGE + container.plan.image), now)
+    if wait is not None:
+        return _Step(wake_at=wait)
+    return _Step(Start(name, current.attempt + 1, backoff.next_delay(entry, finished)))
+
+
+def _note(seen: Observed, name: str, entry: BackoffRow) -> Note | None:
+    plan = seen.plan
+    message = f"back-off {backoff.seconds(entry.delay)} restarting failed container={name} pod={plan.name}_{plan.namespace}({seen.uid})"
+    known = seen.backoffs.get(START + name)
+    return None if known and known.message == message else Note(name, message)
+
+
+def _retry(entry: BackoffRow | None, now: float) -> float | None:
+    """When to try again what failed, None = now."""
+    due = entry.since + entry.delay if entry else 0.0
+    return due if due > now else None
+
+
+def _gather(steps: list[_Step]) -> Decision:
+    times = [s.wake_at for s in steps if s.wake_at is not None]
+    return Decision(tuple([s.action for s in steps if s.action is not None]), min(times) if times else None)
+
+
+def _ended(instance: Instance) -> bool:
+    return instance.state not in (RUNNING, CREATED)

@@ -1,0 +1,128 @@
+"""What reconcile sees of a pod, what it may do about it, and what came of it: records only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Union
+
+from kubeplay.engine.store.runtime import BackoffRow
+from kubeplay.kube.status import Instance
+from kubeplay.plan.container import ContainerPlan
+from kubeplay.plan.pod import PodPlan
+
+# Keys of the back-off table. A container's own name holds its crash back-off (RB1): `delay` and the `since` of its last
+# restart. The others:
+START = "start:"  # why the last start attempt of a container failed (CS3), and when to try again
+IMAGE = "image:"  # pull back-off of an image (RB4)
+AGAIN = "again:"  # a person asked to start it whatever its policy says
+HOLD = "hold:"  # a person stopped it: do not start it
+SANDBOX = "sandbox"  # the sandbox could not be made
+VOLUMES = "volumes"  # a volume could not be set up (CS5)
+REJECTED = "rejected"  # the pod was not admitted
+
+
+class Seen(NamedTuple):
+    """A container of the pod: its newest two instances; `here` = the newest one belongs to the present sandbox."""
+
+    plan: ContainerPlan
+    current: Instance | None = None
+    previous: Instance | None = None
+    here: bool = False
+
+
+class Observed(NamedTuple):
+    """One look at a pod. `void`: it ran under another boot, so only a person starts it again."""
+
+    uid: str
+    plan: PodPlan
+    desired: str
+    created: float = 0.0
+    phase: str = ""
+    deleted: bool = False
+    initialized: bool = False
+    void: bool = False
+    sandbox: str = ""
+    sandbox_ready: bool = False
+    sandbox_attempts: int = 0
+    addresses: tuple[str, ...] = ()
+    host_ip: str = ""
+    containers: tuple[Seen, ...] = ()
+    backoffs: Mapping[str, BackoffRow] = {}
+    generation: int = 1
+    gates: tuple[str, ...] = ()
+
+
+class Reject(NamedTuple):
+    """Never run the pod: it becomes Failed for this reason."""
+
+    reason: str
+    message: str
+
+
+class KillPod(NamedTuple):
+    """Stop every container and remove the sandbox; `finish`: for good, the pod's phase becomes terminal."""
+
+    finish: bool = False
+
+
+class MakeSandbox(NamedTuple):
+    """Make sandbox number `attempt`."""
+
+    attempt: int
+
+
+class Start(NamedTuple):
+    """Create and start instance `attempt`; `delay` is the crash back-off that now counts, 0 = none (RB1).
+
+    `run` False: create only (play --start=false).
+    """
+
+    name: str
+    attempt: int
+    delay: float = 0.0
+    run: bool = True
+
+
+class Begin(NamedTuple):
+    """Start an instance that has been created."""
+
+    name: str
+
+
+class Note(NamedTuple):
+    """Remember that a container waits in crash back-off (CS6, RB3)."""
+
+    name: str
+    message: str
+
+
+Action = Union[Reject, KillPod, MakeSandbox, Start, Begin, Note]
+
+
+class Decision(NamedTuple):
+    """What to do now, and when to look again if nothing happens until then (None = never)."""
+
+    actions: tuple[Action, ...] = ()
+    wake_at: float | None = None
+
+
+class Failure(NamedTuple):
+    """Why a container (or, with name "", the pod) does not start."""
+
+    container: str
+    reason: str
+    message: str
+
+
+class Outcome(NamedTuple):
+    """What a reconcile left behind. `busy`: somebody else holds the pod. `routes`: address or readiness changed."""
+
+    phase: str = ""
+    ready: bool = False
+    initialized: bool = False
+    started: bool = False
+    wake_at: float | None = None
+    failures: tuple[Failure, ...] = ()
+    busy: bool = False
+    gone: bool = False
+    routes: bool = False

@@ -1,0 +1,115 @@
+"""RB1-RB6 in virtual time."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubeplay.plan.container import ContainerPlan
+from tests.support.simulator import Fail, Run, Simulation, pod
+
+
+def container(name: str = "main", policy: str = "Always", **fields: object) -> ContainerPlan:
+    return ContainerPlan(name, "busybox:1", restart_policy=policy, **fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_rb1_delays_are_0_10_20_40_80_160_300_300_from_the_end(code: int) -> None:
+    sim = Simulation(pod(container()), main=[Run(1, code)]).run(1300)
+    ends = [t for t, e in sim.log if e.startswith("end main")]
+    starts = [t for t, e in sim.log if e.startswith("start main")]
+    gaps = [round(s - e) for e, s in zip(ends, starts[1:])]
+    assert gaps[:8] == [0, 10, 20, 40, 80, 160, 300, 300]
+
+
+def test_rb1_record_121_four_restarts_after_ninety_seconds() -> None:
+    sim = Simulation(pod(container(), name="always-exit1"), main=[Run(0.1, 1)]).run(90)
+    assert sim.starts("main") == [0.0, 0.1, 10.2, 30.3, 70.4]
+    assert sim.container("main")["restartCount"] == 4
+    assert sim.status["phase"] == "Running"
+
+
+def test_rb2_ten_good_minutes_reset_the_delay() -> None:
+    sim = Simulation(pod(container()), main=[Run(1, 1), Run(1, 1), Run(700, 1), Run(1, 1)]).run(760)
+    # third instance starts after 10 s, runs 700 s: its end restarts at once, the next waits 10 s again
+    assert sim.starts("main") == [0.0, 1.0, 12.0, 712.0, 723.0, 744.0]
+
+
+def test_rb2_exactly_six_hundred_seconds_does_not_reset() -> None:
+    sim = Simulation(pod(container()), main=[Run(1, 1), Run(600, 1), Run(1, 1)]).run(640)
+    assert sim.starts("main") == [0.0, 1.0, 611.0, 632.0]
+
+
+def test_rb3_message_names_delay_container_pod_and_uid() -> None:
+    sim = Simulation(pod(container("c")), c=[Run(1, 1)]).run(5)
+    assert sim.seen.backoffs["start:c"].message == "back-off 10s restarting failed container=c pod=p_default(uid-1)"
+
+
+def test_cs6_ended_first_then_crash_loop_at_a_later_sync() -> None:
+    sim = Simulation(pod(container()), main=[Run(1, 1)]).run(5)
+    assert sim.container("main")["state"]["terminated"]["reason"] == "Error"
+    sim = Simulation(pod(container()), main=[Run(1, 1)]).run(12.0)
+    shown = [c["containerStatuses"][0]["state"] for _, c in sim.history]
+    assert [s["waiting"]["reason"] for s in shown if "waiting" in s][-1] == "CrashLoopBackOff"
+    assert sim.status["phase"] == "Running"  # PH2
+
+
+def test_rb5_a_long_back_off_is_looked_at_every_minute() -> None:
+    sim = Simulation(pod(container()), main=[Run(1, 1)]).run(75 + 62)
+    # fifth instance ended at 75 s: 80 s of back-off; a minute later the state says so
+    assert sim.container("main")["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+    assert sim.container("main")["lastState"]["terminated"]["exitCode"] == 1
+
+
+@pytest.mark.parametrize(("policy", "code", "restarts"), [
+    ("Always", 0, True), ("Always", 1, True), ("OnFailure", 0, False), ("OnFailure", 1, True), ("Never", 0, False), ("Never", 1, False),
+])  # fmt: skip
+def test_rb6_policy_table(policy: str, code: int, restarts: bool) -> None:
+    sim = Simulation(pod(container(policy=policy)), main=[Run(1, code), Run()]).run(20)
+    assert (len(sim.starts("main")) > 1) is restarts
+
+
+def test_rb6_a_deleted_pod_never_restarts() -> None:
+    sim = Simulation(pod(container()), main=[Run(5, 1)]).run(2)
+    sim.seen = sim.seen._replace(desired="delete")
+    sim.run(60)
+    assert sim.starts("main") == [0.0]
+    assert sim.status["phase"] == "Failed"
+
+
+def test_rb8_a_sibling_in_back_off_delays_nobody() -> None:
+    sim = Simulation(pod(container("a"), container("b")), a=[Run(1, 1)], b=[Run(3, 1)]).run(4)
+    assert sim.starts("a") == [0.0, 1.0]
+    assert sim.starts("b") == [0.0, 3.0]
+
+
+def test_rr1_container_policy_beats_the_pods_record_125() -> None:
+    plan = pod(container(policy="OnFailure"), restart_policy="Never")
+    sim = Simulation(plan, main=[Run(0.2, 42), Run(0.2, 0)]).run(40)
+    assert sim.status["phase"] == "Succeeded"
+    assert sim.container("main")["restartCount"] == 1
+    assert sim.container("main")["lastState"]["terminated"]["exitCode"] == 42
+
+
+def test_start_error_under_always_waits_then_backs_off() -> None:
+    sim = Simulation(pod(container()), main=[Fail("RunContainerError", "exec: no such file", 128)]).run(5)
+    assert sim.starts("main") == [0.0, 0.0]  # the first restart is immediate (RB1)
+    assert sim.container("main")["state"]["waiting"]["reason"] == "RunContainerError"
+    assert sim.container("main")["lastState"]["terminated"]["reason"] == "StartError"
+
+
+def test_start_error_under_never_ends_the_pod_record_005() -> None:
+    sim = Simulation(pod(container(policy="Never")), main=[Fail("RunContainerError", "no", 128)]).run(5)
+    assert sim.status["phase"] == "Failed"
+    terminated = sim.container("main")["state"]["terminated"]
+    assert (terminated["exitCode"], terminated["reason"], terminated["startedAt"]) == (128, "StartError", "1970-01-01T00:00:00Z")
+
+
+def test_cs4_config_error_is_retried_under_never_record_052() -> None:
+    plan = pod(container(policy="Never"))
+    sim = Simulation(plan, main=[Fail("CreateContainerConfigError", 'configmap "nosuch" not found')]).run(35)
+    assert len(sim.starts("main")) == 4
+    assert sim.status["phase"] == "Pending"
+    assert sim.container("main")["state"] == {
+        "waiting": {"reason": "CreateContainerConfigError", "message": 'configmap "nosuch" not found'}
+    }
+    assert sim.container("main")["restartCount"] == 0
