@@ -1,0 +1,76 @@
+"""What a cluster's admission refuses before it validates: references that must exist when an object is made.
+
+References inside of a pod's containers and volumes are not among them: a kubelet waits for those. What must exist is the
+namespace, and for a Pod its ServiceAccount, PriorityClass and RuntimeClass (kubernetes-surprises.md: 403 and 404, and
+they hide the faults that validation would find).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from kubeplay.errors import Fault
+from kubeplay.kube.document import Document
+from kubeplay.kube.kinds import Kind
+
+# What every cluster has from its first second.
+_NAMESPACES = frozenset(("default", "kube-system", "kube-public", "kube-node-lease"))
+# scheduling/v1: the two built-in classes and their values.
+_PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
+
+
+class Known(NamedTuple):
+    """What exists outside of the file; `any_namespace` says not to ask for the namespace."""
+
+    namespaces: frozenset[str] = frozenset()
+    service_accounts: frozenset[tuple[str, str]] = frozenset()
+    any_namespace: bool = False
+
+
+def with_file(known: Known, documents: list[Document], namespace: str) -> Known:
+    """`known` and what the file itself brings; the namespace asked for on the command line is taken to exist."""
+    namespaces = set(known.namespaces) | _NAMESPACES | {namespace}
+    accounts = set(known.service_accounts)
+    for document in documents:
+        metadata = document.value.get("metadata")
+        if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
+            continue
+        if document.value.get("kind") == "Namespace":
+            namespaces.add(metadata["name"])
+        elif document.value.get("kind") == "ServiceAccount":
+            accounts.add((str(metadata.get("namespace") or namespace), metadata["name"]))
+    return known._replace(namespaces=frozenset(namespaces), service_accounts=frozenset(accounts))
+
+
+def admit(obj: dict[str, Any], kind: Kind, known: Known) -> list[Fault]:
+    """The first thing that admission refuses, or nothing."""
+    namespace = obj["metadata"].get("namespace", "")
+    if kind.namespaced and not known.any_namespace and namespace not in known.namespaces:
+        hint = f"add a Namespace {namespace} to the file, or make it first"
+        return [Fault("metadata.namespace", "NotFound", f'namespace "{namespace}" not found', hint)]
+    if kind.kind == "Pod" and kind.group == "":
+        return _pod(obj.get("spec") or {}, namespace, known)
+    return []
+
+
+def _pod(spec: dict[str, Any], namespace: str, known: Known) -> list[Fault]:
+    account = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
+    field = "spec.serviceAccountName" if spec.get("serviceAccountName") else "spec.serviceAccount"
+    if account != "default" and (namespace, account) not in known.service_accounts:
+        hint = "remove the field: kubeplay has no service accounts yet"
+        return [Fault(field, "Forbidden", f'service account "{namespace}/{account}" not found', hint)]
+    name = spec.get("priorityClassName")
+    if name and name not in _PRIORITIES:
+        hint = "the built-in classes are system-cluster-critical and system-node-critical"
+        return [Fault("spec.priorityClassName", "Forbidden", f"no PriorityClass with name {name} was found", hint)]
+    computed = _PRIORITIES.get(name or "", 0)
+    if spec.get("priority") is not None and spec["priority"] != computed:
+        message = f"the integer value of priority ({spec['priority']}) must not be provided; the class gives {computed}"
+        return [Fault("spec.priority", "Forbidden", message, "remove the field, or name a priorityClassName")]
+    runtime = spec.get("runtimeClassName")
+    if runtime:
+        hint = "remove the field: one runtime runs all pods here"
+        return [Fault("spec.runtimeClassName", "Forbidden", f'RuntimeClass "{runtime}" not found', hint)]
+    if spec.get("overhead"):
+        return [Fault("spec.overhead", "Forbidden", "overhead needs a RuntimeClass that defines it", "remove the field")]
+    return []
