@@ -1,0 +1,91 @@
+"""Image names: [DOMAIN[:PORT]/]PATH[:TAG][@DIGEST], as the distribution project's reference grammar has them.
+
+A name without a domain means docker.io, one without a slash docker.io/library, one without tag and digest
+`:latest`. The first component is a domain when it holds a dot or a colon or is `localhost`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from kubeplay.errors import InvalidInput
+
+DEFAULT_DOMAIN = "docker.io"
+_MAX_NAME = 255  # distribution/reference: NameTotalLengthMax, domain and path together
+_LABEL = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_DOMAIN = rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_TAG = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}"
+_DIGEST = r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}"
+_REFERENCE = re.compile(rf"(?:({_DOMAIN})/)?({_COMPONENT}(?:/{_COMPONENT})*)(?::({_TAG}))?(?:@({_DIGEST}))?")
+_HEX = re.compile(r"[0-9a-f]{64}")
+
+
+class Reference(NamedTuple):
+    """A normalised name. `tag` is "" only when there is a digest."""
+
+    domain: str
+    path: str
+    tag: str = ""
+    digest: str = ""
+
+    @property
+    def repository(self) -> str:
+        return f"{self.domain}/{self.path}"
+
+    def __str__(self) -> str:
+        return self.repository + (f":{self.tag}" if self.tag else "") + (f"@{self.digest}" if self.digest else "")
+
+
+def parse(name: str, default_domain: str = DEFAULT_DOMAIN) -> Reference:
+    """Raises InvalidInput `invalid reference format` (podman-kube-facts.md 4.3)."""
+    found = _REFERENCE.fullmatch(name) if len(name) < 2048 else None
+    if found is None or _HEX.fullmatch(name):
+        message = f"{name[:300]!r}: invalid reference format{_why(name)}"
+        raise InvalidInput(message, hint="an image name is [REGISTRY/]PATH[:TAG], as quay.io/team/web:1.2")
+    domain, path, tag, digest = found.groups()
+    if domain is not None and domain != "localhost" and "." not in domain and ":" not in domain:
+        path = f"{domain}/{path}"
+        domain = None
+        if not _REFERENCE.fullmatch(path):
+            raise InvalidInput(f"{name[:300]!r}: invalid reference format: the repository name must be lowercase")
+    domain = domain or default_domain
+    if domain == "index.docker.io":
+        domain = DEFAULT_DOMAIN
+    if domain == DEFAULT_DOMAIN and "/" not in path:
+        path = f"library/{path}"
+    if len(domain) + 1 + len(path) > _MAX_NAME:
+        raise InvalidInput(f"{name[:300]!r}: invalid reference format: the name is longer than {_MAX_NAME} characters")
+    if digest and not re.fullmatch(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}|sha384:[0-9a-f]{96}", digest):
+        raise InvalidInput(f"{name[:300]!r}: invalid reference format: unsupported digest")
+    return Reference(domain, path, tag or ("" if digest else "latest"), digest or "")
+
+
+def normalise(name: str) -> str:
+    """The full name: `busybox` becomes docker.io/library/busybox:latest."""
+    return str(parse(name))
+
+
+def familiar(name: str) -> str:
+    """The shortest name that means the same: what docker.io/library/busybox:1 is called by people."""
+    for prefix in (f"{DEFAULT_DOMAIN}/library/", f"{DEFAULT_DOMAIN}/"):
+        if name.startswith(prefix):
+            return name[len(prefix) :]
+    return name
+
+
+def is_short(name: str) -> bool:
+    """Whether `name` names no registry."""
+    first, slash, _ = name.partition("/")
+    return not slash or not ("." in first or ":" in first or first == "localhost")
+
+
+def _why(name: str) -> str:
+    if not name:
+        return ": the name is empty"
+    if _HEX.fullmatch(name):
+        return ": 64 hexadecimal digits are an id, not a name"
+    if name != name.lower() and _REFERENCE.fullmatch(name.lower()):
+        return ": the repository name must be lowercase"
+    return ""

@@ -1,0 +1,309 @@
+"""ImageStore: the images of one root by name, id and content.
+
+An image's id is the digest of its configuration, as docker and podman have it. Layers are shared (layers/depot.py);
+the manifest's own bytes are kept beside them, so that what was loaded can be told apart and pushed as it came.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import NamedTuple
+from collections.abc import Callable, Sequence
+
+from kubeplay.clock import rfc3339
+from kubeplay.engine.host.paths import Paths, ensure_directory, hex_digest
+from kubeplay.engine.images import archive as archives
+from kubeplay.engine.images import config as configs
+from kubeplay.engine.images import reference
+from kubeplay.engine.images.config import ImageConfig
+from kubeplay.engine.layers.depot import Depot
+from kubeplay.engine.store.db import Store
+from kubeplay.engine.store.images import ImageRow
+from kubeplay.errors import Ambiguous, Conflict, Exhausted, InvalidInput, NotFound
+
+_SHORTEST_PREFIX = 3  # of an id: a shorter text is more likely a name
+_HEX = frozenset("0123456789abcdef")
+
+
+class ImageSummary(NamedTuple):
+    """An image and all its names, for listings."""
+
+    row: ImageRow
+    names: tuple[str, ...]
+
+
+class Loaded(NamedTuple):
+    """An image that a load brought; `names` are those the archive gave it."""
+
+    image_id: str
+    names: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """What `podman load` prints."""
+        return [f"Loaded image: {name}" for name in self.names or (self.image_id,)]
+
+
+class Removed(NamedTuple):
+    """What a removal did: names taken away, images deleted."""
+
+    untagged: tuple[str, ...]
+    deleted: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """What `podman rmi` prints."""
+        return [f"Untagged: {name}" for name in self.untagged] + [f"Deleted: {hex_digest(image)}" for image in self.deleted]
+
+
+class ImageStore:
+    """Images of one root. Two processes may load, remove and use images at the same time."""
+
+    def __init__(self, store: Store, paths: Paths) -> None:
+        self._store = store
+        self._paths = paths
+        self.layers = Depot(paths)
+
+    # looking
+    def normalise(self, name: str) -> str:
+        return reference.normalise(name)
+
+    def resolve(self, name: str) -> ImageRow | None:
+        """The image of a name, an id or the beginning of one; None when there is none. Raises Ambiguous, InvalidInput.
+
+        A short name is looked for under docker.io/library and then localhost; names win over ids.
+        """
+        rows = self._store.images
+        if name.startswith("sha256:") and len(name) == 71:
+            return rows.get(name)
+        if not _is_hex64(name):
+            found = self._by_name(name)
+            if found is not None:
+                return found
+        prefix = name.removeprefix("sha256:")
+        return self._by_prefix(prefix) if len(prefix) >= _SHORTEST_PREFIX and _HEX.issuperset(prefix) else None
+
+    def get(self, name: str) -> ImageRow:
+        """As resolve, but raises NotFound."""
+        row = self.resolve(name)
+        if row is None:
+            raise NotFound(f"{name}: image not known", hint="`kubeplay images` lists what is here")
+        return row
+
+    def exists(self, name: str) -> bool:
+        return self.resolve(name) is not None
+
+    def list(self) -> list[ImageSummary]:
+        """All images, newest first."""
+        names: dict[str, list[str]] = {}
+        for name, image_id in self._store.images.names():
+            names.setdefault(image_id, []).append(name)
+        return [ImageSummary(row, tuple(names.get(row.id, ()))) for row in self._store.images.list()]
+
+    def names(self, image_id: str) -> tuple[str, ...]:
+        return tuple(name for name, _ in self._store.images.names(image_id))
+
+    def config(self, image_id: str) -> ImageConfig:
+        """What the image says about running it. Raises NotFound, InvalidInput (a hostile configuration)."""
+        row = self._store.images.get(image_id)
+        if row is None:
+            raise NotFound(f"{image_id}: image not known")
+        return configs.parse(row.config, f"the configuration of image {image_id[7:19]}")
+
+    def manifest(self, image_id: str) -> bytes:
+        """The manifest's bytes: as it came, or for a docker-archive or an import the one made for it."""
+        row = self.get(image_id)
+        try:
+            with open(self._manifest_path(row.manifest_digest), "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            raise NotFound(f"the manifest of image {image_id} is missing") from None
+
+    # names
+    def tag(self, name: str, *new: str) -> None:
+        """Give an image further names."""
+        row = self.get(name)
+        full = [_taggable(text) for text in new]
+        with self._store.write():
+            for text in full:
+                self._store.images.tag(text, row.id)
+
+    def untag(self, name: str, *names: str) -> tuple[str, ...]:
+        """Take names from an image, all of them when none is given; returns those taken. The image stays."""
+        row = self.get(name)
+        have = self.names(row.id)
+        taken = tuple(reference.normalise(text) for text in names) if names else have
+        for text in taken:
+            if text not in have:
+                raise NotFound(f"{text}: tag not known for image {row.id[7:19]}")
+        with self._store.write():
+            for text in taken:
+                self._store.images.untag(text)
+        return taken
+
+    # coming
+    def load(self, path: str) -> tuple[Loaded, ...]:
+        """Load all images of a docker-archive, an OCI archive or an OCI layout directory; `-` is standard input.
+
+        Raises NotFound, InvalidInput (damaged or hostile), NotSupported, Exhausted (the disk is full; nothing is left).
+        """
+        from kubeplay.engine.images import formats
+
+        self.layers.sweep()
+        found = []
+        with archives.open_archive(path, f"{self._paths.root}/layers") as archive, self.layers.reading():
+            for candidate in formats.images(archive):
+                document = configs.read(candidate.config, "the image configuration")
+                if len(document.diff_ids) != len(candidate.layers):
+                    raise InvalidInput(f"the image has {len(candidate.layers)} layers, its configuration names {len(document.diff_ids)}")
+                for layer, diff_id in zip(candidate.layers, document.diff_ids):
+                    if not self.layers.has(diff_id):
+                        self.layers.add(archive.blob(*layer), diff_id)
+                found.append(self._add(document, candidate.config, candidate.names, candidate.manifest))
+        return tuple(found)
+
+    def import_tar(self, path: str, name: str = "", changes: Sequence[str] = (), message: str = "") -> str:
+        """Make an image of one layer from a root file system's tar (`-` is standard input); returns its id.
+
+        `name` may be "" (an image without a name); `changes` are Dockerfile instructions.
+        """
+        from kubeplay.engine.images import changes as instructions
+        from kubeplay.engine.images.formats import architecture
+
+        full = _taggable(name) if name else ""
+        config = instructions.apply(changes)
+        self.layers.sweep()
+        fd = archives.open_source(path)
+        try:
+            with self.layers.reading():
+                meta = self.layers.add(archives.as_blob(fd))
+                created = rfc3339(self._store.clock.now())
+                value = {
+                    "created": created,
+                    "architecture": architecture(),
+                    "os": "linux",
+                    "config": config,
+                    "rootfs": {"type": "layers", "diff_ids": [meta.diff_id]},
+                    "history": [{"created": created, "created_by": "kubeplay import", "comment": message or f"Imported from {path}"}],
+                }
+                data = json.dumps(value, separators=(",", ":")).encode()
+                return self._add(configs.read(data, "the image configuration"), data, (full,) if full else (), b"").image_id
+        finally:
+            os.close(fd)
+
+    # going
+    def remove(self, name: str, force: bool = False, in_use: Callable[[str], Sequence[str]] | None = None) -> Removed:
+        """Remove a name; with its last name the image, and then the layers no other image needs.
+
+        `in_use` tells which containers use an image id (by default the store's); then the image stays and Conflict
+        is raised, `force` or not: take the containers away first. An id with several names needs `force`.
+        """
+        row = self.get(name)
+        have = self.names(row.id)
+        named = self._is_name_of(name, have)
+        if named and len(have) > 1:
+            return Removed(self.untag(name, named), ())
+        if not named and len(have) > 1 and not force:
+            raise Conflict(f"image {row.id[7:19]} has several names: {', '.join(have)}", hint="remove the names one by one, or use --force")
+        users = (in_use or self.users)(row.id)
+        if users:
+            raise Conflict(f"image {name} is in use by container {', '.join(users[:5])}", hint="remove the pods that use it first")
+        with self._store.write():
+            self._store.images.delete(row.id)
+        self._forget_manifest(row)
+        self.collect()
+        return Removed(have, (row.id,))
+
+    def users(self, image_id: str) -> tuple[str, ...]:
+        """Ids of the containers made from an image."""
+        return tuple(row.id for row in self._store.runtime.containers() if row.image_id == image_id)
+
+    def collect(self) -> tuple[str, ...]:
+        """Remove layers that no image has, and what crashed loads left."""
+        return self.layers.collect(lambda: (layer for row in self._store.images.list() for layer in row.layers))
+
+    def _add(self, document: configs.Document, config: bytes, names: tuple[str, ...], manifest: bytes) -> Loaded:
+        from kubeplay.engine.images.formats import docker_manifest
+
+        metas = [self.layers.meta(diff_id) for diff_id in document.diff_ids]
+        manifest = manifest or docker_manifest(config, [(meta.diff_id, meta.size) for meta in metas])
+        digest = archives.sha256(manifest)
+        image_id = archives.sha256(config)
+        if self._store.images.get(image_id) is None:
+            self._keep_manifest(digest, manifest)
+        with self._store.write():
+            size = sum(meta.content for meta in metas)
+            self._store.images.add(ImageRow(image_id, document.text, document.diff_ids, size, digest, document.created))
+            for name in names:
+                self._store.images.tag(name, image_id)
+        return Loaded(image_id, names)
+
+    def _by_name(self, name: str) -> ImageRow | None:
+        try:
+            wanted = reference.parse(name)
+        except InvalidInput:
+            if _HEX.issuperset(name.removeprefix("sha256:")):
+                return None
+            raise
+        for domain in (reference.DEFAULT_DOMAIN, "localhost") if reference.is_short(name) else (reference.DEFAULT_DOMAIN,):
+            candidate = wanted if domain == reference.DEFAULT_DOMAIN else reference.parse(name, domain)
+            found = self._by_digest(candidate) if candidate.digest else self._store.images.named(str(candidate))
+            if found is not None:
+                return found
+        return None
+
+    def _by_digest(self, wanted: reference.Reference) -> ImageRow | None:
+        """NAME@DIGEST: an image of that repository whose manifest has the digest; a tag beside it does not matter."""
+        for name, image_id in self._store.images.names():
+            if reference.parse(name).repository == wanted.repository:
+                row = self._store.images.get(image_id)
+                if row and row.manifest_digest == wanted.digest:
+                    return row
+        return None
+
+    def _by_prefix(self, prefix: str) -> ImageRow | None:
+        found = [row for row in self._store.images.list() if row.id.startswith("sha256:" + prefix)]
+        if len(found) > 1:
+            some = ", ".join(row.id[7:19] for row in found[:5])
+            raise Ambiguous(f"{prefix} fits {len(found)} images: {some}", hint="give more digits, or a name")
+        return found[0] if found else None
+
+    def _is_name_of(self, name: str, have: Sequence[str]) -> str:
+        """Which of an image's names the person meant, "" when it was an id."""
+        try:
+            candidates = [str(reference.parse(name)), str(reference.parse(name, "localhost"))]
+        except InvalidInput:
+            return ""
+        return next((text for text in candidates if text in have), "")
+
+    def _manifest_path(self, digest: str) -> str:
+        return f"{self._paths.root}/images/{hex_digest(digest)}"
+
+    def _keep_manifest(self, digest: str, manifest: bytes) -> None:
+        path = self._manifest_path(digest)
+        try:
+            ensure_directory(os.path.dirname(path))
+            temporary = f"{path}.{os.getpid()}"
+            with open(temporary, "wb") as file:
+                file.write(manifest)
+            os.rename(temporary, path)
+        except OSError as error:
+            raise Exhausted(f"{path}: {error.strerror}", hint="free some space and try again") from error
+
+    def _forget_manifest(self, row: ImageRow) -> None:
+        if row.manifest_digest and not any(other.manifest_digest == row.manifest_digest for other in self._store.images.list()):
+            try:
+                os.unlink(self._manifest_path(row.manifest_digest))
+            except FileNotFoundError:
+                pass
+
+
+def _taggable(name: str) -> str:
+    """A name to give: a short one is local, as podman has it; a digest cannot be given."""
+    parsed = reference.parse(name, "localhost" if reference.is_short(name) else reference.DEFAULT_DOMAIN)
+    if parsed.digest:
+        raise InvalidInput(f"{name}: a name with a digest cannot be given to an image")
+    return str(parsed)
+
+
+def _is_hex64(name: str) -> bool:
+    return len(name) == 64 and _HEX.issuperset(name)

@@ -1,0 +1,244 @@
+"""root/layers: every layer once, by diff id, whichever image brought it.
+
+    layers/HEX/fs/       the files
+    layers/HEX/meta      a Meta as JSON
+    layers/HEX/headers   every byte of the tar that is not file content, deflated: what `push` and `save` rebuild it from
+    layers/HEX/root      there when the layer describes its root directory
+    layers/HEX/opaque    there when the layer hides everything below it
+    layers/.tmp-*        being made: its maker holds an flock on the directory, so a dead maker's is told apart
+    layers/.del-*        being removed
+
+A layer appears by rename(2), complete or not at all. Whoever relies on layers that no image row names yet
+(a load in progress) holds the depot's lock shared; removal needs it exclusive and is put off while it is held.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+from contextlib import contextmanager
+from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+
+from kubeplay.engine.host.paths import Paths, ensure_directory, hex_digest
+from kubeplay.engine.layers import tree
+from kubeplay.engine.layers.extract import Extractor, translated
+from kubeplay.engine.layers.stream import CHUNK, MAX_LAYER, Blob, Stream
+from kubeplay.engine.layers.tar import TarReader
+from kubeplay.errors import InvalidInput, NotFound, StoreError
+
+_TEMPORARY, _DOOMED = ".tmp-", ".del-"
+_FORMAT = 1
+
+
+class Meta(NamedTuple):
+    """What is remembered of a layer. `size` is the tar's length, `blob` and `blob_size` how it came (compressed or not)."""
+
+    diff_id: str
+    size: int
+    content: int
+    entries: int
+    compression: str
+    blob: str
+    blob_size: int
+    reproducible: bool
+    format: int = _FORMAT
+
+
+class Depot:
+    """The layers of one root."""
+
+    def __init__(self, paths: Paths) -> None:
+        self._paths = paths
+        self._directory = f"{paths.root}/layers"
+
+    def has(self, diff_id: str) -> bool:
+        return os.path.exists(f"{self._paths.layer(diff_id)}/meta")
+
+    def meta(self, diff_id: str) -> Meta:
+        """Raises NotFound, or StoreError when the record cannot be read."""
+        try:
+            with open(f"{self._paths.layer(diff_id)}/meta", encoding="utf-8") as file:
+                return Meta(**json.load(file))
+        except FileNotFoundError:
+            raise NotFound(f"layer {diff_id} is not in {self._directory}") from None
+        except (ValueError, TypeError) as error:
+            message = f"the record of layer {diff_id} in {self._directory} is damaged"
+            raise StoreError(message, hint="remove the image and load it again") from error
+
+    def list(self) -> list[str]:
+        """The diff ids that are there."""
+        try:
+            return sorted("sha256:" + name for name in os.listdir(self._directory) if not name.startswith("."))
+        except FileNotFoundError:
+            return []
+
+    def add(self, blob: Blob, diff_id: str = "", *, limit: int = MAX_LAYER) -> Meta:
+        """Unpack `blob` unless its layer is there; `diff_id` "" accepts whatever it turns out to be.
+
+        Raises InvalidInput (damaged, hostile, wrong digest), Exhausted (disk full), StoreError.
+        """
+        if diff_id and self.has(diff_id):
+            return self.meta(diff_id)
+        try:
+            with self._temporary() as temporary:
+                meta = _unpack(blob, diff_id, temporary, limit)
+                self._install(temporary, meta.diff_id)
+                return meta
+        except OSError as error:
+            raise translated(error, f"layer {diff_id or 'of the archive'}") from error
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Hold off removals: from before the first look for a layer until the image's row is written."""
+        fd = self._open()
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(fd)
+
+    def collect(self, used: Callable[[], Iterable[str]]) -> tuple[str, ...]:
+        """Remove layers not `used` and what dead processes left; returns what was removed.
+
+        Does nothing while a load is in progress: the next call will.
+        """
+        fd = self._open()
+        removed: list[str] = []
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            keep = set(used())  # asked under the lock: a load that ended just now counts
+            for diff_id in self.list():
+                if diff_id not in keep:
+                    os.rename(self._paths.layer(diff_id), f"{self._directory}/{_DOOMED}{hex_digest(diff_id)}-{os.getpid()}")
+                    removed.append(diff_id)
+        except BlockingIOError:
+            pass
+        finally:
+            os.close(fd)
+        self.sweep()
+        return tuple(removed)
+
+    def sweep(self) -> None:
+        """Remove what dead processes left half made or half removed."""
+        ensure_directory(self._directory)
+        for name in os.listdir(self._directory):
+            path = f"{self._directory}/{name}"
+            if name.startswith(_DOOMED):
+                tree.remove(path)
+            elif name.startswith(_TEMPORARY):
+                fd = _try_lock(path)
+                if fd >= 0:
+                    tree.remove(path)
+                    os.close(fd)
+
+    def _open(self) -> int:
+        ensure_directory(self._directory)
+        return os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    @contextmanager
+    def _temporary(self) -> Iterator[str]:
+        ensure_directory(self._directory)
+        while True:
+            path = f"{self._directory}/{_TEMPORARY}{os.getpid()}-{os.urandom(4).hex()}"
+            os.mkdir(path, 0o700)
+            fd = _try_lock(path)
+            if fd >= 0:
+                break  # else a sweep took it before we had the lock
+        try:
+            yield path
+        finally:
+            os.close(fd)
+            tree.remove(path)
+
+    def _install(self, temporary: str, diff_id: str) -> None:
+        try:
+            os.rename(temporary, self._paths.layer(diff_id))
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise  # else another load was first: theirs is as good
+
+
+def _unpack(blob: Blob, diff_id: str, directory: str, limit: int) -> Meta:
+    os.mkdir(f"{directory}/fs", 0o755)
+    os.chmod(f"{directory}/fs", 0o755)
+    root = os.open(f"{directory}/fs", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    headers = _Headers(f"{directory}/headers")
+    try:
+        with Stream(blob, limit=limit) as stream:
+            found = Extractor(root).run(TarReader(stream, headers.add))
+            actual = stream.finish(headers.add)
+            headers.finish()
+    finally:
+        os.close(root)
+        headers.close()
+    if diff_id and actual != diff_id:
+        raise InvalidInput(f"layer {diff_id} unpacks to {actual}", hint="the archive is damaged or was tampered with")
+    stored = blob.digest or (actual if not stream.compression else "")
+    meta = Meta(actual, stream.size, found.size, found.entries, stream.compression, stored, stream.stored, found.reproducible)
+    _write(f"{directory}/meta", json.dumps(meta._asdict()).encode())
+    for marker, wanted in (("root", found.has_root), ("opaque", found.opaque_root)):
+        if wanted:
+            _write(f"{directory}/{marker}", b"")
+    return meta
+
+
+class _Headers:
+    """The recorder of the tar's non-content bytes: raw deflate, level 1 (512-byte headers are mostly zeros)."""
+
+    def __init__(self, path: str) -> None:
+        from zlib import compressobj
+
+        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._deflate = compressobj(1, wbits=-15)
+        self._pending: list[bytes] = []
+
+    def add(self, data: bytes) -> None:
+        self._pending.append(data)
+        if len(self._pending) >= 512:
+            self._flush()
+
+    def finish(self) -> None:
+        self._flush()
+        _write_all(self._fd, self._deflate.flush())
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+    def _flush(self) -> None:
+        data = b"".join(self._pending)
+        self._pending.clear()
+        for start in range(0, len(data), CHUNK):
+            _write_all(self._fd, self._deflate.compress(data[start : start + CHUNK]))
+
+
+def _try_lock(path: str) -> int:
+    """A descriptor of the directory holding its flock, or -1 when someone has it or it is gone."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return -1
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        here, there = os.fstat(fd), os.stat(path, follow_symlinks=False)
+        if (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino):
+            return fd
+    except OSError:
+        pass
+    os.close(fd)
+    return -1
+
+
+def _write(path: str, data: bytes) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        _write_all(fd, data)
+    finally:
+        os.close(fd)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]

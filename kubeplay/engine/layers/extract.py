@@ -1,0 +1,368 @@
+"""Write the members of a layer below one directory, never outside of it.
+
+How a hostile archive is held in: a parent directory is opened by openat2(2) with RESOLVE_IN_ROOT, so that
+`..`, absolute links and links planted earlier in the same archive all end inside the layer; the last
+component is created with O_EXCL | O_NOFOLLOW, or by calls that never follow it. Names with `..` are refused
+before that. Directory descriptors are cached: most members share their parent with the one before.
+
+OCI whiteouts become overlayfs's: `.wh.NAME` a character device 0/0, `.wh..wh..opq` the xattr
+trusted.overlay.opaque (image-spec layer.md; Documentation/filesystems/overlayfs.rst). A layer may not bring
+such xattrs itself: it could redirect a name to a file of another layer or hide what it did not declare.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import NamedTuple
+from collections.abc import Callable
+
+from kubeplay.engine.host import syscalls
+from kubeplay.engine.layers import tree
+from kubeplay.engine.layers.tar import Entry, TarReader, show
+from kubeplay.errors import Exhausted, InvalidInput, StoreError
+
+_IN_ROOT = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS | syscalls.RESOLVE_NO_XDEV
+_PATH = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_CACHED = 128  # directory descriptors kept open; the usual limit of a process is 1024
+_WHITEOUT = b".wh."
+_OPAQUE = b".wh..wh..opq"
+_OPAQUE_XATTR = "trusted.overlay.opaque"
+MAX_ENTRIES = 20_000_000  # of one layer; a million-file image is large already
+_NOBODY = 0xFFFFFFFF  # (uid_t) -1 means `leave it` to chown(2), so it cannot be an owner
+_KEPT_XATTRS = (b"security.capability", b"system.posix_acl_access", b"system.posix_acl_default")
+_TIME_LIMIT = (1 << 63) - 1
+_DISK = (errno.ENOSPC, errno.EDQUOT)
+_OURS = (errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES)
+
+
+class Extracted(NamedTuple):
+    """What a layer turned out to be. `size`: bytes of all files; `has_root`: it says what its root directory is like;
+    `opaque_root`: it hides all layers below.
+
+    `reproducible`: the archive can be rebuilt from the recorded headers and the files; false when a member
+    replaced an earlier file, whose content is then gone.
+    """
+
+    entries: int
+    size: int
+    has_root: bool
+    opaque_root: bool
+    reproducible: bool
+
+
+class Extractor:
+    """Writes one archive below the directory open at `root`."""
+
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self._directories: dict[bytes, Entry] = {}  # metadata is set last: adding children changes times
+        self._cache: dict[bytes, int] = {}
+        self._entries = 0
+        self._size = 0
+        self._opaque_root = False
+        self._reproducible = True
+
+    def run(self, reader: TarReader) -> Extracted:
+        """Everything. Raises InvalidInput, Exhausted (disk full) or StoreError (disk broken)."""
+        entry: Entry | None = None
+        try:
+            while (entry := reader.next()) is not None:
+                self._entries += 1
+                if self._entries > MAX_ENTRIES:
+                    raise InvalidInput(f"the layer has more than {MAX_ENTRIES} entries")
+                self._member(entry, reader)
+            self._finish_directories()
+        except OSError as error:
+            raise translated(error, f"layer entry {show(entry.name)}" if entry else "layer") from error
+        except (OverflowError, ValueError) as error:
+            raise InvalidInput(f"layer entry {show(entry.name) if entry else ''}: {error}") from error
+        finally:
+            self._forget()
+        return Extracted(self._entries, self._size, b"" in self._directories, self._opaque_root, self._reproducible)
+
+    def _member(self, entry: Entry, reader: TarReader) -> None:
+        path = clean(entry.name)
+        parent, _, name = path.rpartition(b"/")
+        if name.startswith(_WHITEOUT):
+            self._whiteout(parent, name)
+            return
+        if not path:
+            if entry.type != b"5":
+                raise InvalidInput(f"layer entry {show(entry.name)} would replace the root directory")
+            self._directories[b""] = entry
+            return
+        kind = entry.type
+        if kind == b"0":
+            self._file(self._parent(parent), name, entry, reader)
+        elif kind == b"5":
+            self._directory(path, self._parent(parent), name, entry)
+        elif kind == b"1":
+            self._link(path, self._parent(parent), name, entry)
+        else:
+            self._special(self._parent(parent), name, entry)
+
+    # regular files
+    def _file(self, parent: int, name: bytes, entry: Entry, reader: TarReader) -> None:
+        try:
+            fd = os.open(name, _CREATE, 0o600, dir_fd=parent)
+        except FileExistsError:
+            self._clear(parent, name)
+            fd = os.open(name, _CREATE, 0o600, dir_fd=parent)
+        try:
+            if entry.sparse is not None:
+                self._sparse(fd, entry, reader)
+            elif entry.size:
+                for piece in reader.content():
+                    _write(fd, piece)
+            self._size += entry.size
+            os.fchown(fd, *_owner(entry))
+            os.fchmod(fd, entry.mode)
+            if entry.xattrs:
+                _set_xattrs(fd, entry)
+            _set_times(fd, entry.mtime)
+        finally:
+            os.close(fd)
+
+    def _sparse(self, fd: int, entry: Entry, reader: TarReader) -> None:
+        """Only the data is written, so a huge hole costs nothing."""
+        os.ftruncate(fd, entry.real_size)
+        pieces = reader.content()
+        piece = memoryview(b"")
+        for offset, length in entry.sparse or ():
+            os.lseek(fd, offset, os.SEEK_SET)
+            while length:
+                piece = piece or next(pieces)
+                _write(fd, piece[:length])
+                taken = min(length, len(piece))
+                piece, length = piece[taken:], length - taken
+
+    # directories
+    def _directory(self, path: bytes, parent: int, name: bytes, entry: Entry) -> None:
+        try:
+            os.mkdir(name, 0o700, dir_fd=parent)
+        except FileExistsError:
+            status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+            if not stat.S_ISDIR(status.st_mode):
+                self._clear(parent, name)
+                os.mkdir(name, 0o700, dir_fd=parent)
+                if _is_whiteout(status):  # deleted, then made anew: nothing below may shine through
+                    _mark_opaque(parent, name)
+        self._directories[path] = entry
+
+    def _finish_directories(self) -> None:
+        for path, entry in self._directories.items():
+            try:
+                fd = os.dup(self._root) if not path else syscalls.openat2(self._root, os.fsdecode(path), _DIRECTORY, _IN_ROOT)
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # a later member took its place
+            try:
+                os.fchown(fd, *_owner(entry))
+                os.fchmod(fd, entry.mode)
+                if entry.xattrs:
+                    _set_xattrs(fd, entry)
+                _set_times(fd, entry.mtime)
+            finally:
+                os.close(fd)
+
+    def _parent(self, path: bytes) -> int:
+        """A descriptor of the directory `path`; parents that the archive does not mention are made."""
+        if not path:
+            return self._root
+        fd = self._cache.get(path)
+        if fd is None:
+            if len(self._cache) >= _CACHED:
+                self._forget()
+            try:
+                fd = syscalls.openat2(self._root, os.fsdecode(path), _PATH, _IN_ROOT)
+            except (FileNotFoundError, NotADirectoryError):
+                self._make_parents(path)
+                fd = syscalls.openat2(self._root, os.fsdecode(path), _PATH, _IN_ROOT)
+            self._cache[path] = fd
+        return fd
+
+    def _make_parents(self, path: bytes) -> None:
+        """Mode 0755, owner root, as docker and podman make them. A parent that is a file or a dangling link is refused."""
+        made = b""
+        for name in path.split(b"/"):
+            above = self._parent(made) if made else self._root
+            made = made + b"/" + name if made else name
+            try:
+                os.mkdir(name, 0o755, dir_fd=above)
+                os.chmod(name, 0o755, dir_fd=above)
+            except FileExistsError:
+                status = os.stat(name, dir_fd=above, follow_symlinks=False)
+                if _is_whiteout(status):
+                    os.unlink(name, dir_fd=above)
+                    os.mkdir(name, 0o755, dir_fd=above)
+                    _mark_opaque(above, name)
+
+    # everything else
+    def _link(self, path: bytes, parent: int, name: bytes, entry: Entry) -> None:
+        target = clean(entry.link)
+        if target == path:
+            return
+        directory, _, base = target.rpartition(b"/")
+        try:
+            if not base or base.startswith(_WHITEOUT):
+                raise FileNotFoundError(errno.ENOENT, "")
+            source = syscalls.openat2(self._root, os.fsdecode(directory), _PATH, _IN_ROOT) if directory else os.dup(self._root)
+        except OSError:
+            raise InvalidInput(f"layer entry {show(entry.name)} is a hard link to {show(entry.link)}, which is not in the layer") from None
+        try:
+            if tree.is_directory(source, base):
+                raise InvalidInput(f"layer entry {show(entry.name)} is a hard link to the directory {show(entry.link)}")
+            _retry(
+                lambda: os.link(base, name, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False),
+                lambda: self._clear(parent, name),
+            )
+        except FileNotFoundError:
+            raise InvalidInput(f"layer entry {show(entry.name)} is a hard link to {show(entry.link)}, which is not in the layer") from None
+        finally:
+            os.close(source)
+
+    def _special(self, parent: int, name: bytes, entry: Entry) -> None:
+        """Symbolic links, devices and FIFOs: made, then described without being followed or opened."""
+        _retry(lambda: _make_special(parent, name, entry), lambda: self._clear(parent, name))
+        os.chown(name, *_owner(entry), dir_fd=parent, follow_symlinks=False)
+        if entry.type != b"2":
+            os.chmod(_by_descriptor(parent, name), entry.mode)  # not a link: we have just made it
+        if entry.xattrs:
+            _set_xattrs(_by_descriptor(parent, name), entry)
+        time = _clamped(entry.mtime)
+        os.utime(name, ns=(time, time), dir_fd=parent, follow_symlinks=False)
+
+    def _whiteout(self, parent: bytes, name: bytes) -> None:
+        if name == _OPAQUE:
+            if not parent:
+                self._opaque_root = True  # overlayfs does not look for the xattr there: see overlay.py
+                return
+            self._parent(parent)
+            fd = syscalls.openat2(self._root, os.fsdecode(parent), os.O_RDONLY | os.O_DIRECTORY, _IN_ROOT)
+            try:
+                os.setxattr(fd, _OPAQUE_XATTR, b"y")
+            finally:
+                os.close(fd)
+            return
+        if name.startswith(b".wh..wh."):
+            return  # aufs's own bookkeeping (.wh..wh.plnk, .wh..wh.orph), meaningless here
+        hidden = name[len(_WHITEOUT) :]
+        if hidden in (b"", b".", b".."):
+            raise InvalidInput(f"layer entry {show(name)} is not a valid whiteout")
+        directory = self._parent(parent)
+        try:
+            os.mknod(hidden, stat.S_IFCHR | 0o000, 0, dir_fd=directory)
+        except FileExistsError:  # the layer has its own, which stays; a directory must not merge with the one below
+            if tree.is_directory(directory, hidden):
+                _mark_opaque(directory, hidden)
+
+    def _clear(self, parent: int, name: bytes) -> None:
+        """Make room for a member that comes a second time."""
+        status = os.stat(name, dir_fd=parent, follow_symlinks=False)
+        if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+            self._reproducible = False
+        tree.remove_at(parent, name)
+        if not stat.S_ISREG(status.st_mode):  # a directory or a link may have been part of cached paths
+            self._forget(keep=parent)
+
+    def _forget(self, keep: int = -1) -> None:
+        for path, fd in list(self._cache.items()):
+            if fd != keep:
+                os.close(fd)
+                del self._cache[path]
+
+
+def clean(name: bytes) -> bytes:
+    """`name` relative to the layer's root, b"" for the root itself. `..` and NUL are refused."""
+    if b"//" not in name and b"/." not in name and name[:1] not in (b"/", b".") and name[-1:] != b"/" and b"\0" not in name and name:
+        return name
+    if b"\0" in name or not name:
+        raise InvalidInput(f"layer entry {show(name)} has no usable name")
+    parts = [part for part in name.split(b"/") if part not in (b"", b".")]
+    if b".." in parts:
+        raise InvalidInput(f"layer entry {show(name)} points outside of the layer")
+    return b"/".join(parts)
+
+
+def translated(error: OSError, what: str) -> Exception:
+    """The error of our tree for a failed system call."""
+    if error.errno in _DISK:
+        return Exhausted(f"{what}: no space left on the disk", hint="free some space (kubeplay image prune) and try again")
+    if error.errno in _OURS:
+        return StoreError(f"{what}: {error.strerror}")
+    return InvalidInput(f"{what}: {error.strerror}")
+
+
+def _write(fd: int, data: memoryview) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def _retry(make: Callable[[], None], clear: Callable[[], None]) -> None:
+    try:
+        make()
+    except FileExistsError:
+        clear()
+        make()
+
+
+def _make_special(parent: int, name: bytes, entry: Entry) -> None:
+    if entry.type == b"2":
+        os.symlink(entry.link, name, dir_fd=parent)
+    elif entry.type == b"6":
+        os.mkfifo(name, 0o600, dir_fd=parent)
+    elif entry.type in b"34":
+        kind = stat.S_IFCHR if entry.type == b"3" else stat.S_IFBLK
+        os.mknod(name, kind | 0o600, os.makedev(entry.major, entry.minor), dir_fd=parent)
+    else:
+        raise InvalidInput(f"layer entry {show(entry.name)} has the unknown type {show(entry.type)}")
+
+
+def _owner(entry: Entry) -> tuple[int, int]:
+    if not (0 <= entry.uid < _NOBODY and 0 <= entry.gid < _NOBODY):
+        raise InvalidInput(f"layer entry {show(entry.name)} has the impossible owner {entry.uid}:{entry.gid}")
+    return entry.uid, entry.gid
+
+
+def _set_xattrs(where: int | str, entry: Entry) -> None:
+    """The names an image may set; others (trusted.*, security.selinux, overlayfs's) are the host's business."""
+    for name, value in entry.xattrs:
+        if not (name in _KEPT_XATTRS or (name.startswith(b"user.") and not name.startswith(b"user.overlay."))):
+            continue
+        try:
+            if isinstance(where, int):
+                os.setxattr(where, name, value)
+            else:
+                os.setxattr(where, name, value, follow_symlinks=False)
+        except OSError as error:
+            if error.errno not in (errno.ENOTSUP, errno.EPERM):  # user.* on a link or device; a file system without them
+                raise
+
+
+def _set_times(fd: int, mtime: int) -> None:
+    if not -_TIME_LIMIT <= mtime <= _TIME_LIMIT:
+        mtime = _clamped(mtime)
+    os.utime(fd, ns=(mtime, mtime))
+
+
+def _clamped(mtime: int) -> int:
+    return max(-_TIME_LIMIT, min(mtime, _TIME_LIMIT))
+
+
+def _by_descriptor(parent: int, name: bytes) -> str:
+    return f"/proc/self/fd/{parent}/{os.fsdecode(name)}"
+
+
+def _is_whiteout(status: os.stat_result) -> bool:
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
+
+
+def _mark_opaque(parent: int, name: bytes) -> None:
+    fd = os.open(name, _DIRECTORY, dir_fd=parent)
+    try:
+        os.setxattr(fd, _OPAQUE_XATTR, b"y")
+    finally:
+        os.close(fd)

@@ -1,0 +1,212 @@
+"""The snapshotter: layers stacked by overlayfs, with a writable directory of the container's own on top.
+
+Layers are always given base first (as in an image's rootfs.diff_ids); overlayfs wants the topmost first.
+
+Options, each for a reason:
+- volatile (5.10): unmounting does not sync the whole disk below. A container's writable layer never outlives
+  the boot: an instance of another boot is void, and fsync on a volume is not affected.
+- redirect_dir=nofollow, metacopy=off, index=off: an upper directory that a container wrote stays plain files,
+  which `commit`, `diff` and `cp` can read, and xattrs smuggled into one are not obeyed
+  (Documentation/filesystems/overlayfs.rst, "Permission model").
+- nodev on the mount: device nodes in an image are not usable; the runtime mounts its own /dev.
+
+mount(2) takes one page of options. Up to 127 layers fit by naming directories through their descriptors,
+/proc/self/fd/N, which also keeps `:` and `,` of the root's path out of the options.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Sequence
+
+from kubeplay.engine.host import syscalls
+from kubeplay.engine.host.paths import Paths, component, ensure_directory
+from kubeplay.engine.layers import tree
+from kubeplay.errors import Exhausted, MissingPrerequisite, NotFound, StoreError
+
+MAX_LAYERS = 127  # docker's and podman's limit; overlayfs itself allows 500
+_PAGE = 4096 - 1  # mount(2): the options with their terminating NUL fit in a page
+_OPTIONS = "redirect_dir=nofollow,metacopy=off,index=off"
+
+
+def mount_rootfs(container_id: str, layers: Sequence[str], paths: Paths, *, read_only: bool = False) -> str:
+    """Mount the container's root file system at bundle/rootfs; returns that path.
+
+    `layers` are diff ids, base first. A mount that is there already is kept. Raises NotFound for a layer
+    that is not stored, MissingPrerequisite where overlayfs cannot work, Exhausted when the disk is full.
+    """
+    component(container_id)
+    container, target = paths.container(container_id), f"{paths.bundle(container_id)}/rootfs"
+    try:
+        if is_mounted(target):
+            return target
+        ensure_directory(target, 0o755)
+        if read_only:
+            _mount(paths, _lowers(layers, paths), target)
+            return target
+        upper, work = f"{container}/upper", f"{container}/work"
+        ensure_directory(container)
+        lowers = _lowers(layers, paths)
+        if _make(upper):
+            _like(upper, _root_owner(layers, paths))
+        if not _make(work):
+            # Unmounting a volatile overlay leaves work/incompat/volatile, which refuses the next mount; within
+            # one boot nothing has been lost (the page cache still has it).
+            tree.remove(f"{work}/work")
+        _mount(paths, lowers, target, upper, work)
+    except OSError as error:
+        raise _explained(error, container_id, paths) from error
+    return target
+
+
+def view_rootfs(layers: Sequence[str], target: str, paths: Paths) -> str:
+    """Mount the layers (base first) read-only at `target`, an existing directory, as an image volume needs it."""
+    try:
+        _mount(paths, _lowers(layers, paths), target)
+    except OSError as error:
+        raise _explained(error, target, paths) from error
+    return target
+
+
+def unmount_rootfs(container_id: str, paths: Paths) -> None:
+    """Unmount; not being mounted is fine. The writable layer stays."""
+    unmount(f"{paths.bundle(component(container_id))}/rootfs")
+
+
+def unmount(target: str) -> None:
+    """Unmount everything at `target` (lazily, so that a straggler cannot block it); nothing there is fine."""
+    while is_mounted(target):
+        try:
+            syscalls.umount(target)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOENT):
+                raise StoreError(f"{target}: cannot unmount: {error.strerror}") from error
+            return
+
+
+def remove_rootfs(container_id: str, paths: Paths) -> None:
+    """Unmount and forget the container's writable layer. Calling it again is fine."""
+    unmount_rootfs(container_id, paths)
+    try:
+        os.rmdir(f"{paths.bundle(container_id)}/rootfs")
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    container = paths.container(container_id)
+    for name in ("upper", "work"):
+        tree.remove(f"{container}/{name}")
+    try:
+        os.rmdir(container)
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENOTEMPTY):
+            raise StoreError(f"{container}: {error.strerror}") from error
+
+
+def is_mounted(target: str) -> bool:
+    """Whether `target` is the root of a mount: its device differs from its parent's."""
+    try:
+        here, above = os.lstat(target), os.lstat(os.path.dirname(target))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return here.st_dev != above.st_dev
+
+
+def _lowers(layers: Sequence[str], paths: Paths) -> list[str]:
+    """The layers' directories, topmost first, down to one that hides the rest."""
+    if len(layers) > MAX_LAYERS:
+        raise NotFound(f"an image of {len(layers)} layers cannot be mounted (the limit is {MAX_LAYERS})")
+    found: list[str] = []
+    for diff_id in reversed(layers):
+        directory = paths.layer(diff_id)
+        path = f"{directory}/fs"
+        if path in found:
+            continue  # the same layer twice: overlayfs refuses that, and the lower one changes nothing
+        try:
+            names = os.listdir(directory)
+        except FileNotFoundError:
+            raise NotFound(f"layer {diff_id} is not stored in {paths.root}/layers", hint="load the image again") from None
+        found.append(path)
+        if "opaque" in names:
+            break
+    return found
+
+
+def _root_owner(layers: Sequence[str], paths: Paths) -> os.stat_result | None:
+    """What the topmost layer that describes its root says: overlayfs shows the upper directory's own."""
+    for diff_id in reversed(layers):
+        if os.path.exists(f"{paths.layer(diff_id)}/root"):
+            return os.stat(f"{paths.layer(diff_id)}/fs")
+    return None
+
+
+def _make(path: str) -> bool:
+    try:
+        os.mkdir(path, 0o755)
+    except FileExistsError:
+        return False
+    os.chmod(path, 0o755)
+    return True
+
+
+def _like(path: str, status: os.stat_result | None) -> None:
+    if status is not None:
+        os.chown(path, status.st_uid, status.st_gid)
+        os.chmod(path, status.st_mode & 0o7777)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _mount(paths: Paths, lowers: list[str], target: str, upper: str = "", work: str = "") -> None:
+    if len(lowers) < (1 if upper else 2):  # a read-only overlay needs two, any overlay one
+        lowers = [*lowers, *_empty_directories(paths, (1 if upper else 2) - len(lowers))]
+    plain = _options(lowers, upper, work)
+    if len(plain.encode()) <= _PAGE - 9 and not any(c in part for part in (*lowers, upper, work) for c in ":,\\"):
+        _mount_with(target, plain, bool(upper))
+        return
+    fds: list[int] = []
+    try:
+        for path in (*lowers, *filter(None, (upper, work))):
+            fds.append(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+        names = [f"/proc/self/fd/{fd}" for fd in fds]
+        count = len(lowers)
+        _mount_with(target, _options(names[:count], *names[count:]), bool(upper))
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def _mount_with(target: str, options: str, writable: bool) -> None:
+    flags = syscalls.MS_NODEV | (0 if writable else syscalls.MS_RDONLY)
+    if not writable:
+        syscalls.mount("overlay", target, "overlay", flags, options)
+        return
+    try:
+        syscalls.mount("overlay", target, "overlay", flags, options + ",volatile")
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        syscalls.mount("overlay", target, "overlay", flags, options)
+
+
+def _options(lowers: Sequence[str], upper: str = "", work: str = "") -> str:
+    own = f",upperdir={upper},workdir={work}" if upper else ""
+    return f"{_OPTIONS},lowerdir={':'.join(lowers)}{own}"
+
+
+def _empty_directories(paths: Paths, count: int) -> list[str]:
+    """Empty lower directories: for an image without layers, or for one layer mounted read-only."""
+    found = [f"{paths.root}/layers/.empty{number}" for number in range(count)]
+    for path in found:
+        ensure_directory(os.path.dirname(path))
+        _make(path)
+    return found
+
+
+def _explained(error: OSError, what: str, paths: Paths) -> Exception:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Exhausted(f"{what}: no space left for the root file system", hint="free some space and try again")
+    if error.errno in (errno.ENODEV, errno.EPERM, errno.EINVAL):
+        return MissingPrerequisite(
+            f"{what}: overlayfs cannot be mounted over {paths.root}: {error.strerror}",
+            hint="load the kernel module overlay, and keep --root on a disk or tmpfs (not on another overlay)",
+        )
+    return StoreError(f"{what}: cannot mount the root file system: {error.strerror} ({error.filename})")

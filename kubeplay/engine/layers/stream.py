@@ -1,0 +1,331 @@
+"""A blob in pieces, on its way from a descriptor to the extractor.
+
+One pass does everything: read, count against the limit, hash as stored, decompress, hash as unpacked. The
+bytes that are hashed are the very bytes that are written, so a file that changes under us cannot smuggle
+content past its digest (a second read, or copy_file_range beside a hashing thread, could). hashlib and the
+decompressors let go of the interpreter lock, so hashing and decompressing run on the other core.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import zlib
+from _queue import SimpleQueue  # type: ignore[import-not-found,unused-ignore]
+from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+
+from kubeplay.errors import InvalidInput, NotSupported
+
+CHUNK = 1 << 20  # measured: 256 KiB to 4 MiB are equal, smaller is slower
+_AHEAD = 4  # chunks between two threads: bounds memory at a few MiB
+MAX_LAYER = 1 << 38  # 256 GiB unpacked; a blob that claims more is a bomb
+
+GZIP, ZSTD, BZIP2, XZ, PLAIN = "gzip", "zstd", "bzip2", "xz", ""
+_MAGIC = ((b"\x1f\x8b\x08", GZIP), (b"\x28\xb5\x2f\xfd", ZSTD), (b"BZh", BZIP2), (b"\xfd7zXZ\x00", XZ))
+
+
+class Blob(NamedTuple):
+    """Bytes of an open file: `size` from `offset`; size -1 is `until the end`, offset -1 a pipe.
+
+    `digest` is what the manifest says of the bytes as stored ("" = it says nothing).
+    """
+
+    fd: int
+    offset: int = 0
+    size: int = -1
+    digest: str = ""
+
+
+class Digester:
+    """sha256 in a thread of its own; `update` waits when the thread falls behind."""
+
+    def __init__(self) -> None:
+        from hashlib import sha256
+
+        self._hash = sha256()
+        self._queue: Any = SimpleQueue()
+        self._room = threading.Semaphore(_AHEAD)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def update(self, data: bytes) -> None:
+        self._room.acquire()
+        self._queue.put(data)
+
+    def finish(self) -> str:
+        """sha256:HEX of everything; the thread ends."""
+        self.close()
+        return "sha256:" + self._hash.hexdigest()
+
+    def close(self) -> None:
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (data := self._queue.get()) is not None:
+            self._hash.update(data)
+            self._room.release()
+
+
+class Stream:
+    """The unpacked bytes of a blob as a tar Feed, with the digests known at the end.
+
+    Use as a context manager: leaving it stops the threads. `finish()` reads what is left, checks the blob's
+    own digest and size, and returns the digest of the unpacked bytes.
+    """
+
+    def __init__(self, blob: Blob, *, limit: int = MAX_LAYER) -> None:
+        self._blob = blob
+        self._limit = limit
+        self.size = 0  # unpacked bytes so far
+        self.stored = 0  # stored bytes so far
+        self.compression = PLAIN
+        self._stored_hash: Digester | None = None
+        self._hash = Digester()
+        self._ahead: _Ahead | None = None
+        self._chunk = b""
+        self._view = memoryview(b"")
+        self._at = 0
+        self._chunks = self._unpacked()
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        if self._ahead:
+            self._ahead.close()
+        for digester in (self._hash, self._stored_hash):
+            if digester:
+                digester.close()
+
+    def take(self, count: int) -> bytes:
+        at = self._at
+        end = at + count
+        if end <= len(self._chunk):
+            self._at = end
+            return self._chunk[at:end]
+        return b"".join(bytes(piece) for piece in self.pieces(count))
+
+    def skip(self, count: int) -> None:
+        for _ in self.pieces(count):
+            pass
+
+    def pieces(self, count: int) -> Iterator[memoryview]:
+        while count:
+            if self._at >= len(self._chunk) and not self._more():
+                raise InvalidInput("the archive ends in the middle of an entry")
+            piece = self._view[self._at : self._at + count]
+            self._at += len(piece)
+            count -= len(piece)
+            yield piece
+
+    def ready(self) -> int:
+        """How many bytes can be had without reading more; at least one unless at_end()."""
+        return len(self._chunk) - self._at
+
+    def at_end(self) -> bool:
+        return self._at >= len(self._chunk) and not self._more()
+
+    def finish(self, record: Callable[[bytes], object] | None = None) -> str:
+        """Read to the end (`record` gets the rest), verify, return the unpacked digest."""
+        while not self.at_end():
+            if record:
+                record(self._chunk[self._at :])
+            self._at = len(self._chunk)
+        if self._stored_hash and self._stored_hash.finish() != self._blob.digest:
+            message = f"the blob's content does not match its digest {self._blob.digest}"
+            raise InvalidInput(message, hint="the archive is damaged or was tampered with")
+        return self._hash.finish()
+
+    def _more(self) -> bool:
+        chunk = next(self._chunks, b"")
+        self._chunk, self._view, self._at = chunk, memoryview(chunk), 0
+        self.size += len(chunk)
+        if self.size > self._limit:
+            raise InvalidInput(f"the blob unpacks to more than {self._limit} bytes", hint="it looks like a decompression bomb")
+        if chunk:
+            self._hash.update(chunk)
+        return bool(chunk)
+
+    def _unpacked(self) -> Iterator[bytes]:
+        raw = self._raw()
+        first = next(raw, b"")
+        self.compression = sniff(first)
+        if self.compression == PLAIN:
+            yield from _with_first(first, raw)
+            return
+        self._ahead = _Ahead(_decompress(self.compression, _with_first(first, raw)))
+        yield from self._ahead
+
+    def _raw(self) -> Iterator[bytes]:
+        """The stored bytes. Hashed as well when the manifest names their digest."""
+        if self._blob.digest:
+            self._stored_hash = Digester()
+        fd, offset, size, _ = self._blob
+        while size < 0 or self.stored < size:
+            wanted = CHUNK if size < 0 else min(CHUNK, size - self.stored)
+            data = os.read(fd, wanted) if offset < 0 else os.pread(fd, wanted, offset + self.stored)
+            if not data:
+                if size >= 0:
+                    raise InvalidInput(f"the blob has {self.stored} bytes instead of {size}")
+                return
+            self.stored += len(data)
+            if self._stored_hash:
+                self._stored_hash.update(data)
+            yield data
+
+
+class _Ahead:
+    """Run an iterator in a thread, a few items ahead."""
+
+    def __init__(self, source: Iterator[bytes]) -> None:
+        self._source = source
+        self._queue: Any = SimpleQueue()
+        self._room = threading.Semaphore(_AHEAD)
+        self._stop = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def __iter__(self) -> Iterator[bytes]:
+        while True:
+            item = self._queue.get()
+            self._room.release()
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    def close(self) -> None:
+        self._stop = True
+        self._room.release()
+        self._thread.join(1.0)  # it may sit in read(2) of a silent pipe; a daemon thread is then simply left
+
+    def _run(self) -> None:
+        try:
+            for item in self._source:
+                self._room.acquire()
+                if self._stop:
+                    return
+                self._queue.put(item)
+            self._queue.put(None)
+        except BaseException as error:  # carried to the reading thread
+            self._queue.put(error)
+
+
+def sniff(first: bytes) -> str:
+    """How the bytes are compressed, by their magic; a manifest's media type is only a claim."""
+    return next((name for magic, name in _MAGIC if first.startswith(magic)), PLAIN)
+
+
+def _with_first(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    if first:
+        yield first
+    yield from rest
+
+
+def _decompress(kind: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Unpack in pieces of about CHUNK: a bomb is seen piece by piece, never whole."""
+    if kind == ZSTD:
+        yield from _zstd_pieces(chunks)
+        return
+    make: Callable[[], Any] = {GZIP: _gzip, BZIP2: _bzip2, XZ: _xz}[kind]
+    engine: Any = None
+    try:
+        for chunk in chunks:
+            while chunk:
+                engine = engine or make()
+                out, chunk = engine.feed(chunk)
+                if out:
+                    yield out
+                if engine.finished:  # members may be concatenated (RFC 1952 2.2)
+                    engine = None
+                    if kind == GZIP and not chunk.strip(b"\0"):
+                        chunk = b""  # padding after the last member, as gzip(1) allows
+    except _damage(kind) as problem:
+        raise InvalidInput(f"damaged {kind} data: {problem}") from None
+    if engine is not None:
+        raise InvalidInput(f"damaged {kind} data: it ends early")
+
+
+def _damage(kind: str) -> tuple[type[BaseException], ...]:
+    if kind == XZ:
+        from lzma import LZMAError
+
+        return (LZMAError,)
+    return (zlib.error, OSError, EOFError)
+
+
+class _Gzip:
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        self.finished = False
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        out = self._engine.decompress(data, CHUNK)
+        self.finished = self._engine.eof
+        return out, self._engine.unused_data if self.finished else self._engine.unconsumed_tail
+
+
+class _Buffered:
+    """bz2 and lzma keep the unread input themselves and say so through needs_input."""
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        self._fed = False
+        self.finished = False
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        out = self._engine.decompress(b"" if self._fed else data, CHUNK)
+        self.finished = self._engine.eof
+        self._fed = not self.finished and not self._engine.needs_input
+        return out, self._engine.unused_data if self.finished else (data if self._fed else b"")
+
+
+def _gzip() -> _Gzip:
+    return _Gzip(zlib.decompressobj(16 + zlib.MAX_WBITS))
+
+
+def _bzip2() -> _Buffered:
+    from bz2 import BZ2Decompressor
+
+    return _Buffered(BZ2Decompressor())
+
+
+def _xz() -> _Buffered:
+    from lzma import FORMAT_XZ, LZMADecompressor
+
+    return _Buffered(LZMADecompressor(format=FORMAT_XZ, memlimit=1 << 28))
+
+
+class _Readable:
+    """Chunks as the file object that python-zstandard reads from."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._rest = b""
+
+    def read(self, count: int) -> bytes:
+        data = self._rest or next(self._chunks, b"")
+        self._rest = data[count:]
+        return data[:count]
+
+
+def _zstd_pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Its push interface unpacks all it is given at once (128 KiB for 4 bytes); only the pull one is bounded."""
+    library = _zstandard()
+    reader = library.ZstdDecompressor(max_window_size=1 << 27).stream_reader(_Readable(chunks), read_across_frames=True)
+    try:
+        while data := reader.read(CHUNK):
+            yield data
+    except library.ZstdError as problem:
+        raise InvalidInput(f"damaged zstd data: {problem}") from None
+
+
+def _zstandard() -> Any:
+    try:
+        import zstandard
+    except ImportError:
+        raise NotSupported("this layer is compressed with zstd", hint="install the Python package zstandard") from None
+    return zstandard
