@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import NamedTuple
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from kubeplay.engine.host import syscalls
 from kubeplay.engine.layers.extract import clean, translated

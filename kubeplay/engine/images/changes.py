@@ -7,8 +7,8 @@ their shell form is run by /bin/sh -c, as a Dockerfile's is.
 from __future__ import annotations
 
 import json
-from typing import Any
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from kubeplay.engine.images.config import absolute, is_port
 from kubeplay.errors import InvalidInput

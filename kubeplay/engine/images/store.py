@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from typing import NamedTuple
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from kubeplay.clock import rfc3339
 from kubeplay.engine.host.paths import Paths, ensure_directory, hex_digest

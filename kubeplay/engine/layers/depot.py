@@ -18,9 +18,9 @@ import errno
 import fcntl
 import json
 import os
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
-from collections.abc import Callable, Iterable, Iterator
 
 from kubeplay.engine.host.paths import Paths, ensure_directory, hex_digest
 from kubeplay.engine.layers import tree

@@ -15,8 +15,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import NamedTuple
 from collections.abc import Callable
+from typing import NamedTuple
 
 from kubeplay.engine.host import syscalls
 from kubeplay.engine.layers import tree

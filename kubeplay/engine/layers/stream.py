@@ -12,8 +12,8 @@ import os
 import threading
 import zlib
 from _queue import SimpleQueue  # type: ignore[import-not-found,unused-ignore]
-from typing import Any, NamedTuple
 from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 from kubeplay.errors import InvalidInput, NotSupported
 

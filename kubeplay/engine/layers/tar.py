@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import NamedTuple, Protocol
 from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
 
 from kubeplay.errors import InvalidInput
 
