@@ -13,6 +13,7 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -45,9 +46,9 @@ def main() -> None:
 def _images(peers: tuple[Peer, Peer]) -> None:
     from tests.support import images
 
-    archive = images.write_archive(f"{WORK}/busybox.tar", "busybox")
+    archive = images.write_all(Path(WORK))["busybox"]
     for peer in peers:
-        peer.run("load", "-i", archive)
+        peer.run("load", "-i", str(archive))
 
 
 def _measure(case: Case, peers: tuple[Peer, Peer], rounds: int) -> dict[str, object]:

@@ -1,0 +1,95 @@
+"""Comparing what we did with what a real kubelet did: digests of status and normalised logs."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+RECORD = Path(__file__).parent / "record"
+
+# What the record's README says to substitute, and what differs between any two machines.
+_SUBSTITUTES = (
+    (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UID"),
+    (r"\b[0-9a-f]{64}\b", "ID"),
+    (r"\b(10|192)\.\d+\.\d+\.\d+\b", "ADDRESS"),
+    (r"\bnode1\b", "NODE"),
+    (r"\.\.\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d\.\d+", "..STAMP"),
+    (r"\b(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d+ +[\d:]+", "TIME"),
+    (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
+    (r"(?m)^Seccomp.*\n", ""),
+    (r"/kubeplay-[0-9a-f]+/", "/"),
+    (r"(?m)^total \d+$", "total"),
+)
+
+
+def normalised(text: str, node: str, names: dict[str, str]) -> list[str]:
+    """The lines of a log with everything machine-bound replaced; sorted, because containers' lines may interleave."""
+    text = text.replace(node, "NODE")
+    for old, new in names.items():
+        text = text.replace(old, new)
+    for pattern, new in _SUBSTITUTES:
+        text = re.sub(pattern, new, text)
+    return sorted(line.rstrip() for line in text.splitlines())
+
+
+def expected(case: str, seconds: float) -> dict[str, Any]:
+    """Each pod's digest as the record has it `seconds` after creation (or at its end, when that was earlier)."""
+    found: dict[str, Any] = {}
+    for line in (RECORD / case / "timeline.jsonl").read_text().splitlines():
+        entry = json.loads(line)
+        if entry["t"] <= seconds and entry["type"] != "DELETED":
+            found[entry["pod"]] = entry
+    return found
+
+
+def digest(status: dict[str, Any]) -> dict[str, Any]:
+    """Our status in the record's form."""
+    return {
+        "phase": status.get("phase"),
+        "reason": status.get("reason"),
+        "conditions": {c["type"]: [c["status"], c.get("reason"), c.get("message")] for c in status.get("conditions", [])},
+        "init": [_container(c) for c in status.get("initContainerStatuses", [])],
+        "containers": [_container(c) for c in status.get("containerStatuses", [])],
+    }
+
+
+def _container(status: dict[str, Any]) -> dict[str, Any]:
+    keys = ("name", "state", "lastState", "ready", "restartCount", "started")
+    return {key: status.get(key, {} if key.endswith("tate") else None) for key in keys}
+
+
+def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+    """What counts (README): phase, conditions, container states and reasons, exit codes, restart counts."""
+    found = [f"{key}: {ours[key]!r}, the kubelet had {theirs[key]!r}" for key in ("phase", "reason") if ours[key] != theirs[key]]
+    for name, theirs_value in theirs["conditions"].items():
+        ours_value = ours["conditions"].get(name)
+        if ours_value is None or ours_value[:2] != theirs_value[:2]:
+            found.append(f"condition {name}: {ours_value}, the kubelet had {theirs_value}")
+    for group in ("init", "containers"):
+        if [c["name"] for c in ours[group]] != [c["name"] for c in theirs[group]]:
+            found.append(f"{group}: {[c['name'] for c in ours[group]]}, the kubelet had {[c['name'] for c in theirs[group]]}")
+            continue
+        for one, other in zip(ours[group], theirs[group]):
+            found += _container_differences(one, other)
+    return found
+
+
+def _container_differences(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+    found = []
+    for key in ("restartCount", "ready", "started"):
+        if ours[key] != theirs[key]:
+            found.append(f"{ours['name']}.{key}: {ours[key]}, the kubelet had {theirs[key]}")
+    for key in ("state", "lastState"):
+        one, other = _state(ours[key]), _state(theirs[key])
+        if one != other:
+            found.append(f"{ours['name']}.{key}: {one}, the kubelet had {other}")
+    return found
+
+
+def _state(state: dict[str, Any]) -> tuple[Any, ...]:
+    if not state:
+        return ()
+    kind, detail = next(iter(state.items()))
+    return kind, detail.get("reason"), detail.get("exitCode")

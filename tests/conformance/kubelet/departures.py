@@ -1,0 +1,78 @@
+"""Where a recorded case is not played here, or where we differ from the kubelet on purpose; each with its reason."""
+
+from __future__ import annotations
+
+_PROBES = "probes (issue 'Pods behave as on a kubelet')"
+_SIDECARS = "sidecars (issue 'Pods behave as on a kubelet')"
+_FILES = "env files (issue 'Pods behave as on a kubelet')"
+_PROJECTED = "projected and downwardAPI volumes (issue 'Pods behave as on a kubelet')"
+_JOBS = "Jobs (issue 'Workloads and Services')"
+
+# case -> what it needs; play refuses these with `not supported`.
+LATER: dict[str, str] = {
+    "035-downward-volume": _PROJECTED,
+    "039-vol-projected": _PROJECTED,
+    "113-readiness-gate": "readiness gates (issue 'Pods behave as on a kubelet')",
+    "115-unsched-cpu": "scheduling (issue 'Pods behave as on a kubelet')",
+    "117-unsched-toleration": "scheduling (issue 'Pods behave as on a kubelet')",
+    "119-deadline-init": "activeDeadlineSeconds (issue 'Pods behave as on a kubelet')",
+    "125-container-onfailure": "container restartPolicy (issue 'Pods behave as on a kubelet')",
+    "127-sidecar-basic": _SIDECARS,
+    "129-sidecar-startup": _SIDECARS,
+    "131-sidecar-crash": _SIDECARS,
+    "133-ready-fail": _PROBES,
+    "135-ready-output": _PROBES,
+    "137-ready-http-404": _PROBES,
+    "139-ready-tcp-refused": _PROBES,
+    "141-ready-badport": _PROBES,
+    "143-ready-exec-timeout": _PROBES,
+    "145-live-fail-never": _PROBES,
+    "147-live-initialdelay": _PROBES,
+    "149-startup-gates": _PROBES,
+    "151-poststart-ok": "hooks (issue 'Pods behave as on a kubelet')",
+    "155-term-prestop": "hooks (issue 'Pods behave as on a kubelet')",
+    "157-term-prestop-fail": "hooks (issue 'Pods behave as on a kubelet')",
+    "163-evict-emptydir": "eviction (issue 'Pods behave as on a kubelet')",
+    "165-job-backoff": _JOBS,
+    "167-job-failpolicy": _JOBS,
+    "173-filekey-nonl": _FILES,
+    "175-filekey-dquoted": _FILES,
+    "177-filekey-comment": _FILES,
+    "179-filekey-dup": _FILES,
+    "181-filekey-missing-key": _FILES,
+    "192-rules-notin": "restartPolicyRules (issue 'Pods behave as on a kubelet')",
+    "194-sidecar-unready": _SIDECARS,
+    "196-sidecar-prestop": _SIDECARS,
+    "198-sidecar-exits0": _SIDECARS,
+    "202-del-prestop-http": "hooks (issue 'Pods behave as on a kubelet')",
+    "204-poststart-fail-always": "hooks (issue 'Pods behave as on a kubelet')",
+    "206-probe-https-to-http": _PROBES,
+    "208-probe-http-host-loopback": _PROBES,
+    "210-probe-long-output": _PROBES,
+    "212-probe-500": _PROBES,
+    "219-token-perms-root": _PROJECTED,
+    "241-job-index-backoff": _JOBS,
+    "243-filekey-q-export": _FILES,
+    "245-filekey-q-comment-line": _FILES,
+    "247-filekey-q-lead-space": _FILES,
+    "249-filekey-q-empty": _FILES,
+    "251-filekey-q-two": _FILES,
+    "253-filekey-q-missing-key": _FILES,
+    "257-cm-update": "live updates (issue 'Pods behave as on a kubelet')",
+}
+
+# The harness deleted the pod while it was watched.
+DELETES: frozenset[str] = frozenset(
+    {"153-term-ignored", "159-term-grace0", "161-term-stopsignal", "200-del-crashloop", "237-grace-negative", "255-sleep-pid1"}
+)
+
+# case -> {text within a difference: reason}.
+DEPARTURES: dict[str, dict[str, str]] = {}
+
+# case -> why its log lines are bound to that machine.
+IGNORED_LOGS: dict[str, str] = {
+    "080-privileged": "lists the node's devices",
+    "104-cgroup": "prints the node's cgroup hierarchies",
+    "106-cgroup-guaranteed": "prints the node's cgroup hierarchies",
+    "033-downward-env": "contains the node's storage and CPU capacity",
+}
