@@ -74,7 +74,8 @@ def _print(row: dict[str, object]) -> None:
     ours, theirs, ratio, target = (float(str(row[k])) for k in ("kubeplay", "podman", "ratio", "target"))
     verdict = "" if not target else "ok" if ratio <= target else "MISSED"
     unit = row["unit"]
-    print(f"{row['case']:32} kubeplay {ours:8.1f} {unit}  peer {theirs:8.1f} {unit}  ratio {ratio:5.2f}  target {target:4.2f}  {verdict}", flush=True)
+    figures = f"kubeplay {ours:8.1f} {unit}  peer {theirs:8.1f} {unit}  ratio {ratio:5.2f}  target {target:4.2f}"
+    print(f"{row['case']:32} {figures}  {verdict}", flush=True)
 
 
 def _report(results: list[dict[str, object]]) -> None:
