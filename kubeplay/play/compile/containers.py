@@ -1,0 +1,58 @@
+"""One container of a manifest as a ContainerPlan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from kubeplay.kube.defaults_pod import pull_policy
+from kubeplay.plan.container import INIT, TERMINATION_PATH, ContainerPlan
+from kubeplay.plan.volumes import Volume
+from kubeplay.play.compile import env, ports, resources, security, volumes
+from kubeplay.play.compile import marks as known
+from kubeplay.play.compile.options import CompileOptions
+
+
+def plan(
+    spec: Mapping[str, Any],
+    item: Mapping[str, Any],
+    kind: str,
+    declared: Sequence[Volume],
+    marks: Mapping[str, str],
+    options: CompileOptions,
+) -> ContainerPlan:
+    """`spec` is the pod's, `marks` its annotations, `declared` its volumes."""
+    image, policy = item.get("image") or "", item.get("imagePullPolicy")
+    implied = pull_policy(image)
+    limits = known.limits(marks, item["name"])
+    return ContainerPlan(
+        name=item["name"],
+        image=image,
+        kind=kind,
+        pull_policy=policy or implied,
+        pull_policy_set=bool(policy) and policy != implied,
+        command=_words(item.get("command")),
+        args=_words(item.get("args")),
+        working_dir=item.get("workingDir") or "",
+        env=env.entries(item),
+        env_from=env.sources(item),
+        ports=ports.plan(item, published=kind != INIT and not spec.get("hostNetwork")),
+        mounts=volumes.mounts(item, declared),
+        resources=resources.plan(item),
+        security=security.plan(spec, item, options),
+        restart_policy=item.get("restartPolicy") or spec.get("restartPolicy") or "Always",
+        tty=bool(item.get("tty")),
+        stdin=bool(item.get("stdin")),
+        stdin_once=bool(item.get("stdinOnce")),
+        stop_signal=(item.get("lifecycle") or {}).get("stopSignal") or "",
+        termination_path=item.get("terminationMessagePath") or TERMINATION_PATH,
+        termination_policy=item.get("terminationMessagePolicy") or "File",
+        pids_limit=limits.pids,
+        cpuset=limits.cpuset,
+        mems=limits.mems,
+    )
+
+
+def _words(words: list[str] | None) -> tuple[str, ...] | None:
+    """CM1: an empty list is the same as none, as for a kubelet, which only sees the length."""
+    return tuple([word or "" for word in words]) if words else None

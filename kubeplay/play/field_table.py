@@ -1,0 +1,345 @@
+"""The field table itself: every field of every kind we take, one line each (DESIGN.md, "Rules of the field table").
+
+A line is `path | support | note`. Support is one of
+  +          works
+  o          no effect on one machine, or not yet: accepted and noted
+  -          not supported (unless null or empty);  !  not supported even when empty
+  =a,b       works with these values, others are not supported;  ~a,b  texts that start so are not supported
+`[]` marks a list, `{}` a map whose every key is meant, `{cpu}` one key of a map. A `+` or a condition speaks for its own field
+only, the others for everything below too. A note's number is the issue that brings the field.
+"""
+
+from __future__ import annotations
+
+META = """
+name | + | generated from generateName when absent
+generateName | + | the suffix is drawn from the file, so that it stays the same
+namespace | + |
+labels{} | + |
+annotations{} | + | data; which ones change what runs is listed below
+ownerReferences[] | o | owners are set by our own controllers
+finalizers[] | o | nothing here waits for a finalizer
+managedFields[] | o | set by a server, dropped
+creationTimestamp | o | set by a server, dropped
+deletionTimestamp | o | set by a server, dropped
+deletionGracePeriodSeconds | o | set by a server, dropped
+generation | o | set by a server, dropped
+resourceVersion | o | set by a server, dropped
+selfLink | o | set by a server, dropped
+uid | o | set by a server, dropped
+"""
+
+ROOT = """
+apiVersion | + |
+kind | + |
+status | o | set by a server, dropped
+"""
+
+POD = """
+containers[] | + |
+initContainers[] | + | one after the other, each must succeed
+ephemeralContainers[] | - | ephemeral containers: issue 5
+volumes[] | + |
+restartPolicy | + | with the kubelet's back-off
+terminationGracePeriodSeconds | + |
+activeDeadlineSeconds | - | pod deadlines: issue 5
+dnsPolicy | + |
+dnsConfig | + |
+dnsConfig.nameservers[] | + |
+dnsConfig.searches[] | + |
+dnsConfig.options[] | + |
+dnsConfig.options[].name | + |
+dnsConfig.options[].value | + |
+hostAliases[] | + |
+hostAliases[].ip | + |
+hostAliases[].hostnames[] | + |
+hostname | + |
+hostnameOverride | + |
+subdomain | + |
+setHostnameAsFQDN | + |
+hostNetwork | + |
+hostPID | + |
+hostIPC | + |
+hostUsers | =true | user namespaces of pods: issue 5
+shareProcessNamespace | + |
+enableServiceLinks | + |
+imagePullSecrets[] | o | nothing is pulled from a registry yet: issue 3
+serviceAccountName | o | there are no service accounts; only fieldRef spec.serviceAccountName shows it
+serviceAccount | o | the old name of serviceAccountName
+automountServiceAccountToken | o | no API token is ever mounted
+nodeName | o | there is one node
+nodeSelector{} | o | there is one node
+affinity | o | there is one node
+tolerations[] | o | there is one node
+topologySpreadConstraints[] | o | there is one node
+schedulerName | o | there is one node
+priority | o | pods are not preempted
+priorityClassName | o | pods are not preempted
+preemptionPolicy | o | pods are not preempted
+overhead{} | o | belongs to a runtime class
+runtimeClassName | - | runtime classes are not available
+readinessGates[] | - | readiness gates: issue 5
+schedulingGates[] | - | scheduling gates: issue 5
+schedulingGroup | - | pod groups are not available
+resourceClaims[] | - | dynamic resource allocation is not available
+resources | - | resources of a whole pod: issue 5
+os | + |
+os.name | =linux | only Linux containers
+securityContext | + |
+securityContext.runAsUser | + |
+securityContext.runAsGroup | + |
+securityContext.runAsNonRoot | + |
+securityContext.fsGroup | + |
+securityContext.fsGroupChangePolicy | + | volumes are given their group each time
+securityContext.supplementalGroups[] | + |
+securityContext.supplementalGroupsPolicy | + |
+securityContext.seLinuxOptions | + | where the host has SELinux
+securityContext.seLinuxOptions.user | + |
+securityContext.seLinuxOptions.role | + |
+securityContext.seLinuxOptions.type | + |
+securityContext.seLinuxOptions.level | + |
+securityContext.seLinuxChangePolicy | o | volumes are not relabelled
+securityContext.seccompProfile | + | without one the runtime's default profile is used
+securityContext.seccompProfile.type | + |
+securityContext.seccompProfile.localhostProfile | + |
+securityContext.appArmorProfile | + | where the host has AppArmor
+securityContext.appArmorProfile.type | + |
+securityContext.appArmorProfile.localhostProfile | + |
+securityContext.sysctls[] | + | the safe ones
+securityContext.sysctls[].name | + |
+securityContext.sysctls[].value | + |
+securityContext.windowsOptions | o | only Linux containers
+"""
+
+VOLUME = """
+name | + |
+emptyDir | + |
+emptyDir.medium | ~HugePages | huge pages: issue 5
+emptyDir.sizeLimit | + | kept to by the Memory medium; eviction for the disk: issue 5
+hostPath | + |
+hostPath.path | + |
+hostPath.type | + |
+configMap | + |
+configMap.name | + |
+configMap.optional | + |
+configMap.defaultMode | + |
+configMap.items[] | + |
+configMap.items[].key | + |
+configMap.items[].path | + |
+configMap.items[].mode | + |
+secret | + |
+secret.secretName | + |
+secret.optional | + |
+secret.defaultMode | + |
+secret.items[] | + |
+secret.items[].key | + |
+secret.items[].path | + |
+secret.items[].mode | + |
+persistentVolumeClaim | + |
+persistentVolumeClaim.claimName | + |
+persistentVolumeClaim.readOnly | + |
+image | + |
+image.reference | + |
+image.pullPolicy | + |
+projected | ! | projected volumes: issue 5
+downwardAPI | ! | downward API volumes: issue 5
+ephemeral | ! | generic ephemeral volumes: issue 5
+awsElasticBlockStore | ! | cloud and network storage is not available
+azureDisk | ! | cloud and network storage is not available
+azureFile | ! | cloud and network storage is not available
+cephfs | ! | cloud and network storage is not available
+cinder | ! | cloud and network storage is not available
+csi | ! | cloud and network storage is not available
+fc | ! | cloud and network storage is not available
+flexVolume | ! | cloud and network storage is not available
+flocker | ! | cloud and network storage is not available
+gcePersistentDisk | ! | cloud and network storage is not available
+gitRepo | ! | gone from Kubernetes; clone in an init container
+glusterfs | ! | cloud and network storage is not available
+iscsi | ! | cloud and network storage is not available
+nfs | ! | mount it on the host and use hostPath
+photonPersistentDisk | ! | cloud and network storage is not available
+portworxVolume | ! | cloud and network storage is not available
+quobyte | ! | cloud and network storage is not available
+rbd | ! | cloud and network storage is not available
+scaleIO | ! | cloud and network storage is not available
+storageos | ! | cloud and network storage is not available
+vsphereVolume | ! | cloud and network storage is not available
+"""
+
+CONTAINER = """
+name | + |
+image | + |
+imagePullPolicy | + |
+command[] | + |
+args[] | + |
+workingDir | + |
+tty | + |
+stdin | + |
+stdinOnce | + |
+terminationMessagePath | + |
+terminationMessagePolicy | + |
+ports[] | + |
+ports[].name | + |
+ports[].containerPort | + |
+ports[].hostPort | + |
+ports[].hostIP | + |
+ports[].protocol | + |
+env[] | + |
+env[].name | + |
+env[].value | + | with $(VAR) expanded
+env[].valueFrom | + |
+env[].valueFrom.configMapKeyRef | + |
+env[].valueFrom.configMapKeyRef.name | + |
+env[].valueFrom.configMapKeyRef.key | + |
+env[].valueFrom.configMapKeyRef.optional | + |
+env[].valueFrom.secretKeyRef | + |
+env[].valueFrom.secretKeyRef.name | + |
+env[].valueFrom.secretKeyRef.key | + |
+env[].valueFrom.secretKeyRef.optional | + |
+env[].valueFrom.fieldRef | + |
+env[].valueFrom.fieldRef.fieldPath | + |
+env[].valueFrom.fieldRef.apiVersion | + | only v1 exists
+env[].valueFrom.resourceFieldRef | + |
+env[].valueFrom.resourceFieldRef.resource | + |
+env[].valueFrom.resourceFieldRef.containerName | + |
+env[].valueFrom.resourceFieldRef.divisor | + |
+env[].valueFrom.fileKeyRef | ! | variables from files: issue 5
+envFrom[] | + |
+envFrom[].prefix | + |
+envFrom[].configMapRef | + |
+envFrom[].configMapRef.name | + |
+envFrom[].configMapRef.optional | + |
+envFrom[].secretRef | + |
+envFrom[].secretRef.name | + |
+envFrom[].secretRef.optional | + |
+volumeMounts[] | + |
+volumeMounts[].name | + |
+volumeMounts[].mountPath | + |
+volumeMounts[].readOnly | + |
+volumeMounts[].subPath | + |
+volumeMounts[].subPathExpr | + |
+volumeMounts[].mountPropagation | + |
+volumeMounts[].recursiveReadOnly | =Disabled,IfPossible | recursive read-only mounts: issue 5
+volumeDevices[] | - | block volumes are not available
+resources | + |
+resources.limits{cpu} | + |
+resources.limits{memory} | + |
+resources.limits{ephemeral-storage} | o | eviction: issue 5; resourceFieldRef shows it
+resources.limits{} | ! | devices and huge pages: issue 5
+resources.requests{cpu} | + |
+resources.requests{memory} | + |
+resources.requests{ephemeral-storage} | o | eviction: issue 5; resourceFieldRef shows it
+resources.requests{} | ! | devices and huge pages: issue 5
+resources.claims[] | - | dynamic resource allocation is not available
+resizePolicy[] | o | containers are not resized in place yet: issue 5
+restartPolicy | - | restart policies of single containers, and sidecars: issue 5
+restartPolicyRules[] | - | restart rules: issue 5
+livenessProbe | - | probes: issue 5
+readinessProbe | - | probes: issue 5
+startupProbe | - | probes: issue 5
+lifecycle | + |
+lifecycle.stopSignal | + |
+lifecycle.postStart | - | lifecycle hooks: issue 5
+lifecycle.preStop | - | lifecycle hooks: issue 5
+securityContext | + |
+securityContext.runAsUser | + |
+securityContext.runAsGroup | + |
+securityContext.runAsNonRoot | + |
+securityContext.privileged | + |
+securityContext.allowPrivilegeEscalation | + |
+securityContext.readOnlyRootFilesystem | + |
+securityContext.procMount | + |
+securityContext.capabilities | + |
+securityContext.capabilities.add[] | + |
+securityContext.capabilities.drop[] | + |
+securityContext.seLinuxOptions | + | where the host has SELinux
+securityContext.seLinuxOptions.user | + |
+securityContext.seLinuxOptions.role | + |
+securityContext.seLinuxOptions.type | + |
+securityContext.seLinuxOptions.level | + |
+securityContext.seccompProfile | + |
+securityContext.seccompProfile.type | + |
+securityContext.seccompProfile.localhostProfile | + |
+securityContext.appArmorProfile | + | where the host has AppArmor
+securityContext.appArmorProfile.type | + |
+securityContext.appArmorProfile.localhostProfile | + |
+securityContext.windowsOptions | o | only Linux containers
+"""
+
+REPLICAS = """
+replicas | + | really that many pods
+minReadySeconds | o | rollouts: issue 6
+selector | + |
+selector.matchLabels{} | + |
+selector.matchExpressions[] | + |
+selector.matchExpressions[].key | + |
+selector.matchExpressions[].operator | + |
+selector.matchExpressions[].values[] | + |
+template | + |
+"""
+
+DEPLOYMENT = (
+    REPLICAS
+    + """
+strategy | o | a changed Deployment is replaced as a whole; rollouts: issue 6
+revisionHistoryLimit | o | rollouts: issue 6
+progressDeadlineSeconds | o | rollouts: issue 6
+paused | =false | paused rollouts: issue 6
+"""
+)
+
+SERVICE = """
+type | =ClusterIP,NodePort | LoadBalancer and ExternalName: issue 6
+selector{} | + |
+ports[] | + |
+ports[].name | + |
+ports[].port | + |
+ports[].targetPort | + |
+ports[].protocol | + |
+ports[].nodePort | + |
+ports[].appProtocol | o | a hint for load balancers
+clusterIP | ~None | headless Services: issue 6
+clusterIPs[] | ~None | headless Services: issue 6
+externalIPs[] | - | external addresses: issue 6
+externalName | - | ExternalName: issue 6
+sessionAffinity | + |
+sessionAffinityConfig | + |
+sessionAffinityConfig.clientIP | + |
+sessionAffinityConfig.clientIP.timeoutSeconds | + |
+externalTrafficPolicy | o | every endpoint is on this machine
+internalTrafficPolicy | o | every endpoint is on this machine
+trafficDistribution | o | every endpoint is on this machine
+healthCheckNodePort | o | there is no load balancer
+allocateLoadBalancerNodePorts | o | there is no load balancer
+loadBalancerClass | - | LoadBalancer: issue 6
+loadBalancerIP | - | LoadBalancer: issue 6
+loadBalancerSourceRanges[] | - | LoadBalancer: issue 6
+publishNotReadyAddresses | o | a running pod is ready until probes come: issue 5
+ipFamilies[] | =IPv4 | IPv6: issue 6
+ipFamilyPolicy | =SingleStack,PreferDualStack | IPv6: issue 6
+"""
+
+CLAIM = """
+accessModes[] | o | a claim is a directory of this machine
+resources | o | the size is not limited
+storageClassName | o | there is one kind of storage
+volumeAttributesClassName | o | there is one kind of storage
+volumeMode | =Filesystem | block volumes are not available
+volumeName | - | persistent volumes: issue 5
+selector | - | persistent volumes: issue 5
+dataSource | - | cloning of volumes is not available
+dataSourceRef | - | cloning of volumes is not available
+"""
+
+DATA = """
+data{} | + |
+binaryData{} | + |
+stringData{} | + |
+immutable | + |
+type | + | kept; the API server's rules for each type are checked
+"""
+
+NAMESPACE = """
+finalizers[] | o | nothing here waits for a finalizer
+"""

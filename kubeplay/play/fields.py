@@ -1,0 +1,226 @@
+"""What becomes of every field: the field table as a tree, and the walks over an object that ask it.
+
+The table (field_table.py) drives the errors and notices of `play`, the generated support matrix, and the tests of the way
+back; so the way in and the way out cannot drift apart. A walk visits only what the object has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from kubeplay.errors import Fault
+from kubeplay.play import field_table as table
+
+WORKS, NO_EFFECT, NOT_SUPPORTED = "works", "no effect", "not supported"
+BOTH, IN, NEITHER = "in, out", "in", "-"
+_SUPPORT = {"+": WORKS, "o": NO_EFFECT, "-": NOT_SUPPORTED, "!": NOT_SUPPORTED}
+
+
+class Row(NamedTuple):
+    """One line of the table. `direction`: read by play and written by generate, only read, or neither.
+
+    `only` holds the values that work where not all do, `never` the beginnings of those that do not.
+    """
+
+    path: str
+    support: str
+    direction: str
+    note: str
+    only: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+    when_empty: bool = False
+
+    def of(self, value: Any) -> str:
+        """The support of this very value."""
+        if isinstance(value, list) and (self.only or self.never):
+            return next((s for s in map(self.of, value) if s != WORKS), WORKS)
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        if (self.only and text not in self.only and text != "") or (self.never and text.startswith(self.never)):
+            return NOT_SUPPORTED
+        return self.support
+
+
+class Node:
+    """A field in the tree: its row, the fields below it, and what any key of a map is."""
+
+    __slots__ = ("row", "fields", "any")
+
+    def __init__(self) -> None:
+        self.row: Row | None = None
+        self.fields: dict[str, Node] = {}
+        self.any: Node | None = None
+
+
+class Hit(NamedTuple):
+    """A field of an object that does not simply work."""
+
+    path: tuple[str | int, ...]
+    row: Row
+    support: str
+
+
+def parse(text: str, prefix: str = "") -> list[Row]:
+    """The rows of a table text."""
+    rows = []
+    for line in filter(None, text.splitlines()):
+        path, code, note = [part.strip() for part in line.split("|", 2)]
+        only = tuple(code[1:].split(",")) if code[0] == "=" else ()
+        never = tuple(code[1:].split(",")) if code[0] == "~" else ()
+        support = _SUPPORT.get(code, WORKS)
+        direction = NEITHER if support == NOT_SUPPORTED else IN if note.endswith("dropped") else BOTH
+        rows.append(Row(prefix + path, support, direction, note, only, never, code == "!"))
+    return rows
+
+
+_SPECS = {"Deployment": table.DEPLOYMENT, "ReplicaSet": table.REPLICAS, "Service": table.SERVICE, "PersistentVolumeClaim": table.CLAIM,
+          "Namespace": table.NAMESPACE}  # fmt: skip
+KINDS = ("Pod", "Deployment", "ReplicaSet", "ConfigMap", "Secret", "PersistentVolumeClaim", "Namespace", "Service")
+
+
+def rows(kind: str) -> list[Row]:
+    """All rows of a kind with their whole paths. Those of a pod's template are the Pod's, under `spec.template`."""
+    found = parse(table.ROOT) + parse(table.META, "metadata.")
+    if kind in ("ConfigMap", "Secret"):
+        return found + [row for row in parse(table.DATA) if row.path not in _foreign(kind)]
+    found.append(Row("spec", WORKS, BOTH, ""))
+    if kind == "Pod":
+        return found + pod_rows("spec.")
+    found += parse(_SPECS[kind], "spec.")
+    if kind in ("Deployment", "ReplicaSet"):
+        found += parse(table.META, "spec.template.metadata.")
+        found.append(Row("spec.template.spec", WORKS, BOTH, ""))
+        found += pod_rows("spec.template.spec.")
+    return found
+
+
+def _foreign(kind: str) -> tuple[str, ...]:
+    return ("stringData{}", "type") if kind == "ConfigMap" else ("binaryData{}",)
+
+
+def pod_rows(prefix: str) -> list[Row]:
+    """The rows of a PodSpec."""
+    found = parse(table.POD, prefix) + parse(table.VOLUME, f"{prefix}volumes[].")
+    for field in ("containers[].", "initContainers[]."):
+        found += parse(table.CONTAINER, prefix + field)
+    return found
+
+
+_trees: dict[str, Node] = {}
+_pod_spec: list[Node] = []
+
+
+def tree(kind: str) -> Node:
+    """The tree of a kind; the part of a PodSpec is built once for all kinds."""
+    if kind not in _trees:
+        root = Node()
+        for row in rows(kind) if kind not in ("Pod", "Deployment", "ReplicaSet") else _outer(kind):
+            _plant(root, row.path, row)
+        if kind == "Pod":
+            root.fields["spec"] = pod_spec()
+        elif kind in ("Deployment", "ReplicaSet"):
+            root.fields["spec"].fields["template"].fields["spec"] = pod_spec()
+        _trees[kind] = root
+    return _trees[kind]
+
+
+def _outer(kind: str) -> list[Row]:
+    found = parse(table.ROOT) + parse(table.META, "metadata.")
+    if kind != "Pod":
+        found += parse(_SPECS[kind], "spec.") + parse(table.META, "spec.template.metadata.")
+    return found
+
+
+def pod_spec() -> Node:
+    """The tree of a PodSpec; containers and init containers share theirs."""
+    if not _pod_spec:
+        node = Node()
+        for text, prefix in ((table.POD, ""), (table.VOLUME, "volumes[]."), (table.CONTAINER, "containers[].")):
+            for row in parse(text):
+                _plant(node, prefix + row.path, row)
+        init = Node()
+        init.row, init.fields = node.fields["initContainers"].row, node.fields["containers"].fields
+        node.fields["initContainers"] = init
+        _pod_spec.append(node)
+    return _pod_spec[0]
+
+
+def _plant(root: Node, path: str, row: Row) -> None:
+    node = root
+    for step in path.replace("{", ".{").split("."):
+        if step == "{}":
+            node.any = node.any or Node()
+            node = node.any
+        else:
+            name = step.strip("{}").removesuffix("[]")
+            node = node.fields.setdefault(name, Node())
+    node.row = row
+
+
+def find(kind: str, path: tuple[str | int, ...]) -> Row | None:
+    """The row that speaks for a field: its own, or that of the nearest ancestor whose row speaks for all below it."""
+    node: Node | None = tree(kind)
+    covering: Row | None = None
+    for step in path:
+        if isinstance(step, int):
+            continue
+        node = (node.fields.get(step) or node.any) if node else None
+        if node is None:
+            return covering
+        row = node.row
+        if row is not None and (row.support != WORKS):
+            covering = row
+    return node.row or covering if node else covering
+
+
+def hits(obj: dict[str, Any], kind: str) -> Iterator[Hit]:
+    """Fields of `obj` that have no effect or are not supported. Ask with the object as written, without defaults."""
+    return _walk(obj, tree(kind), ())
+
+
+def _walk(value: Any, node: Node, path: tuple[str | int, ...]) -> Iterator[Hit]:
+    if isinstance(value, list):
+        for index, item in enumerate(value):
+            if isinstance(item, (dict, list)):
+                yield from _walk(item, node, (*path, index))
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            child = node.fields.get(key) or node.any
+            if child is None or item is None:
+                continue
+            row = child.row
+            support = row.of(item) if row is not None else WORKS
+            if row is not None and support != WORKS:
+                if row.when_empty or (item != [] and item != {}):
+                    yield Hit((*path, key), row, support)
+            elif child.fields or child.any:
+                yield from _walk(item, child, (*path, key))
+
+
+def unsupported(obj: dict[str, Any], kind: str) -> list[Fault]:
+    """A fault for each field of `obj` that this version does not support; places are added by the caller (places.placed)."""
+    return [
+        Fault(text(hit.path), "NotSupported", f"not supported: {hit.row.note}", _others(hit.row))
+        for hit in hits(obj, kind)
+        if hit.support == NOT_SUPPORTED
+    ]
+
+
+def _others(row: Row) -> str:
+    return f"supported: {', '.join(row.only)}" if row.only else ""
+
+
+def no_effect(obj: dict[str, Any], kind: str) -> list[tuple[str, str]]:
+    """(field path, why) for each field of `obj` that is accepted and changes nothing."""
+    return [(text(hit.path), hit.row.note) for hit in hits(obj, kind) if hit.support == NO_EFFECT]
+
+
+def text(path: tuple[str | int, ...]) -> str:
+    """A path as Kubernetes writes it: `spec.containers[0].env`, keys of maps in brackets."""
+    made = ""
+    for at, step in enumerate(path):
+        if isinstance(step, int) or (at and path[at - 1] in ("limits", "requests", "labels", "annotations")):
+            made += f"[{step}]"
+        else:
+            made += f".{step}" if made else step
+    return made

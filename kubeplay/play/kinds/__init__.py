@@ -1,0 +1,1 @@
+"""One small file per kind: a defaulted object becomes its share of the Stack."""

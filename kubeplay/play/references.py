@@ -1,0 +1,67 @@
+"""Which ConfigMaps, Secrets and claims the pods of a Stack use, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kubeplay.plan.container import INIT, ContainerPlan
+from kubeplay.plan.env import EnvKeyRef
+from kubeplay.plan.pod import PodPlan
+from kubeplay.plan.stack import ObjectKey, Stack
+from kubeplay.plan.volumes import Claim, ObjectFiles, Volume
+
+
+class Reference(NamedTuple):
+    """`user` (a pod) names `key` at the field `path`; with `optional` it may be missing (EN5, VO3)."""
+
+    key: ObjectKey
+    user: ObjectKey
+    path: str
+    optional: bool
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.path}: {self.key.kind} {self.key.name}"
+
+
+def references(stack: Stack) -> list[Reference]:
+    """Every reference of every pod, in order."""
+    return [reference for pod in stack.pods for reference in of_pod(pod)]
+
+
+def of_pod(pod: PodPlan) -> Iterator[Reference]:
+    user = ObjectKey("Pod", pod.namespace, pod.name)
+    counts = {"initContainers": 0, "containers": 0}
+    for container in pod.containers:
+        field = "initContainers" if container.kind == INIT else "containers"
+        for path, kind, name, optional in _of_container(container):
+            yield Reference(ObjectKey(kind, pod.namespace, name), user, f"spec.{field}[{counts[field]}].{path}", optional)
+        counts[field] += 1
+    for index, volume in enumerate(pod.volumes):
+        for path, kind, name, optional in _of_volume(volume):
+            yield Reference(ObjectKey(kind, pod.namespace, name), user, f"spec.volumes[{index}].{path}", optional)
+
+
+def _of_container(container: ContainerPlan) -> Iterator[tuple[str, str, str, bool]]:
+    for index, source in enumerate(container.env_from):
+        field = "configMapRef" if source.kind == "ConfigMap" else "secretRef"
+        yield f"envFrom[{index}].{field}.name", source.kind, source.object_name, source.optional
+    for index, entry in enumerate(container.env):
+        if isinstance(entry, EnvKeyRef):
+            field = "configMapKeyRef" if entry.kind == "ConfigMap" else "secretKeyRef"
+            yield f"env[{index}].valueFrom.{field}.name", entry.kind, entry.object_name, entry.optional
+
+
+def _of_volume(volume: Volume) -> Iterator[tuple[str, str, str, bool]]:
+    source = volume.source
+    if isinstance(source, ObjectFiles):
+        field = "configMap.name" if source.kind == "ConfigMap" else "secret.secretName"
+        yield field, source.kind, source.object_name, source.optional
+    elif isinstance(source, Claim):
+        yield "persistentVolumeClaim.claimName", "PersistentVolumeClaim", source.claim_name, False
+
+
+def missing(stack: Stack, exists: frozenset[ObjectKey] | set[ObjectKey]) -> list[Reference]:
+    """References that neither the stack nor `exists` satisfies and that are not optional."""
+    known = {planned.key for planned in stack.objects} | exists
+    return [reference for reference in references(stack) if not reference.optional and reference.key not in known]

@@ -1,0 +1,130 @@
+"""All manifests of one play as a Stack: objects to store in apply order (VL9) and pods to run. Pure and deterministic."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kubeplay.errors import Fault, InvalidInput
+from kubeplay.plan.stack import ObjectKey, Stack
+from kubeplay.play.compile import CompileOptions, flags, marks
+from kubeplay.play.kinds import base, data, deployment, names, pod, pvc, replicaset, service, workload
+from kubeplay.play.kinds.base import Object, Part
+
+if TYPE_CHECKING:
+    from kubeplay.kube.check import Manifest
+
+# VL9: what others refer to first.
+ORDER = ("Namespace", "ConfigMap", "Secret", "PersistentVolumeClaim", "Service", "Deployment", "ReplicaSet", "Pod")
+_RANK = {kind: number for number, kind in enumerate(ORDER)}
+MAX_REPLICAS = 1000  # ours: the default network of one machine has no more addresses to give in earnest
+_PLAIN = {
+    "Namespace": data.build, "ConfigMap": data.build, "Secret": data.build, "PersistentVolumeClaim": pvc.build,
+    "Service": service.build, "Pod": pod.build,
+}  # fmt: skip
+_WORKLOADS = {"Deployment": deployment.build, "ReplicaSet": replicaset.build}
+
+
+def build(manifests: Sequence[Manifest], options: CompileOptions = CompileOptions()) -> Stack:  # noqa: B008
+    """The Stack of defaulted and validated manifests. Raises InvalidInput with every duplicate or bad annotation."""
+    objects = _objects(manifests, options)
+    _refuse(manifests, objects)
+    templates = {at: workload.templates_of(obj) for at, obj in enumerate(objects) if obj["kind"] in _WORKLOADS}
+    _apply_flags(objects, templates, options)
+    order = sorted(range(len(objects)), key=lambda at: _RANK[objects[at]["kind"]])
+    parts = [_build(objects[at], templates.get(at), options) for at in order]
+    planned = [one for part in parts for one in part.objects]
+    planned.sort(key=lambda one: _RANK[one.key.kind])
+    return Stack(
+        objects=tuple(planned),
+        claims=tuple([one for part in parts for one in part.claims]),
+        services=tuple([one for part in parts for one in part.services]),
+        pods=tuple([one for part in parts for one in part.pods]),
+        start=options.start,
+    )
+
+
+def keys(manifests: Sequence[Manifest]) -> list[ObjectKey]:
+    """The objects a file names, in apply order: what `down FILE` looks for."""
+    objects = _objects(manifests, CompileOptions())
+    return [base.key(obj) for obj in sorted(objects, key=lambda obj: _RANK[obj["kind"]])]
+
+
+def _objects(manifests: Sequence[Manifest], options: CompileOptions) -> list[Object]:
+    """The manifests' objects, copied where a flag will change them, with generateName made a name."""
+    made = []
+    for at, manifest in enumerate(manifests):
+        obj = base.cleaned(manifest.object)
+        meta = obj["metadata"]
+        if not meta.get("name") and meta.get("generateName"):
+            obj = {**obj, "metadata": {**meta, "name": names.generated(meta["generateName"], 1, f"{meta.get('namespace', '')}/{at}/")[0]}}
+        made.append(_copy(obj, manifest) if _changes(options) else obj)
+    return made
+
+
+def _changes(options: CompileOptions) -> bool:
+    """Whether any flag of `options` is written into objects."""
+    return any((
+        options.networks, options.ips, options.macs, options.publish, options.publish_all, options.log_driver, options.log_opts,
+        options.annotations, options.labels, not options.container_prefix,
+    ))  # fmt: skip
+
+
+def _copy(obj: Object, manifest: Manifest) -> Object:
+    from kubeplay.kube import defaults
+
+    return defaults.apply(obj, manifest.kind)
+
+
+def _apply_flags(objects: list[Object], templates: dict[int, list[Object]], options: CompileOptions) -> None:
+    if not _changes(options):
+        return
+    pods: list[flags.Target] = []
+    for at, obj in enumerate(objects):
+        if at in templates:
+            shared = obj["spec"]["template"]
+            for template in (shared, *[t for t in templates[at] if t is not shared]):
+                flags.write(template.setdefault("metadata", {}), template["spec"], options)
+            pods += [flags.Target(str(base.key(obj)), template) for template in templates[at]]
+            flags.mark(obj["metadata"], options)
+        elif obj["kind"] == "Pod":
+            flags.write(obj["metadata"], obj["spec"], options)
+            pods.append(flags.Target(obj["metadata"]["name"], obj))
+        else:
+            flags.mark(obj["metadata"], options)
+    flags.address(pods, options)
+    flags.publish(pods, options)
+
+
+def _build(obj: Object, templates: list[Object] | None, options: CompileOptions) -> Part:
+    if templates is None:
+        return _PLAIN[obj["kind"]](obj, options)
+    return _WORKLOADS[obj["kind"]](obj, templates, options)
+
+
+def _refuse(manifests: Sequence[Manifest], objects: list[Object]) -> None:
+    """Two objects of one identity, annotations of ours that cannot be meant, more pods than a machine can hold."""
+    from kubeplay.play.places import placed
+
+    seen: dict[ObjectKey, int] = {}
+    faults: list[Fault] = []
+    for at, obj in enumerate(objects):
+        key = base.key(obj)
+        found = _faults(obj)
+        if key in seen:
+            first = manifests[seen[key]].document
+            hint = f"{key} is also in {first.source}, document {first.index + 1}"
+            found.append(Fault("metadata.name", "FieldValueDuplicate", f'Duplicate value: "{key.name}"', hint))
+        seen.setdefault(key, at)
+        faults += [placed(fault, manifests[at].document) for fault in found]
+    if faults:
+        raise InvalidInput("the manifests cannot be played together", faults)
+
+
+def _faults(obj: Object) -> list[Fault]:
+    found = marks.faults(obj["metadata"], "metadata")
+    if obj["kind"] in _WORKLOADS:
+        found += marks.faults(obj["spec"]["template"].get("metadata") or {}, "spec.template.metadata")
+        if (obj["spec"].get("replicas") or 0) > MAX_REPLICAS:
+            found.append(Fault("spec.replicas", "NotSupported", f"not supported: more than {MAX_REPLICAS} replicas on one machine"))
+    return found
