@@ -38,7 +38,7 @@ class Member(NamedTuple):
     gid: int = 0
     mtime: float = 0
     device: tuple[int, int] = (0, 0)
-    pax: Mapping[str, str] = {}  # noqa: RUF012
+    pax: Mapping[str, str] = {}
 
 
 def file(name: str, data: bytes = b"", mode: int = 0o644, **more: Any) -> Member:
@@ -108,7 +108,13 @@ def docker_archive(
 
 
 def oci_layout(
-    path: Path, name: str, layers: Sequence[bytes], value: Mapping[str, Any] | None = None, *, stored: Sequence[bytes] | None = None, media: str = ""
+    path: Path,
+    name: str,
+    layers: Sequence[bytes],
+    value: Mapping[str, Any] | None = None,
+    *,
+    stored: Sequence[bytes] | None = None,
+    media: str = "",
 ) -> Path:
     """An OCI image-layout directory with one image."""
     blobs = path / "blobs" / "sha256"
@@ -120,7 +126,8 @@ def oci_layout(
 
     kind = "application/vnd.oci.image."
     descriptors = [put(data, media or f"{kind}layer.v1.tar") for data in (stored if stored is not None else layers)]
-    manifest = {"schemaVersion": 2, "mediaType": f"{kind}manifest.v1+json", "config": put(config(layers, value), f"{kind}config.v1+json"), "layers": descriptors}
+    described = put(config(layers, value), f"{kind}config.v1+json")
+    manifest = {"schemaVersion": 2, "mediaType": f"{kind}manifest.v1+json", "config": described, "layers": descriptors}
     top = put(json.dumps(manifest).encode(), f"{kind}manifest.v1+json")
     top["annotations"] = {"org.opencontainers.image.ref.name": name}
     (path / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [top]}))
@@ -171,7 +178,10 @@ def write_all(where: Path) -> dict[str, Path]:
         "numuser": (base, {"Env": PATH_ENV, "Cmd": WHO, "User": "1234"}),
         "data": (data, {}),
     }
-    return {name: docker_archive(where / f"{name}.tar", [f"docker.io/library/{name}:1"], [blob], value) for name, (blob, value) in images.items()}
+    return {
+        name: docker_archive(where / f"{name}.tar", [f"docker.io/library/{name}:1"], [blob], value)
+        for name, (blob, value) in images.items()
+    }
 
 
 @pytest.fixture(scope="session")

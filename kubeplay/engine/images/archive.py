@@ -151,8 +151,14 @@ class _SeekFeed:
     def pieces(self, count: int) -> Iterator[memoryview]:
         yield memoryview(self.take(count))
 
+    def peek(self, offset: int, count: int) -> bytes:
+        return os.pread(self._fd, count, self.offset + offset)
+
     def at_end(self) -> bool:
         return self.offset >= self._end
+
+    def ready(self) -> int:
+        return 0  # a few headers between large blobs: not worth reading ahead
 
 
 def open_archive(path: str, spool_directory: str) -> Archive:

@@ -51,7 +51,8 @@ def images(archive: Archive) -> list[Candidate]:
     if archive.has("index.json"):
         return _oci(archive)
     if archive.has("repositories"):
-        raise NotSupported("the archive is of docker's version 1 format (only `repositories`)", hint="save it again with docker 1.10 or later")
+        message = "the archive is of docker's version 1 format (only `repositories`)"
+        raise NotSupported(message, hint="save it again with docker 1.10 or later")
     raise InvalidInput(
         "this is not an image archive: it has neither manifest.json nor index.json",
         hint="a root file system is imported with `kubeplay image import`",

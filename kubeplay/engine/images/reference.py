@@ -1,7 +1,7 @@
 """Image names: [DOMAIN[:PORT]/]PATH[:TAG][@DIGEST], as the distribution project's reference grammar has them.
 
 A name without a domain means docker.io, one without a slash docker.io/library, one without tag and digest
-`:latest`. The first component is a domain when it holds a dot or a colon or is `localhost`.
+`:latest`. The first component is a domain when it holds a dot, a colon or a capital letter or is `localhost`.
 """
 
 from __future__ import annotations
@@ -45,11 +45,8 @@ def parse(name: str, default_domain: str = DEFAULT_DOMAIN) -> Reference:
         message = f"{name[:300]!r}: invalid reference format{_why(name)}"
         raise InvalidInput(message, hint="an image name is [REGISTRY/]PATH[:TAG], as quay.io/team/web:1.2")
     domain, path, tag, digest = found.groups()
-    if domain is not None and domain != "localhost" and "." not in domain and ":" not in domain:
-        path = f"{domain}/{path}"
-        domain = None
-        if not _REFERENCE.fullmatch(path):
-            raise InvalidInput(f"{name[:300]!r}: invalid reference format: the repository name must be lowercase")
+    if domain is not None and not _is_domain(domain):
+        path, domain = f"{domain}/{path}", None
     domain = domain or default_domain
     if domain == "index.docker.io":
         domain = DEFAULT_DOMAIN
@@ -78,7 +75,11 @@ def familiar(name: str) -> str:
 def is_short(name: str) -> bool:
     """Whether `name` names no registry."""
     first, slash, _ = name.partition("/")
-    return not slash or not ("." in first or ":" in first or first == "localhost")
+    return not slash or not _is_domain(first)
+
+
+def _is_domain(first: str) -> bool:
+    return "." in first or ":" in first or first == "localhost" or first != first.lower()
 
 
 def _why(name: str) -> str:

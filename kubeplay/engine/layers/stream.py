@@ -107,6 +107,11 @@ class Stream:
             return self._chunk[at:end]
         return b"".join(bytes(piece) for piece in self.pieces(count))
 
+    def peek(self, offset: int, count: int) -> bytes:
+        """Bytes ahead, which must be ready()."""
+        start = self._at + offset
+        return self._chunk[start : start + count]
+
     def skip(self, count: int) -> None:
         for _ in self.pieces(count):
             pass

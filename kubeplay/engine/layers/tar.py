@@ -46,7 +46,10 @@ class Entry(NamedTuple):
 
 
 class Feed(Protocol):
-    """Where the archive's bytes come from. `take` raises InvalidInput when fewer than `count` are left."""
+    """Where the archive's bytes come from. `take` raises InvalidInput when fewer than `count` are left.
+
+    `ready` says how many bytes can be had without waiting for more.
+    """
 
     def take(self, count: int) -> bytes: ...
 
@@ -54,7 +57,11 @@ class Feed(Protocol):
 
     def pieces(self, count: int) -> Iterator[memoryview]: ...
 
+    def peek(self, offset: int, count: int) -> bytes: ...
+
     def at_end(self) -> bool: ...
+
+    def ready(self) -> int: ...
 
 
 class TarReader:
@@ -72,11 +79,14 @@ class TarReader:
 
     def next(self) -> Entry | None:
         """The next member, or None at the end of the archive."""
-        self._finish()
+        quick = self._quick()
+        if quick is not None:
+            return quick
         pax: dict[bytes, bytes] = {}
         segments: list[tuple[int, int]] = []
         long_name = long_link = b""
         while True:
+            self._finish()
             block = self._block()
             if block is None:
                 return None
@@ -92,6 +102,35 @@ class TarReader:
                     long_link = data.split(b"\0", 1)[0]
                 continue
             return self._entry(block, field, pax, segments, long_name, long_link)
+
+    def _quick(self) -> Entry | None:
+        """The next member when it is a file or directory with a plain ustar or GNU header, as nearly all are.
+
+        Reads nothing otherwise. Half the time per member of the general way: layers of 100,000 files exist.
+        """
+        feed, padding = self._feed, self._padding
+        if self._left or feed.ready() < padding + BLOCK:
+            return None
+        block = feed.peek(padding, BLOCK)
+        kind = block[156:157]
+        if kind not in (b"0", b"5") or block[345:346] != b"\0" or block[257:262] != b"ustar" or block[508:512] == b"tar\0":
+            return None
+        size = _octal(block[124:136])
+        mtime = _octal(block[136:148])
+        owner = _owners.get(block[100:124])
+        if owner is None:
+            if len(_owners) > 1000:
+                _owners.clear()
+            owner = _owners[block[100:124]] = (_number(block[100:108]) & 0o7777, _number(block[108:116]), _number(block[116:124]))
+        name = block[:100].split(b"\0", 1)[0]
+        if size < 0 or mtime < 0 or name[-1:] == b"/" and kind == b"0":
+            return None
+        _verify(block)
+        self._take(padding + BLOCK)
+        if kind == b"5":
+            size = 0
+        self._left, self._padding = size, -size % BLOCK
+        return Entry(name, kind, *owner, mtime * 1_000_000_000, size, b"", 0, 0, (), None, size)
 
     def content(self) -> Iterator[memoryview]:
         """What is left of the current member's bytes, in pieces valid until the next one."""
@@ -223,6 +262,15 @@ def _verify(block: bytes) -> None:
         return
     if sum(struct.unpack("512b", blanked)) != stored:  # some old tars summed signed characters
         raise InvalidInput("damaged tar archive: a header's checksum is wrong")
+
+
+_owners: dict[bytes, tuple[int, int, int]] = {}  # mode, uid and gid fields seen lately: they repeat
+
+
+def _octal(field: bytes) -> int:
+    """A field of eleven octal digits and a terminator, or -1 when it is written in another way."""
+    digits = field[:11]
+    return int(digits, 8) if digits.isdigit() and field[11:] in (b"\0", b" ") and b"8" not in digits and b"9" not in digits else -1
 
 
 def _number(field: bytes) -> int:
