@@ -1,0 +1,44 @@
+"""What a command's body gets: the settings, and the library opened when it is first used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kubeplay.config import Settings, settings
+
+if TYPE_CHECKING:
+    from kubeplay.engine.engine import Engine
+    from kubeplay.engine.store.db import Store
+
+DEFAULT_NAMESPACE = "default"
+
+
+class App:
+    """One invocation. `namespace` is -n's, or "default"; `namespace_given` whether -n was given."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.settings: Settings = settings(**{k: v for k, v in options.items() if k != "namespace"})
+        self.namespace: str = options.get("namespace") or DEFAULT_NAMESPACE
+        self.namespace_given = bool(options.get("namespace"))
+        self._engine: Engine | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """The engine with its root and runroot prepared."""
+        if self._engine is None:
+            from kubeplay.engine.engine import Engine
+
+            self._engine = Engine.open(self.settings)
+        return self._engine
+
+    @property
+    def store(self) -> Store:
+        return self.engine.store
+
+    def scope(self, all_namespaces: bool) -> str:
+        """The namespace a listing covers; "" = every one."""
+        return "" if all_namespaces else self.namespace
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.store.close()

@@ -1,0 +1,137 @@
+"""Commands as rows: what quick.py parses, clicks.py shows and docs/cli.md lists all come from here.
+
+Nothing is imported, so that declaring a command costs nothing on the way of running it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+TEXT, FLAG, INTEGER, NUMBER, CHOICE = "text", "flag", "integer", "number", "choice"
+
+
+class Option(NamedTuple):
+    """An option; `dest` is the body's keyword. A FLAG takes `--x`, `--x=false` and, when its default is true, `--no-x`."""
+
+    flags: tuple[str, ...]
+    help: str
+    dest: str
+    kind: str = TEXT
+    default: Any = None
+    many: bool = False
+    choices: tuple[str, ...] = ()
+    metavar: str = ""
+    hidden: bool = False
+    complete: str = ""
+
+    @property
+    def takes_value(self) -> bool:
+        return self.kind != FLAG
+
+
+class Argument(NamedTuple):
+    """A positional argument; `rest` = a command with its own options: from its first word on nothing is ours."""
+
+    name: str
+    help: str
+    dest: str
+    many: bool = False
+    required: bool = True
+    rest: bool = False
+    complete: str = ""
+
+
+Body = Callable[..., "int | None"]
+
+
+class Command(NamedTuple):
+    """A command: `help`'s first line is its summary; `run(app, **values)` returns the exit status (None = 0)."""
+
+    name: str
+    help: str
+    run: Body
+    options: tuple[Option, ...] = ()
+    arguments: tuple[Argument, ...] = ()
+    hidden: bool = False
+
+    @property
+    def summary(self) -> str:
+        return self.help.split("\n", 1)[0]
+
+
+def _dest(flags: tuple[str, ...]) -> str:
+    longest = max(flags, key=len)
+    return longest.lstrip("-").replace("-", "_")
+
+
+def flag(*flags: str, help: str, default: bool = False, dest: str = "", hidden: bool = False) -> Option:
+    return Option(flags, help, dest or _dest(flags), FLAG, default, hidden=hidden)
+
+
+def text(
+    *flags: str, help: str, default: str | None = None, dest: str = "", metavar: str = "", hidden: bool = False, complete: str = ""
+) -> Option:
+    return Option(flags, help, dest or _dest(flags), TEXT, default, metavar=metavar, hidden=hidden, complete=complete)
+
+
+def many(*flags: str, help: str, dest: str = "", metavar: str = "", complete: str = "") -> Option:
+    """An option that may be repeated; the body gets a tuple."""
+    return Option(flags, help, dest or _dest(flags), TEXT, (), True, metavar=metavar, complete=complete)
+
+
+def integer(*flags: str, help: str, default: int | None = None, dest: str = "", metavar: str = "N") -> Option:
+    return Option(flags, help, dest or _dest(flags), INTEGER, default, metavar=metavar)
+
+
+def number(*flags: str, help: str, default: float | None = None, dest: str = "", metavar: str = "SECONDS") -> Option:
+    return Option(flags, help, dest or _dest(flags), NUMBER, default, metavar=metavar)
+
+
+def choice(*flags: str, choices: tuple[str, ...], help: str, default: str | None = None, dest: str = "") -> Option:
+    return Option(flags, help, dest or _dest(flags), CHOICE, default, choices=choices)
+
+
+def argument(
+    name: str, help: str, *, dest: str = "", many: bool = False, required: bool = True, rest: bool = False, complete: str = ""
+) -> Argument:
+    return Argument(name, help, dest or name.lower(), many or rest, required, rest, complete)
+
+
+def command(name: str, help: str, *parameters: Option | Argument | tuple[Option, ...], hidden: bool = False) -> Callable[[Body], Command]:
+    """Make the decorated function a Command."""
+    options: list[Option] = []
+    arguments: list[Argument] = []
+    for one in parameters:
+        if isinstance(one, Option):
+            options.append(one)
+        elif isinstance(one, Argument):
+            arguments.append(one)
+        else:
+            options.extend(one)
+    return lambda body: Command(name, help, body, tuple(options), tuple(arguments), hidden)
+
+
+GLOBAL: tuple[Option, ...] = (
+    text("--root", help="Directory of everything that outlives a reboot (KUBEPLAY_ROOT; /var/lib/kubeplay).", metavar="DIR"),
+    text("--runroot", help="Directory of everything that does not (KUBEPLAY_RUNROOT; /run/kubeplay).", metavar="DIR"),
+    text("--runtime", help="OCI runtime, a name or a path; probed when not given.", metavar="PATH"),
+    choice("--cgroup-manager", choices=("cgroupfs",), help="How cgroups are made."),
+    choice("--log-level", choices=("trace", "debug", "info", "warn", "warning", "error", "fatal", "panic"),
+           help="What is reported on stderr; debug shows tracebacks and the commands that are run."),
+    choice("--log-format", choices=("text", "json"), help="Form of messages on stderr."),
+    Option(("--seccomp-default",), "Containers without a seccomp profile get the runtime's own (true), or none (false).",
+           "seccomp_default", FLAG, None),
+    text("-n", "--namespace", help="Namespace of what is named (default: default).", metavar="NAMESPACE", complete="namespace"),
+)  # fmt: skip
+
+# what every listing takes
+LISTING: tuple[Option, ...] = (
+    text("--format", help="table, json, wide, or a Go template such as '{{.Names}}' or 'table {{.Names}}\\t{{.Status}}'."),
+    flag("-q", "--quiet", help="Print ids or names only."),
+    many("-f", "--filter", dest="filters", help="Show what matches KEY=VALUE only (repeatable).", metavar="KEY=VALUE"),
+    flag("--no-trunc", help="Print long values in full."),
+    flag("--noheading", help="Leave the table's header out."),
+    text("--sort", help="Sort by a column, as named in --format.", metavar="FIELD"),
+)
+ALL_NAMESPACES = flag("-A", "--all-namespaces", help="List every namespace.")

@@ -1,0 +1,83 @@
+"""`kubeplay`: the way from the command line to a command's body, and from an error to an exit status."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING without importing typing: --version imports nothing
+if TYPE_CHECKING:
+    from typing import Any
+
+    from kubeplay.cli.declare import Command
+
+
+def main() -> None:
+    """Run the command line of this process and exit."""
+    argv = sys.argv[1:]
+    if argv in (["--version"], ["-v"]):
+        from kubeplay import __version__
+
+        print(f"kubeplay version {__version__}")
+        return
+    sys.exit(run(argv))
+
+
+def run(argv: list[str]) -> int:
+    """Carry out one command line; returns the exit status."""
+    import os
+
+    if "_KUBEPLAY_COMPLETE" in os.environ:
+        return _with_click(argv)
+    from kubeplay.cli.quick import parse
+
+    parsed = parse(argv)
+    return _with_click(argv) if parsed is None else call(*parsed)
+
+
+def call(command: Command, values: dict[str, Any], options: dict[str, Any]) -> int:
+    """Run the body of a command, with errors reported."""
+    level, form = options.get("log_level") or "", options.get("log_format") or ""
+    app = None
+    try:
+        from kubeplay.cli.app import App
+
+        app = App(options)
+        level, form = app.settings.log_level, app.settings.log_format
+        status = command.run(app, **values) or 0
+        sys.stdout.flush()
+        return status
+    except SystemExit:
+        raise
+    except BaseException as error:
+        from kubeplay.cli.failure import report
+
+        return report(error, level, form)
+    finally:
+        if app is not None:
+            app.close()
+
+
+def _with_click(argv: list[str]) -> int:
+    import click
+
+    from kubeplay.cli.clicks import build
+    from kubeplay.cli.failure import EXIT_FAILURE, EXIT_INTERRUPTED
+
+    try:
+        result = build(call).main(argv, prog_name="kubeplay", standalone_mode=False, complete_var="_KUBEPLAY_COMPLETE")
+        return result if isinstance(result, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return EXIT_FAILURE
+    except click.ClickException as error:
+        print(f"Error: {error.format_message()}", file=sys.stderr)
+        context = getattr(error, "ctx", None)
+        if context is not None:
+            print(f"See '{context.command_path} --help'", file=sys.stderr)
+        return EXIT_FAILURE
+    except (click.Abort, KeyboardInterrupt):
+        return EXIT_INTERRUPTED
+    except BrokenPipeError as error:
+        from kubeplay.cli.failure import report
+
+        return report(error)

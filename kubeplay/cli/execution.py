@@ -1,0 +1,116 @@
+"""exec and cp: into and out of running containers."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from kubeplay.cli import resolve
+from kubeplay.cli.declare import argument, command, flag, many, text
+from kubeplay.engine.store import runtime
+from kubeplay.engine.store.runtime import ContainerRow
+from kubeplay.errors import InvalidInput, NotRunning
+
+if TYPE_CHECKING:
+    from kubeplay.cli.app import App
+
+CONTAINER = text("-c", "--container", help="Container of the pod that is named.", metavar="NAME", complete="container")
+
+
+def running(app: App, name: str, container: str | None) -> ContainerRow:
+    """The running container that is meant. Raises NotFound, Ambiguous, NotRunning."""
+    found = resolve.container(app, name, container)
+    row = found.container
+    if row is not None and row.state in (runtime.RUNNING, runtime.CREATED):
+        app.engine.refresh()
+        row = app.store.runtime.container(row.id)
+    if row is None or row.state != runtime.RUNNING:
+        state = row.state if row else "not created yet"
+        raise NotRunning(
+            f"container {found.pod.name}/{found.name} is not running: it is {state}", hint=f"kubeplay logs {found.pod.name} -c {found.name}"
+        )
+    return row
+
+
+@command(
+    "exec",
+    "Run a command in a running container; its exit status becomes ours (125: the command was not run, 126: it cannot run, 127: not found).",
+    argument("NAME", "Container, or pod (with -c).", complete="container"),
+    argument("COMMAND", "The command and its arguments.", dest="words", rest=True),
+    flag("-i", "--interactive", "--stdin", help="Pass standard input on.", dest="interactive"),
+    flag("-t", "--tty", help="Give the command a terminal."),
+    flag("-d", "--detach", help="Do not wait for the command."),
+    many("-e", "--env", help="Set a variable; NAME alone passes ours on.", metavar="NAME[=VALUE]"),
+    many("--env-file", help="Set the variables of a file.", metavar="FILE", complete="file"),
+    text("-u", "--user", help="Run as this user, by name or number, USER[:GROUP].", metavar="USER"),
+    text("-w", "--workdir", help="Run in this directory.", metavar="DIR"),
+    flag("--privileged", help="With every capability."),
+    CONTAINER,
+)
+def exec_(app: App, *, name: str, words: tuple[str, ...], interactive: bool, tty: bool, detach: bool, env: tuple[str, ...], env_file: tuple[str, ...],
+          user: str | None, workdir: str | None, privileged: bool, container: str | None) -> int:  # fmt: skip
+    from kubeplay.engine import exec as execs
+
+    if tty and interactive and not sys.stdin.isatty():
+        print("Warning: standard input is not a terminal", file=sys.stderr)
+    row = running(app, name, container)
+    return execs.run(
+        app.engine,
+        row,
+        list(words),
+        tty=tty,
+        stdin=interactive,
+        env=variables(env, env_file),
+        user=user or "",
+        workdir=workdir or "",
+        detach=detach,
+    )
+
+
+def variables(given: tuple[str, ...], files: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """NAME=VALUE pairs of -e and --env-file; a bare NAME takes our own value, or is left out."""
+    lines = [line.strip() for path in files for line in _lines(path)]
+    entries = [line for line in lines if line and not line.startswith("#")] + list(given)
+    found = []
+    for entry in entries:
+        name, equals, value = entry.partition("=")
+        if not name or "\0" in entry:
+            raise InvalidInput(f"--env {entry!r} is not NAME=VALUE")
+        if equals or name in os.environ:
+            found.append((name, value if equals else os.environ[name]))
+    return tuple(found)
+
+
+def _lines(path: str) -> list[str]:
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        return file.read().splitlines()
+
+
+@command(
+    "cp",
+    "Copy files between a container and this machine: CONTAINER:PATH, or PATH; - is a tar archive on standard input or output.",
+    argument("SOURCE", "From where."),
+    argument("TARGET", "To where."),
+    CONTAINER,
+    flag("-a", "--archive", help="Keep owners (numeric).", default=True),
+    flag("--overwrite", help="Let a file replace a directory, and a directory a file."),
+)
+def cp(app: App, *, source: str, target: str, container: str | None, archive: bool, overwrite: bool) -> None:
+    from kubeplay.engine import copy
+
+    (from_name, from_path), (to_name, to_path) = side(source), side(target)
+    if bool(from_name) == bool(to_name):
+        raise InvalidInput("exactly one of the two must be CONTAINER:PATH", hint="kubeplay cp web-app:/etc/hostname .")
+    if from_name:
+        copy.out(app.engine, running(app, from_name, container), from_path, to_path)
+    else:
+        copy.into(app.engine, running(app, to_name, container), from_path, to_path)
+
+
+def side(text_: str) -> tuple[str, str]:
+    """(container, path); a path that begins with / or . is one of this machine, whatever it holds."""
+    name, colon, path = text_.partition(":")
+    if text_.startswith(("/", ".", "-")) or not colon or not name:
+        return "", text_
+    return name, path

@@ -1,0 +1,201 @@
+"""inspect: containers as podman shows them, pods and other objects as Kubernetes objects with their status. Secret values are hidden."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from kubeplay.cli import listing, resolve
+from kubeplay.cli.declare import argument, choice, command, text
+from kubeplay.engine.store import runtime
+from kubeplay.engine.store.objects import StoredObject
+from kubeplay.engine.store.runtime import ContainerRow, PodRow
+from kubeplay.errors import NotFound
+
+if TYPE_CHECKING:
+    from kubeplay.cli.app import App
+
+FORMAT = text("-f", "--format", help="json, yaml, or a Go template such as '{{.State.Status}}'.")
+TYPES = ("all", "container", "pod", "image", "volume", "network")
+
+
+def show(values: Sequence[Any], form: str | None) -> None:
+    """Print values as JSON, YAML or through a template."""
+    if form and form not in ("json", "yaml"):
+        sys.stdout.write(listing.templated(form, values))
+    elif form == "yaml":
+        import yaml
+
+        sys.stdout.write("---\n".join(yaml.safe_dump(value, sort_keys=False, allow_unicode=True) for value in values))
+    else:
+        sys.stdout.write(listing.json_text(list(values)) + "\n")
+
+
+def stored(one: StoredObject) -> dict[str, Any]:
+    """A stored object with what a server adds to it."""
+    import json
+
+    from kubeplay.clock import rfc3339
+
+    body: dict[str, Any] = json.loads(one.body)
+    added: dict[str, Any] = {
+        "uid": one.uid, "resourceVersion": str(one.resource_version), "generation": one.generation,
+        "creationTimestamp": rfc3339(one.created),
+    }  # fmt: skip
+    if one.deleted is not None:
+        added.update(deletionTimestamp=rfc3339(one.deleted), deletionGracePeriodSeconds=one.grace_seconds)
+    body["metadata"] = {**body.get("metadata", {}), **added}
+    if one.status:
+        body["status"] = json.loads(one.status)
+    return body
+
+
+@command(
+    "inspect",
+    "Show everything about containers, pods, images, volumes or networks, as JSON.",
+    argument("NAME", "Names or ids.", many=True, complete="container"),
+    FORMAT,
+    choice("-t", "--type", choices=TYPES, help="What the names are names of.", default="all"),
+)
+def inspect(app: App, *, name: tuple[str, ...], format: str | None, type: str) -> None:
+    app.engine.refresh()
+    show([_any(app, one, type) for one in name], format)
+
+
+def _any(app: App, name: str, type_: str) -> Any:
+    kinds = TYPES[1:] if type_ == "all" else (type_,)
+    for kind in kinds:
+        try:
+            return _one(app, name, kind)
+        except NotFound:
+            if kind == kinds[-1] and type_ != "all":
+                raise
+    raise NotFound(f"no container, pod, image, volume or network {name!r}")
+
+
+def _one(app: App, name: str, kind: str) -> Any:
+    if kind == "container":
+        return _container(app, name)
+    if kind == "pod":
+        return described_pod(app, resolve.pod(app, name))
+    if kind == "image":
+        from kubeplay.cli.image import described, find
+
+        return described(app, find(app, name))
+    if kind == "volume":
+        from kubeplay.cli import volume
+
+        return volume.described(app, volume.find(app, name))
+    from kubeplay.cli import network
+
+    return network.described(app, app.engine.net.inspect(name))
+
+
+@command(
+    "inspect",
+    "Show pods as Kubernetes objects with their status, as JSON.",
+    argument("POD", "Pods.", many=True, required=False, complete="pod"),
+    FORMAT,
+)
+def pod_inspect(app: App, *, pod: tuple[str, ...], format: str | None) -> None:
+    rows = resolve.pods(app, pod)
+    bodies = [described_pod(app, row) for row in rows]
+    if len(bodies) == 1 and format in (None, "json"):  # podman: one pod is printed bare, several as a list
+        sys.stdout.write(listing.json_text(bodies[0]) + "\n")
+    else:
+        show(bodies, format)
+
+
+def described_pod(app: App, row: PodRow) -> dict[str, Any]:
+    from kubeplay.cli.podstatus import statuses
+
+    one = app.store.objects.by_uid(row.uid)
+    body = stored(one) if one else {"metadata": {"namespace": row.namespace, "name": row.name, "uid": row.uid}}
+    body["status"] = statuses(app, [row])[row.uid]
+    return body
+
+
+def _container(app: App, name: str) -> dict[str, Any]:
+    found = resolve.container(app, name, note=False)
+    if found.container is None or resolve.find_pods(app, name):
+        raise NotFound(f"no container {name!r}")
+    return described_container(app, found.pod, found.container)
+
+
+def described_container(app: App, pod: PodRow, row: ContainerRow) -> dict[str, Any]:
+    """A container in the form of `podman inspect`; values that come from Secrets are hidden."""
+    from kubeplay.cli.containers import _Images
+    from kubeplay.clock import rfc3339
+
+    made = resolve.plan(pod)
+    planned = next(c for c in made.containers if c.name == row.name)
+    words = _Images(app).command(planned, row)
+    sandbox = resolve.sandbox(app, pod)
+    return {
+        "Id": row.id, "Name": resolve.container_name(made, row.name), "Created": rfc3339(row.created), "Path": words[0] if words else "",
+        "Args": words[1:], "State": _state(row), "Image": row.image_id.removeprefix("sha256:"), "ImageName": row.image,
+        "RestartCount": row.attempt,
+        "Pod": pod.uid, "Namespace": pod.namespace, "PodName": made.name, "LogPath": row.log_path, "IsInfra": False,
+        "IsInit": planned.kind == "init",
+        "Mounts": [{"Name": m.volume, "Destination": m.path, "RW": not m.read_only, "SubPath": m.sub_path or m.sub_path_expr} for m in planned.mounts],
+        "Config": {
+            "Hostname": made.sandbox.hostname, "Env": [_env(entry) for entry in planned.env], "Cmd": words, "Image": row.image,
+            "Tty": planned.tty,
+            "OpenStdin": planned.stdin, "WorkingDir": planned.working_dir, "Labels": dict(made.labels),
+            "Annotations": dict(made.annotations),
+            "User": _user(planned), "StopTimeout": made.grace_seconds,
+        },
+        "NetworkSettings": {"IPAddress": sandbox.addresses[0] if sandbox and sandbox.addresses else "", "Ports": _ports(planned)},
+        "HostConfig": _host_config(made, planned),
+    }  # fmt: skip
+
+
+def _state(row: ContainerRow) -> dict[str, Any]:
+    from kubeplay.clock import rfc3339
+
+    running = row.state == runtime.RUNNING
+    return {
+        "Status": row.state, "Running": running, "Paused": False, "OOMKilled": row.reason == "OOMKilled", "Dead": False,
+        "Pid": row.pid if running else 0,
+        "ExitCode": row.exit_code or 0, "Error": row.message, "Reason": row.reason, "StartedAt": rfc3339(row.started or 0),
+        "FinishedAt": rfc3339(row.finished or 0),
+    }  # fmt: skip
+
+
+def _env(entry: Any) -> str:
+    """One variable; references are shown as what they refer to."""
+    from kubeplay.plan.env import EnvKeyRef, EnvLiteral
+
+    if isinstance(entry, EnvLiteral):
+        return f"{entry.name}={entry.value}"
+    if isinstance(entry, EnvKeyRef):
+        return f"{entry.name}=<{entry.kind} {entry.object_name}: {entry.key}>"
+    return f"{entry.name}=<{getattr(entry, 'path', '') or getattr(entry, 'resource', '')}>"
+
+
+def _user(planned: Any) -> str:
+    user, group = planned.security.run_as_user, planned.security.run_as_group
+    if user is None and group is None:
+        return ""
+    return f"{user if user is not None else 0}" + (f":{group}" if group is not None else "")
+
+
+def _ports(planned: Any) -> dict[str, list[dict[str, str]] | None]:
+    return {
+        f"{p.container_port}/{p.protocol.lower()}": [{"HostIp": p.host_ip, "HostPort": str(p.host_port)}] if p.host_port else None
+        for p in planned.ports
+    }
+
+
+def _host_config(made: Any, planned: Any) -> dict[str, Any]:
+    limits = planned.resources
+    return {
+        "RestartPolicy": {"Name": planned.restart_policy}, "Memory": limits.memory_limit or 0,
+        "NanoCpus": (limits.cpu_limit or 0) * 1_000_000,
+        "Privileged": planned.security.privileged, "ReadonlyRootfs": planned.security.read_only_rootfs,
+        "CapAdd": list(planned.security.cap_add),
+        "CapDrop": list(planned.security.cap_drop), "NetworkMode": "host" if made.sandbox.host_network else "bridge",
+        "PidMode": "host" if made.sandbox.host_pid else "pod" if made.sandbox.share_pid else "private",
+        "IpcMode": "host" if made.sandbox.host_ipc else "pod",
+    }  # fmt: skip

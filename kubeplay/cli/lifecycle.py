@@ -1,0 +1,262 @@
+"""stop, start, restart, kill, rm and wait, for pods and for containers.
+
+A pod is stopped and started as a whole: what a person stopped stays stopped. A single container of a pod with several is
+signalled and stopped where it stands, and its restart policy decides what comes next, as on a kubelet.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from kubeplay.cli import resolve
+from kubeplay.cli.declare import Option, argument, command, flag, integer, many, number, text
+from kubeplay.cli.resolve import Found
+from kubeplay.engine.store import runtime
+from kubeplay.engine.store.runtime import PodRow
+from kubeplay.errors import Conflict, InvalidInput, KubeplayError, NotFound, NotRunning
+
+if TYPE_CHECKING:
+    from kubeplay.cli.app import App
+
+ALL = flag("-a", "--all", help="Every pod of the namespace.")
+IGNORE = flag("-i", "--ignore", help="One that is not there is no error.")
+TIME = integer(
+    "-t",
+    "--time",
+    "--timeout",
+    dest="time",
+    help="Seconds to wait before killing, instead of the pod's own grace period.",
+    metavar="SECONDS",
+)
+LATEST = flag("-l", "--latest", help="The newest pod.")
+PODS = argument("POD", "Names or ids.", many=True, required=False, complete="pod")
+NAMES = argument("NAME", "Pods or containers, by name or id.", many=True, required=False, complete="container")
+Target = PodRow | Found
+
+
+def targets(
+    app: App, names: Sequence[str], all_: bool, latest: bool = False, *, ignore: bool = False, pods_only: bool = False
+) -> Iterator[Target]:
+    """What is named: pods, or containers. The only container of a pod stands for the pod."""
+    if latest:
+        rows = [app.store.objects.by_uid(row.uid) for row in app.store.runtime.pods(app.namespace)]
+        newest = max((row for row in rows if row), key=lambda row: row.created, default=None)
+        names = [newest.key.name] if newest else []
+    if all_:
+        yield from resolve.pods(app, (), all_=True)
+        return
+    if not names and not ignore:
+        raise InvalidInput("nothing is named", hint="give names or ids, or --all")
+    for name in names:
+        try:
+            yield resolve.pod(app, name) if pods_only else _target(app, name)
+        except NotFound:
+            if not ignore:
+                raise
+
+
+def _target(app: App, name: str) -> Target:
+    if resolve.find_pods(app, name):
+        return resolve.pod(app, name)
+    found = resolve.container(app, name)
+    return found.pod if len(resolve.plan(found.pod).containers) == 1 else found
+
+
+def each(app: App, found: Iterator[Target], act: Callable[[App, Target], str | None]) -> int:
+    """Act on every target, report every failure; the exit status."""
+    from kubeplay.cli.failure import report
+
+    status = 0
+    for target in list(found):
+        try:
+            text_ = act(app, target)
+            if text_:
+                print(text_)
+        except KubeplayError as error:
+            status = report(error, app.settings.log_level, app.settings.log_format)
+    return status
+
+
+def label(target: Target) -> str:
+    """What the command prints for a target: its name."""
+    return target.name if isinstance(target, PodRow) else f"{target.pod.name}-{target.name}"
+
+
+# stop
+def _stop(seconds: int | None) -> Callable[[App, Target], str | None]:
+    def act(app: App, target: Target) -> str:
+        from kubeplay.reconcile import control
+
+        if isinstance(target, PodRow):
+            control.stop(app.engine, target.uid, grace=seconds)
+        else:
+            row = _existing(target)
+            control.stop_container(app.engine, row, grace=seconds)
+            _note(app, target)
+        return label(target)
+
+    return act
+
+
+def _note(app: App, target: Found) -> None:
+    planned = next(c for c in resolve.plan(target.pod).containers if c.name == target.name)
+    if planned.restart_policy == "Always":
+        print(f"Note: {target.pod.name} restarts its containers; to keep it down: kubeplay stop {target.pod.name}", file=sys.stderr)
+
+
+def _existing(target: Found) -> runtime.ContainerRow:
+    if target.container is None:
+        raise NotRunning(f"container {target.pod.name}/{target.name} has not been created yet")
+    return target.container
+
+
+STOP: tuple[Option, ...] = (ALL, LATEST, IGNORE, TIME)
+
+
+@command("stop", "Stop pods, or single containers of them.", NAMES, STOP)
+def stop(app: App, *, name: tuple[str, ...], all: bool, latest: bool, ignore: bool, time: int | None) -> int:
+    return each(app, targets(app, name, all, latest, ignore=ignore), _stop(time))
+
+
+@command("stop", "Stop pods; they stay, and can be started again.", PODS, STOP)
+def pod_stop(app: App, *, pod: tuple[str, ...], all: bool, latest: bool, ignore: bool, time: int | None) -> int:
+    return each(app, targets(app, pod, all, latest, ignore=ignore, pods_only=True), _stop(time))
+
+
+# start
+def _start(app: App, target: Target) -> str:
+    from kubeplay.reconcile import control
+
+    control.start(app.engine, target.uid if isinstance(target, PodRow) else target.pod.uid)
+    return label(target)
+
+
+@command("start", "Start pods that were stopped or only created.", NAMES, ALL, LATEST)
+def start(app: App, *, name: tuple[str, ...], all: bool, latest: bool) -> int:
+    return each(app, targets(app, name, all, latest), _start)
+
+
+@command("start", "Start pods that were stopped or only created.", PODS, ALL, LATEST)
+def pod_start(app: App, *, pod: tuple[str, ...], all: bool, latest: bool) -> int:
+    return each(app, targets(app, pod, all, latest, pods_only=True), _start)
+
+
+# restart
+def _restart(seconds: int | None) -> Callable[[App, Target], str | None]:
+    def act(app: App, target: Target) -> str:
+        from kubeplay.reconcile import control
+
+        if isinstance(target, PodRow):
+            control.restart(app.engine, target.uid, grace=seconds)
+        else:
+            control.restart_container(app.engine, _existing(target), grace=seconds)
+        return label(target)
+
+    return act
+
+
+@command("restart", "Stop and start pods, or single containers of them.", NAMES, ALL, LATEST, TIME)
+def restart(app: App, *, name: tuple[str, ...], all: bool, latest: bool, time: int | None) -> int:
+    return each(app, targets(app, name, all, latest), _restart(time))
+
+
+@command("restart", "Stop and start pods.", PODS, ALL, LATEST, TIME)
+def pod_restart(app: App, *, pod: tuple[str, ...], all: bool, latest: bool, time: int | None) -> int:
+    return each(app, targets(app, pod, all, latest, pods_only=True), _restart(time))
+
+
+# kill
+def _kill(word: str) -> Callable[[App, Target], str | None]:
+    number_ = signal_number(word)
+
+    def act(app: App, target: Target) -> str:
+        rows = app.store.runtime.containers(target.uid) if isinstance(target, PodRow) else [_existing(target)]
+        running = [row for row in rows if row.state == runtime.RUNNING]
+        if not running:
+            raise NotRunning(f"{label(target)} is not running")
+        for row in running:
+            app.engine.signal_container(row, number_)
+        return label(target)
+
+    return act
+
+
+def signal_number(word: str) -> int:
+    """TERM, SIGTERM, 15 or RTMIN+3 as a number. Raises InvalidInput."""
+    import signal
+
+    name = word.upper().removeprefix("SIG")
+    if name.isdigit() and 1 <= int(name) <= 64:
+        return int(name)
+    base, plus, offset = name.partition("+")
+    found = getattr(signal, f"SIG{base}", None)
+    if not isinstance(found, signal.Signals) or (plus and not offset.isdigit()):
+        raise InvalidInput(f"invalid signal: {word}")
+    return int(found) + (int(offset) if plus else 0)
+
+
+SIGNAL = text("-s", "--signal", help="The signal, by name or number.", default="KILL", metavar="SIGNAL")
+
+
+@command("kill", "Send a signal to the first process of containers.", NAMES, ALL, LATEST, SIGNAL)
+def kill(app: App, *, name: tuple[str, ...], all: bool, latest: bool, signal: str) -> int:
+    return each(app, targets(app, name, all, latest), _kill(signal))
+
+
+@command("kill", "Send a signal to the first process of every container of pods.", PODS, ALL, LATEST, SIGNAL)
+def pod_kill(app: App, *, pod: tuple[str, ...], all: bool, latest: bool, signal: str) -> int:
+    return each(app, targets(app, pod, all, latest, pods_only=True), _kill(signal))
+
+
+# rm
+def _rm(force: bool, seconds: int | None) -> Callable[[App, Target], str | None]:
+    def act(app: App, target: Target) -> str:
+        from kubeplay.plan.stack import ObjectKey
+        from kubeplay.play.down import down
+
+        if not isinstance(target, PodRow):
+            raise Conflict(
+                f"container {target.name} belongs to pod {target.pod.name}", hint=f"remove the pod: kubeplay pod rm {target.pod.name}"
+            )
+        app.engine.refresh()
+        running = [row.name for row in app.store.runtime.containers(target.uid) if row.state == runtime.RUNNING]
+        if running and not force:
+            raise Conflict(f"pod {target.name} is running", hint=f"stop it first, or: kubeplay pod rm --force {target.name}")
+        down(app.engine, [ObjectKey("Pod", target.namespace, target.name)], timeout=seconds, progress=lambda event: None)
+        return target.name
+
+    return act
+
+
+RM: tuple[Option, ...] = (flag("-f", "--force", help="Also when it runs."), ALL, LATEST, IGNORE, TIME)
+
+
+@command("rm", "Remove pods.", NAMES, RM)
+def rm(app: App, *, name: tuple[str, ...], force: bool, all: bool, latest: bool, ignore: bool, time: int | None) -> int:
+    return each(app, targets(app, name, all, latest, ignore=ignore), _rm(force, time))
+
+
+@command("rm", "Remove pods.", PODS, RM)
+def pod_rm(app: App, *, pod: tuple[str, ...], force: bool, all: bool, latest: bool, ignore: bool, time: int | None) -> int:
+    return each(app, targets(app, pod, all, latest, ignore=ignore, pods_only=True), _rm(force, time))
+
+
+# wait
+@command(
+    "wait",
+    "Wait until containers or pods have ended, and print their exit status.",
+    argument("NAME", "Pods or containers.", many=True, complete="container"),
+    many(
+        "--condition", help="Wait for this instead: created, running, ready, exited, stopped, removed (repeatable: whichever comes first)."
+    ),
+    number("--interval", help="Seconds between two looks.", default=0.25),
+    number("--timeout", help="Give up after this time.", metavar="DURATION"),
+    IGNORE,
+)
+def wait(app: App, *, name: tuple[str, ...], condition: tuple[str, ...], interval: float, timeout: float | None, ignore: bool) -> None:
+    from kubeplay.cli.waiting import wait_for
+
+    for target in list(targets(app, name, False, ignore=ignore)):
+        print(wait_for(app, target, condition or ("exited",), interval, timeout))

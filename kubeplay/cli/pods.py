@@ -1,0 +1,113 @@
+"""pod ps and pod exists."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kubeplay.cli import human, listing, resolve
+from kubeplay.cli.declare import ALL_NAMESPACES, LISTING, argument, command, flag
+from kubeplay.cli.listing import Column, Fields, Listing
+from kubeplay.engine.store.objects import StoredObject
+from kubeplay.engine.store.runtime import ContainerRow, PodRow
+
+if TYPE_CHECKING:
+    from kubeplay.cli.app import App
+
+COLUMNS = (
+    Column("POD ID", "ID"), Column("NAME", "Name"), Column("STATUS", "Status"), Column("CREATED", "Created"),
+    Column("# OF CONTAINERS", "NumberOfContainers"), Column("READY", "Ready", True), Column("RESTARTS", "Restarts", True),
+    Column("IP", "IP", True), Column("CONTROLLED BY", "Owner", True), Column("NAMESPACE", "Namespace", True),
+)  # fmt: skip
+NAMESPACE_COLUMN = Column("NAMESPACE", "Namespace")
+
+
+def _json(record: Fields) -> Fields:
+    return {
+        "Id": record["_ID"], "Name": record["Name"], "Namespace": record["Namespace"], "Status": record["Status"], "Phase": record["Phase"],
+        "Created": record["CreatedAt"], "Ready": record["Ready"], "Restarts": record["_Restarts"], "IP": record["IP"],
+        "Labels": record["Labels"],
+        "Owner": record["Owner"], "Containers": record["_Containers"],
+    }  # fmt: skip
+
+
+def _status(record: Fields, value: str) -> bool:
+    """The STATUS text, the phase, or podman's word for it."""
+    podman = {"running": "Running", "exited": "Succeeded", "created": "Pending", "stopped": "Stopped"}
+    return value.lower() in (record["Status"].lower(), record["Phase"].lower()) or podman.get(value.lower()) in (
+        record["Status"],
+        record["Phase"],
+    )
+
+
+LOOK = Listing(
+    COLUMNS,
+    "ID",
+    {
+        "id": listing.prefix("_ID"), "name": listing.contains("Name"), "label": listing.label, "status": _status,
+        "namespace": listing.equals("Namespace"), "phase": listing.equals("Phase"), "owner": listing.contains("Owner"),
+    },
+    _json,
+)  # fmt: skip
+
+
+@command("ps", "List pods.", flag("-l", "--latest", help="Show the newest pod only."), LISTING, ALL_NAMESPACES)
+def ps(app: App, *, latest: bool, all_namespaces: bool, **given: Any) -> None:
+    look = listing.look(given)
+    records = _records(app, app.scope(all_namespaces), look.no_trunc)
+    if latest:
+        records = sorted(records, key=lambda r: r["_Created"])[-1:]
+    columns = ((NAMESPACE_COLUMN,) if all_namespaces else ()) + COLUMNS
+    listing.show(LOOK._replace(columns=columns), records, look)
+
+
+def _records(app: App, namespace: str, full: bool) -> list[Fields]:
+    from kubeplay.cli.podstatus import statuses
+
+    pods = app.store.runtime.pods(namespace)
+    known = statuses(app, pods)
+    objects = {one.uid: one for one in app.store.objects.list("Pod", namespace)}
+    instances: dict[str, list[ContainerRow]] = {}
+    for row in resolve.newest(app.store.runtime.containers()).values():
+        instances.setdefault(row.pod_uid, []).append(row)
+    now = app.engine.clock.now()
+    return [_record(row, objects.get(row.uid), known[row.uid], instances.get(row.uid, []), now, full) for row in pods]
+
+
+def _record(
+    pod: PodRow, stored: StoredObject | None, status: Fields, instances: list[ContainerRow], now: float, full: bool
+) -> dict[str, Any]:
+    import json
+
+    from kubeplay.kube import columns
+
+    body = json.loads(stored.body) if stored else {}
+    metadata = body.get("metadata", {})
+    owners = metadata.get("ownerReferences") or []
+    created = stored.created if stored else 0.0
+    status = dict(status)
+    count = sum(one.get("restartCount", 0) for one in status.get("containerStatuses", []))
+    return {
+        "ID": pod.uid if full else human.short_uid(pod.uid), "_ID": pod.uid, "Name": pod.name, "Namespace": pod.namespace,
+        "Status": columns.text(status, bool(stored and stored.deleted)), "Phase": status.get("phase", "Pending"),
+        "Created": human.ago(created, now), "_Created": created, "CreatedAt": _rfc3339(created), "NumberOfContainers": _planned(body),
+        "Ready": columns.ready(status), "Restarts": columns.restarts(status, now), "_Restarts": count, "IP": status.get("podIP", ""),
+        "Owner": f"{owners[0]['kind']}/{owners[0]['name']}" if owners else "", "Labels": metadata.get("labels") or {},
+        "Age": columns.age(now - created),
+        "_Containers": [{"Id": i.id, "Name": i.name, "Status": i.state, "RestartCount": i.attempt} for i in instances],
+    }  # fmt: skip
+
+
+def _planned(body: Fields) -> int:
+    spec = body.get("spec", {})
+    return len(spec.get("containers") or ()) + len(spec.get("initContainers") or ())
+
+
+def _rfc3339(seconds: float) -> str:
+    from kubeplay.clock import rfc3339
+
+    return rfc3339(seconds)
+
+
+@command("exists", "Say by the exit status whether a pod exists (0) or not (1).", argument("POD", "Pod.", complete="pod"))
+def exists(app: App, *, pod: str) -> int:
+    return 0 if resolve.find_pods(app, pod) else 1

@@ -1,0 +1,147 @@
+"""`top`: the processes of containers, read from /proc in the columns of ps(1)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from kubeplay.cli.table import render
+from kubeplay.engine.store.runtime import ContainerRow
+from kubeplay.errors import InvalidInput, NotRunning
+
+if TYPE_CHECKING:
+    from kubeplay.cli.app import App
+
+TICKS = os.sysconf("SC_CLK_TCK")
+DEFAULT = ("user", "pid", "ppid", "pcpu", "etime", "tty", "time", "args")  # podman's default columns
+HEADERS = {
+    "user": "USER", "uid": "UID", "gid": "GID", "pid": "PID", "hpid": "HPID", "ppid": "PPID", "pcpu": "%CPU", "etime": "ELAPSED",
+    "tty": "TTY",
+    "time": "TIME", "args": "COMMAND", "comm": "COMMAND", "rss": "RSS", "vsz": "VSZ", "stat": "STAT", "nice": "NI", "threads": "NLWP",
+}  # fmt: skip
+
+
+def table(app: App, rows: Sequence[ContainerRow], columns: Sequence[str]) -> str:
+    """The table of all processes in these containers. Raises NotRunning when there is none."""
+    if not rows:
+        raise NotRunning("no container of it is running")
+    wanted = [c for text in columns for c in text.lower().replace(",", " ").split() if c not in ("-o", "-eo")] or list(DEFAULT)
+    for column in wanted:
+        if column not in HEADERS:
+            raise InvalidInput(f"top: unknown column {column!r}", hint="columns: " + ", ".join(HEADERS))
+    uptime = float(_text("/proc/uptime").split()[0])
+    lines = []
+    for row in rows:
+        for pid in sorted(pids(row.pid)):
+            cells = _cells(pid, uptime)
+            if cells:
+                lines.append([cells[column] for column in wanted])
+    return render([HEADERS[column] for column in wanted], lines)
+
+
+def pids(first: int) -> set[int]:
+    """Every process that stems from a container's first one."""
+    parents: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            fields = _stat(int(name))
+            if fields:
+                parents.setdefault(int(fields[1]), []).append(int(name))
+    found, todo = set(), [first]
+    while todo:
+        pid = todo.pop()
+        if pid not in found:
+            found.add(pid)
+            todo += parents.get(pid, [])
+    return found | _same_namespace(first)
+
+
+def _same_namespace(first: int) -> set[int]:
+    """Processes put into its PID namespace from outside (exec); none when it shares ours."""
+    try:
+        here, own = os.readlink(f"/proc/{first}/ns/pid"), os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return set()
+    found: set[int] = set()
+    for name in os.listdir("/proc"):
+        try:
+            if here != own and name.isdigit() and os.readlink(f"/proc/{name}/ns/pid") == here and _cgroup(int(name)) == _cgroup(first):
+                found.add(int(name))
+        except OSError:
+            continue
+    return found
+
+
+def _cgroup(pid: int) -> str:
+    return _text(f"/proc/{pid}/cgroup")
+
+
+def _cells(pid: int, uptime: float) -> dict[str, str]:
+    fields = _stat(pid)
+    if not fields:
+        return {}
+    status = dict(line.split(":\t", 1) for line in _text(f"/proc/{pid}/status").splitlines() if ":\t" in line)
+    uid, gid = status.get("Uid", "?").split("\t")[0], status.get("Gid", "?").split("\t")[0]
+    used = (int(fields[11]) + int(fields[12])) / TICKS
+    elapsed = max(uptime - int(fields[19]) / TICKS, 0.01)
+    inside = status.get("NSpid", str(pid)).split("\t")[-1]
+    words = _text(f"/proc/{pid}/cmdline").replace("\0", " ").strip()
+    name = status.get("Name", "?")
+    return {
+        "user": _user(pid, uid), "uid": uid, "gid": gid, "pid": inside, "hpid": str(pid), "ppid": _parent(fields[1]),
+        "pcpu": f"{100 * used / elapsed:.3f}",
+        "etime": _clock(elapsed), "tty": _tty(int(fields[4])), "time": _clock(used), "args": words or f"[{name}]", "comm": name,
+        "rss": status.get("VmRSS", "0 kB").split()[0], "vsz": status.get("VmSize", "0 kB").split()[0], "stat": fields[0],
+        "nice": fields[16],
+        "threads": fields[17],
+    }  # fmt: skip
+
+
+def _parent(pid: str) -> str:
+    status = _text(f"/proc/{pid}/status")
+    line = next((line for line in status.splitlines() if line.startswith("NSpid:")), "")
+    words = line.split()[1:]
+    return words[-1] if len(words) > 1 else "0"
+
+
+def _user(pid: int, uid: str) -> str:
+    """The user's name in the container's own passwd file."""
+    for line in _text(f"/proc/{pid}/root/etc/passwd", 1 << 20).splitlines():
+        parts = line.split(":")
+        if len(parts) > 2 and parts[2] == uid:
+            return parts[0]
+    return "root" if uid == "0" else uid
+
+
+def _tty(device: int) -> str:
+    if not device:
+        return "?"
+    major, minor = os.major(device), os.minor(device)
+    return f"pts/{minor + 256 * (major - 136)}" if 136 <= major <= 143 else f"{major}:{minor}"  # Documentation/admin-guide/devices.txt
+
+
+def _clock(seconds: float) -> str:
+    whole = int(seconds)
+    if whole < 60:
+        return f"{seconds:.3f}s"
+    return f"{whole // 3600}h{whole % 3600 // 60}m{whole % 60}s" if whole >= 3600 else f"{whole // 60}m{whole % 60}s"
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of proc_pid_stat(5) from `state` on; empty when the process has gone."""
+    text = _text(f"/proc/{pid}/stat")
+    return text[text.rindex(")") + 2 :].split() if ")" in text else []
+
+
+def _text(path: str, limit: int = 65536) -> str:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return ""
+    try:
+        return os.read(fd, limit).decode(errors="replace")
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)

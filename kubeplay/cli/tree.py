@@ -1,0 +1,72 @@
+"""Every command by its words; the module of a command is imported when the command is used."""
+
+from __future__ import annotations
+
+from kubeplay.cli.declare import Command
+
+
+class Group(dict[str, "Group | str"]):
+    """A noun: its commands by name, each "module:attribute" in this package."""
+
+    def __init__(self, help: str, module: str = "", own: str = "", also: dict[str, Group | str] | None = None) -> None:
+        """`own`: commands named as their attributes of `module`; `also`: the rest."""
+        super().__init__({name: f"{module}:{name}" for name in own.split()})
+        self.help = help
+        self.update(also or {})
+
+
+def _object(help: str, kind: str) -> Group:
+    return Group(
+        help, also={verb: f"objects:{kind}_{name}" for verb, name in (("ls", "ls"), ("list", "ls"), ("inspect", "inspect"), ("rm", "rm"))}
+    )
+
+
+_POD_VERBS = {f"{verb}": f"lifecycle:pod_{verb}" for verb in ("stop", "start", "restart", "kill", "rm")}
+
+TREE = Group(
+    "Play Kubernetes files on this machine, and read them back.",
+    also={
+        "play": Group("Create what Kubernetes files describe.", also={"kube": "play:play"}),
+        "kube": Group("Play, remove and generate Kubernetes files.", "play", "play down", {"generate": "generate:generate"}),
+        "generate": Group("Write Kubernetes files from what is stored.", also={"kube": "generate:generate"}),
+        "down": "play:down",
+        "ps": "containers:ps",
+        "port": "containers:port",
+        "top": "containers:top",
+        "logs": "output:logs",
+        "exec": "execution:exec_",
+        "cp": "execution:cp",
+        "inspect": "inspection:inspect",
+        **{verb: f"lifecycle:{verb}" for verb in ("stop", "start", "restart", "kill", "rm", "wait")},
+        "version": "system:version",
+        "info": "system:info",
+        "pod": Group("Pods.", "pods", "ps exists", {"ls": "pods:ps", "list": "pods:ps", "inspect": "inspection:pod_inspect",
+                                                    "logs": "output:pod_logs", **_POD_VERBS}),
+        "image": Group("Images.", "image", "load ls rm inspect tag exists", {"list": "image:ls", "import": "image:import_"}),
+        "images": "image:ls",
+        "rmi": "image:rm",
+        "tag": "image:tag",
+        "load": "image:load",
+        "import": "image:import_",
+        "volume": Group("Volumes: a PersistentVolumeClaim uses the one of its name.", "volume", "ls inspect rm create exists", {"list": "volume:ls"}),
+        "network": Group("Networks.", "network", "ls inspect create rm", {"list": "network:ls"}),
+        "secret": _object("Secrets.", "secret"),
+        "configmap": _object("ConfigMaps.", "configmap"),
+        "events": "events:events",
+        "system": Group("This machine, and kubeplay on it.", "system", "check reset"),
+        "completion": "completion:completion",
+    },
+)  # fmt: skip
+
+# Second names: they work everywhere, help shows the first one only.
+HIDDEN = frozenset({"list"})
+
+
+def load(target: str) -> Command:
+    """The command a leaf of the tree names."""
+    from importlib import import_module
+
+    module, _, attribute = target.partition(":")
+    found = getattr(import_module(f"kubeplay.cli.{module}"), attribute)
+    assert isinstance(found, Command), target
+    return found

@@ -1,0 +1,153 @@
+"""volume ls, inspect, rm, create and exists."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kubeplay.cli import listing
+from kubeplay.cli.declare import ALL_NAMESPACES, LISTING, argument, command, flag, many, text
+from kubeplay.cli.listing import Column, Listing
+from kubeplay.engine.store.resources import VolumeRow
+from kubeplay.errors import AlreadyExists, Conflict, InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from kubeplay.cli.app import App
+
+COLUMNS = (
+    Column("DRIVER", "Driver"), Column("VOLUME NAME", "Name"), Column("MOUNTPOINT", "Mountpoint", True),
+    Column("CREATED", "CreatedAt", True),
+    Column("NAMESPACE", "Namespace", True),
+)  # fmt: skip
+LOOK = Listing(
+    COLUMNS,
+    "Name",
+    {
+        "name": listing.contains("Name"), "label": listing.label, "driver": listing.equals("Driver"),
+        "namespace": listing.equals("Namespace"),
+        "dangling": lambda r, v: (not r["UsedBy"]) == (v.lower() in ("true", "1")),
+    },
+)  # fmt: skip
+
+
+@command("ls", "List volumes.", LISTING, ALL_NAMESPACES)
+def ls(app: App, *, all_namespaces: bool, **given: Any) -> None:
+    columns = ((Column("NAMESPACE", "Namespace"),) if all_namespaces else ()) + COLUMNS
+    rows = app.store.resources.volumes(app.scope(all_namespaces))
+    listing.show(LOOK._replace(columns=columns), [described(app, row) for row in rows], listing.look(given))
+
+
+def described(app: App, row: VolumeRow) -> dict[str, Any]:
+    """A volume in the form of `podman volume inspect`, with its namespace and who uses it."""
+    from kubeplay.clock import rfc3339
+
+    return {
+        "Name": row.name, "Namespace": row.namespace, "Driver": row.driver,
+        "Mountpoint": app.engine.volumes.named.path(row.namespace, row.name),
+        "CreatedAt": rfc3339(row.created), "Labels": dict(row.labels), "Scope": "local", "Options": dict(row.options),
+        "UsedBy": users(app, row.namespace, row.name),
+    }  # fmt: skip
+
+
+def users(app: App, namespace: str, name: str) -> list[str]:
+    """Names of the pods that mount the volume."""
+    from kubeplay.cli.resolve import plan
+    from kubeplay.plan.volumes import Claim
+
+    pods = [plan(row) for row in app.store.runtime.pods(namespace)]
+    return [pod.name for pod in pods if any(isinstance(v.source, Claim) and v.source.claim_name == name for v in pod.volumes)]
+
+
+def find(app: App, name: str) -> VolumeRow:
+    namespace, _, last = name.rpartition("/")
+    row = app.store.resources.volume(namespace or app.namespace, last)
+    if row is None:
+        raise NotFound(f"no volume {last!r} in namespace {namespace or app.namespace}")
+    return row
+
+
+@command(
+    "inspect",
+    "Show everything about volumes, as JSON.",
+    argument("VOLUME", "Volumes.", many=True, required=False, complete="volume"),
+    flag("-a", "--all", help="Every volume of the namespace."),
+    text("-f", "--format", help="A Go template instead."),
+)
+def inspect(app: App, *, volume: tuple[str, ...], all: bool, format: str | None) -> None:
+    from kubeplay.cli.inspection import show
+
+    rows = app.store.resources.volumes(app.namespace) if all else [find(app, name) for name in volume]
+    show([described(app, row) for row in rows], format)
+
+
+@command("exists", "Say by the exit status whether a volume exists (0) or not (1).", argument("VOLUME", "Volume.", complete="volume"))
+def exists(app: App, *, volume: str) -> int:
+    try:
+        find(app, volume)
+    except NotFound:
+        return 1
+    return 0
+
+
+@command(
+    "create",
+    "Create a volume.",
+    argument("NAME", "Name of the volume; 64 random digits when it is not given.", required=False),
+    text("-d", "--driver", help="Only `local`.", default="local"),
+    many("-l", "--label", help="A label, KEY=VALUE.", metavar="KEY=VALUE"),
+    many("-o", "--opt", help="An option of the volume, KEY=VALUE: uid, gid.", metavar="KEY=VALUE"),
+    flag("--ignore", help="A volume that is there already is no error."),
+)
+def create(app: App, *, name: str | None, driver: str, label: tuple[str, ...], opt: tuple[str, ...], ignore: bool) -> None:
+    import secrets
+
+    if driver != "local":
+        raise InvalidInput(f"volume driver {driver!r} is not known", hint="the only driver is local")
+    name = name or secrets.token_hex(32)
+    try:
+        app.engine.volumes.named.create(app.namespace, name, dict(pairs("--opt", opt)), dict(pairs("--label", label)))
+    except AlreadyExists:
+        if not ignore:
+            raise
+    print(name)
+
+
+def pairs(flag_: str, given: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    """KEY=VALUE arguments."""
+    found = []
+    for one in given:
+        key, equals, value = one.partition("=")
+        if not key or not equals:
+            raise InvalidInput(f"{flag_} {one!r} is not KEY=VALUE")
+        found.append((key, value))
+    return tuple(found)
+
+
+@command(
+    "rm",
+    "Remove volumes and what is in them.",
+    argument("VOLUME", "Volumes.", many=True, required=False, complete="volume"),
+    flag("-a", "--all", help="Every volume of the namespace that no pod uses."),
+    flag("-f", "--force", help="A volume that is not there is no error."),
+)
+def rm(app: App, *, volume: tuple[str, ...], all: bool, force: bool) -> None:
+    if not volume and not all:
+        raise InvalidInput("no volume is named", hint="give names, or --all")
+    rows: list[VolumeRow] = []
+    if all:
+        rows = [row for row in app.store.resources.volumes(app.namespace) if not users(app, row.namespace, row.name)]
+    for name in volume:
+        try:
+            rows.append(find(app, name))
+        except NotFound:
+            if not force:
+                raise
+    for row in rows:
+        _remove(app, row)
+        print(row.name)
+
+
+def _remove(app: App, row: VolumeRow) -> None:
+    using = users(app, row.namespace, row.name)
+    if using:
+        raise Conflict(f"volume {row.namespace}/{row.name} is used by pod {', '.join(using)}", hint="remove the pod first")
+    app.engine.volumes.named.remove(row.namespace, row.name)
