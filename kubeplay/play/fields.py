@@ -82,7 +82,7 @@ def rows(kind: str) -> list[Row]:
     """All rows of a kind with their whole paths. Those of a pod's template are the Pod's, under `spec.template`."""
     found = parse(table.ROOT) + parse(table.META, "metadata.")
     if kind in ("ConfigMap", "Secret"):
-        return found + [row for row in parse(table.DATA) if row.path not in _foreign(kind)]
+        return [row for row in found + parse(table.DATA) if row.path not in _foreign(kind)]
     found.append(Row("spec", WORKS, BOTH, ""))
     if kind == "Pod":
         return found + pod_rows("spec.")
@@ -95,7 +95,7 @@ def rows(kind: str) -> list[Row]:
 
 
 def _foreign(kind: str) -> tuple[str, ...]:
-    return ("stringData{}", "type") if kind == "ConfigMap" else ("binaryData{}",)
+    return ("stringData{}", "type", "status") if kind == "ConfigMap" else ("binaryData{}", "status")
 
 
 def pod_rows(prefix: str) -> list[Row]:
@@ -148,10 +148,10 @@ def pod_spec() -> Node:
 def _plant(root: Node, path: str, row: Row) -> None:
     node = root
     for step in path.replace("{", ".{").split("."):
-        if step == "{}":
+        if step == "{}" and node.fields:  # every other key than those named before
             node.any = node.any or Node()
             node = node.any
-        else:
+        elif step != "{}":
             name = step.strip("{}").removesuffix("[]")
             node = node.fields.setdefault(name, Node())
     node.row = row
@@ -168,7 +168,7 @@ def find(kind: str, path: tuple[str | int, ...]) -> Row | None:
         if node is None:
             return covering
         row = node.row
-        if row is not None and (row.support != WORKS):
+        if row is not None and (row.support != WORKS or row.path.endswith("{}")):
             covering = row
     return node.row or covering if node else covering
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from kubeplay.errors import InvalidInput
 from kubeplay.plan.pod import LogPlan
 from kubeplay.play.compile import marks as known
+from kubeplay.play.compile.numbers import is_number
 
 # json-file is Docker's name, which Podman maps to its own file format too.
 _DRIVERS = {"k8s-file": "k8s-file", "json-file": "k8s-file", "none": "none"}
@@ -39,15 +40,15 @@ def driver(name: str) -> str:
 def size(text: str) -> int:
     """Bytes of `10m`, `512kb`, `100` (units as in docker and podman: powers of 1024)."""
     bare = text.strip().lower()
-    bare = bare[:-1] if bare.endswith("b") and not bare[:-1].isdecimal() else bare
-    number, unit = (bare, "b") if bare.isdecimal() else (bare[:-1], bare[-1:])
-    if not number.isdecimal() or unit not in _UNITS or int(number) == 0:
+    bare = bare[:-1] if bare.endswith("b") and not is_number(bare[:-1]) else bare
+    number, unit = (bare, "b") if is_number(bare) else (bare[:-1], bare[-1:])
+    if not is_number(number) or unit not in _UNITS or int(number) == 0:
         raise InvalidInput(f"{text!r} is not a size", hint="as 10m or 512k")
     return int(number) * _UNITS[unit]
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 1000:  # ours: more is a mistake
+    if not is_number(text) or not 1 <= int(text) <= 1000:  # ours: more is a mistake
         raise InvalidInput(f"{text!r} is not a number of files between 1 and 1000")
     return int(text)
 

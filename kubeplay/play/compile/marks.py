@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from kubeplay.errors import Fault
+from kubeplay.play.compile.numbers import is_number
 
 OWN_DOMAIN = "kubeplay.io"
 NETWORK = "kubeplay.io/network"
@@ -79,7 +80,7 @@ class Limits(NamedTuple):
 def limits(annotations: Mapping[str, str], container: str) -> Limits:
     """The limits for `container`; `faults` has checked the values."""
     pids = annotations.get(PIDS + container, "")
-    return Limits(int(pids) if pids.isdecimal() else 0, annotations.get(CPUSET + container, ""), annotations.get(MEMS + container, ""))
+    return Limits(int(pids) if is_number(pids) else 0, annotations.get(CPUSET + container, ""), annotations.get(MEMS + container, ""))
 
 
 def notices(annotations: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -108,7 +109,7 @@ def faults(meta: Mapping[str, Any], path: str) -> list[Fault]:
 def _problem(key: str, value: Any) -> str:
     domain = key.partition("/")[0]
     if key.startswith(PIDS):
-        return "" if value.isdecimal() and int(value) > 0 else f'Invalid value: "{value}": must be a number of processes'
+        return "" if is_number(value) and int(value) > 0 else f'Invalid value: "{value}": must be a number of processes'
     if key.startswith((CPUSET, MEMS)):
         return "" if _is_set(value) else f'Invalid value: "{value}": must be a list of numbers and ranges, as 0-2,7'
     if domain != OWN_DOMAIN and not domain.endswith("." + OWN_DOMAIN):
@@ -136,4 +137,4 @@ def _own_problem(key: str, value: str) -> str:
 
 def _is_set(text: str) -> bool:
     """cpuset(7), list format."""
-    return all(part and all(end.isdecimal() for end in part.split("-", 1)) for part in text.split(","))
+    return all(part and all(is_number(end) for end in part.split("-", 1)) for part in text.split(","))

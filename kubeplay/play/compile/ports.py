@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from kubeplay.errors import InvalidInput
 from kubeplay.plan.container import Port
+from kubeplay.play.compile.numbers import is_number
 
 PROTOCOLS = ("TCP", "UDP", "SCTP")
 
@@ -51,7 +52,7 @@ def _host_part(text: str) -> tuple[str, str]:
 
 
 def _number(text: str, whole: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+    if not is_number(text) or not 1 <= int(text) <= 65535:
         hint = "port ranges are not supported" if "-" in text else "as 8080:80, 127.0.0.1:8080:80/tcp or 80"
         raise InvalidInput(f"--publish {whole}: {text!r} is not a port", hint=hint)
     return int(text)
