@@ -17,8 +17,14 @@ from kubeplay.kube.kinds import Kind
 from kubeplay.kube.load import scan, spread
 
 MODES = ("strict", "warn", "ignore")
-_SERVER_SET = "resourceVersion uid creationTimestamp deletionTimestamp deletionGracePeriodSeconds selfLink managedFields generation".split()
-_TYPE_HINTS = {"apiVersion": "`apiVersion: v1` for pods, `apps/v1` for Deployments", "kind": "every document names its kind, as `kind: Pod`"}
+_SERVER_SET = (
+    *("resourceVersion", "uid", "creationTimestamp", "deletionTimestamp"),
+    *("deletionGracePeriodSeconds", "selfLink", "managedFields", "generation"),
+)
+_TYPE_HINTS = {
+    "apiVersion": "`apiVersion: v1` for pods, `apps/v1` for Deployments",
+    "kind": "every document names its kind, as `kind: Pod`",
+}
 
 
 class Manifest(NamedTuple):
@@ -93,10 +99,10 @@ def _object(document: Document, mode: str, namespace: str, known: Known) -> tupl
 
 def _validate(obj: dict[str, Any], kind: Kind) -> list[Fault]:
     try:
-        from kubeplay.kube import validate  # type: ignore[attr-defined,unused-ignore]
+        from kubeplay.kube.validate import validate  # type: ignore[attr-defined,unused-ignore]
     except ImportError:
         return []
-    found: list[Fault] = validate.validate(obj, kind)
+    found: list[Fault] = validate(obj, kind)
     return found
 
 

@@ -47,24 +47,34 @@ class BadYaml(ValueError):
         self.hint = hint
 
 
-class _Anchor(NamedTuple):
-    value: Any
-    size: int
+class _Anchor:
+    """What an alias stands for; known when its node is complete."""
+
+    __slots__ = ("value", "size")
+
+    def __init__(self, value: Any = _OPEN, size: int = 1) -> None:
+        self.value = value
+        self.size = size
 
 
 class _Frame(NamedTuple):
+    """What was being filled when a deeper mapping or list began."""
+
     container: Any
     key: Any
     explicit: set[str] | None
-    anchor: str | None
+    anchor: _Anchor | None
     nodes: int
+    flow: bool
 
 
 class Composer:
     """Reads one document; `read` returns its value (None for an empty one)."""
 
     def __init__(self, text: bytes) -> None:
+        self.text = text
         self.parser = CParser(text)
+        self.escapes = b"\\/" in text
         self.anchors: dict[str, _Anchor] = {}
         self.nodes = 0
         self.aliased = 0
@@ -97,7 +107,7 @@ class Composer:
         container: Any = None
         key: Any = _NOTHING
         explicit: set[str] | None = None
-        in_map = False
+        in_map = flow = False
         while True:
             event = get()
             kind = type(event)
@@ -105,6 +115,13 @@ class Composer:
             if kind is ScalarEvent:
                 value: Any = event.value
                 tag = event.tag
+                if flow and "?" in value and event.implicit[0]:
+                    # The scanner of kubectl ends a plain scalar there, newer ones do not.
+                    raise BadYaml("did not find expected ',' or a closing bracket", event.start_mark, "quote a value with `?` in it")
+                if flow and tag is not None and not value:
+                    self._tag_comma(event)
+                if self.escapes and event.style == '"':
+                    self._escapes(event)
                 if in_map and key is _NOTHING:
                     key = self._key(event)
                     if key is _MERGE:
@@ -114,7 +131,7 @@ class Composer:
                     elif explicit is not None:
                         explicit.add(key)
                     continue
-                if tag is None or tag == "!":
+                if tag is None:
                     if event.implicit[0] and value[:1] in HINTS_OR_EMPTY:
                         value = resolve(value)
                         if type(value) is float or type(value) is int:
@@ -135,8 +152,8 @@ class Composer:
             elif kind is MappingEndEvent or kind is SequenceEndEvent:
                 value, frame = container, frames.pop()
                 if frame.anchor is not None:
-                    self.anchors[frame.anchor] = _Anchor(value, self.nodes - frame.nodes)
-                container, key, explicit = frame.container, frame.key, frame.explicit
+                    frame.anchor.value, frame.anchor.size = value, self.nodes - frame.nodes
+                container, key, explicit, flow = frame.container, frame.key, frame.explicit, frame.flow
                 in_map = type(container) is dict
             else:
                 if in_map and key is _NOTHING:
@@ -144,9 +161,11 @@ class Composer:
                 assert kind is MappingStartEvent or kind is SequenceStartEvent
                 if len(frames) >= MAX_DEPTH:
                     raise BadYaml(f"nested more than {MAX_DEPTH} levels deep", event.start_mark)
-                frames.append(_Frame(container, key, explicit, event.anchor, self.nodes))
+                anchor = None
                 if event.anchor is not None:
-                    self.anchors[event.anchor] = _Anchor(_OPEN, 0)
+                    anchor = self.anchors[event.anchor] = _Anchor()
+                frames.append(_Frame(container, key, explicit, anchor, self.nodes, flow))
+                flow = event.flow_style
                 in_map = kind is MappingStartEvent
                 container, key, explicit = {} if in_map else [], _NOTHING, None
                 continue
@@ -163,16 +182,11 @@ class Composer:
                 container.append(value)
 
     def _key(self, event: Any) -> Any:
-        value, tag = event.value, event.tag
-        if tag is None or tag == "!":
-            if not event.implicit[0]:
-                return value
-            if value == "<<":
-                return _MERGE
-            if value[:1] not in HINTS_OR_EMPTY:
-                found: Any = value
-            else:
-                found = resolve(value)
+        value, tag, plain = event.value, event.tag, event.implicit[0]
+        if plain and value == "<<":
+            return _MERGE
+        if tag is None:
+            found: Any = resolve(value) if plain and value[:1] in HINTS_OR_EMPTY else value
         elif tag == "tag:yaml.org,2002:merge" and value == "<<":
             return _MERGE
         else:
@@ -186,10 +200,26 @@ class Composer:
         except BadScalar as error:
             raise BadYaml(str(error), event.start_mark) from None
 
+    def _escapes(self, event: Any) -> None:
+        """JSON's escape for a slash is not one of YAML 1.1: kubectl refuses it outside of JSON files."""
+        import re
+
+        raw = self.text.decode("utf-8")[event.start_mark.index : event.end_mark.index]
+        if re.search(r"(?<!\\)(?:\\\\)*\\/", raw):
+            raise BadYaml("found unknown escape character", event.start_mark, "write `/` without a backslash")
+
+    def _tag_comma(self, event: Any) -> None:
+        """kubectl reads `!x,` in a flow collection as a tag that ends in a comma; nobody can mean that."""
+        end = event.end_mark.index
+        if self.text.decode("utf-8")[end : end + 1] == ",":
+            raise BadYaml("a tag is followed by a comma", event.end_mark, "put a space before the comma, or quote the value")
+
     def _alias(self, event: Any) -> Any:
         found = self.anchors.get(event.anchor)
         if found is None:
             raise BadYaml(f"unknown anchor {_short(event.anchor)}", event.start_mark, "anchors do not reach across documents")
+        if type(found.value) is float or type(found.value) is int:
+            return _number(found.value, event)
         if found.value is _OPEN:
             raise BadYaml(f"the anchor {_short(event.anchor)} contains itself", event.start_mark)
         self.nodes += found.size
@@ -250,3 +280,25 @@ def _merge(container: dict[str, Any], value: Any, event: Any, alias: bool) -> No
             container.update(item)
         return
     raise BadYaml("a merge key needs a mapping or a list of mappings", event.start_mark)
+
+
+def compose(text: bytes) -> tuple[Any, bytes]:
+    """The value of a document's text, and the text as it could be scanned (the same, nearly always)."""
+    import yaml
+
+    from kubeplay.kube import dialect
+
+    hidden = dialect.needs_marks_hidden(text)
+    if hidden:
+        text = dialect.hide_marks(text)
+    for _ in range(dialect.MAX_ROUNDS):
+        try:
+            value = Composer(text).read()
+        except yaml.MarkedYAMLError as error:
+            changed = dialect.hide_colon(text, error)
+            if changed is None:
+                raise
+            text, hidden = changed, True
+            continue
+        return (dialect.restored(value) if hidden else value), text
+    raise BadYaml("too many plain scalars that end in a colon", None, "quote them")

@@ -128,12 +128,13 @@ storage.k8s.io/v1
 """
 
 # Where kinds lived once; the releases that removed them are in the deprecation guide of kubernetes.io.
-_REMOVED = """
+_REMOVED_TEXT = """
 extensions/v1beta1 apps/v1beta1 apps/v1beta2 batch/v1beta1 batch/v2alpha1 networking.k8s.io/v1beta1 policy/v1beta1
 rbac.authorization.k8s.io/v1beta1 autoscaling/v2beta1 autoscaling/v2beta2 storage.k8s.io/v1beta1 scheduling.k8s.io/v1beta1
 discovery.k8s.io/v1beta1 node.k8s.io/v1beta1 apiextensions.k8s.io/v1beta1 admissionregistration.k8s.io/v1beta1
 coordination.k8s.io/v1beta1 events.k8s.io/v1beta1
-""".split()
+"""
+_REMOVED = frozenset(_REMOVED_TEXT.split())
 
 
 @lru_cache(maxsize=1)

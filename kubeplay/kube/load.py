@@ -56,9 +56,9 @@ def scan(data: bytes, source: str) -> tuple[list[Document], list[Fault]]:
             message = f"`---{chunk.text}` is no document separator"
             faults.append(Fault("", "YAML", message, "a separator is `---` alone, a comment may follow", source, chunk.line, 1, index))
             continue
-        value = chunk.value if chunk.json else _value(chunk, source, index, faults)
+        value, text = (chunk.value, chunk.text) if chunk.json else _value(chunk, source, index, faults)
         if isinstance(value, dict):
-            documents.append(Document(source, index, value, Positions(chunk.text, chunk.line, chunk.column)))
+            documents.append(Document(source, index, value, Positions(text, chunk.line, chunk.column)))
         elif value is not None:
             faults.append(_not_an_object(value, chunk, source, index))
     return documents, faults
@@ -81,7 +81,9 @@ def _utf8(data: bytes) -> bytes:
     try:
         data.decode("utf-8")
     except UnicodeDecodeError:
-        return data.decode("utf-8", "replace").encode("utf-8")
+        from kubeplay.kube.scalars import utf8
+
+        return utf8(data).encode("utf-8")
     return data
 
 
@@ -172,18 +174,18 @@ def _split(data: bytes, line: int) -> Iterator[Chunk | _Separator]:
         yield Chunk(data[start:], line)
 
 
-def _value(chunk: Chunk, source: str, index: int, faults: list[Fault]) -> Any:
-    """The value of a chunk, or None and a fault."""
+def _value(chunk: Chunk, source: str, index: int, faults: list[Fault]) -> tuple[Any, bytes]:
+    """The value of a chunk and its text as it could be scanned, or None and a fault."""
     import yaml
 
-    from kubeplay.kube.compose import BadYaml, Composer
+    from kubeplay.kube.compose import BadYaml, compose
 
     if len(chunk.text) > MAX_DOCUMENT:
         message = f"the document is larger than {MAX_DOCUMENT >> 20} MiB, more than an API server takes"
         faults.append(Fault("", "YAML", message, "", source, chunk.line, chunk.column, index))
-        return None
+        return None, b""
     try:
-        return Composer(chunk.text).read()
+        return compose(chunk.text)
     except BadYaml as error:
         line, column, message, hint = error.line, error.column, error.message, error.hint
     except yaml.MarkedYAMLError as error:
@@ -194,7 +196,7 @@ def _value(chunk: Chunk, source: str, index: int, faults: list[Fault]) -> Any:
         line, column = _offset(chunk.text, getattr(error, "position", 0))
         message, hint = str(getattr(error, "reason", error)), ""
     faults.append(Fault("", "YAML", message, hint, source, chunk.line + line, column + (chunk.column if line == 0 else 1), index))
-    return None
+    return None, b""
 
 
 def _offset(text: bytes, position: int) -> tuple[int, int]:

@@ -59,6 +59,7 @@ class _Reader:
     def _mapping(self, place: Place) -> None:
         import yaml
 
+        from kubeplay.kube.dialect import restore
         from kubeplay.kube.scalars import key_text, resolve
 
         while not isinstance(event := self.parser.get_event(), yaml.MappingEndEvent):
@@ -76,4 +77,4 @@ class _Reader:
             shown = self._place(event.start_mark)
             shown.items = value.items
             key = resolve(event.value) if plain else event.value
-            place.items[key if isinstance(key, str) else key_text(key) if key is not None else ""] = shown
+            place.items[restore(key) if isinstance(key, str) else key_text(key) if key is not None else ""] = shown

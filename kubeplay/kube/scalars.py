@@ -29,12 +29,25 @@ for _word in ("inf", "Inf", "INF"):
 
 _INT = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|(0|[1-9][0-9]*))\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
-_DOTTED = re.compile(r"\.[0-9]+(?:[eE][-+]?[0-9]+)?\Z")
+_DOTTED = re.compile(r"\.[0-9]+(?:_[0-9]+)*(?:[eE][-+]?[0-9]+(?:_[0-9]+)*)?\Z")
+_ODD_BINARY = re.compile(r"0b[-+][01]{1,63}\Z")
+_TIMESTAMP = re.compile(
+    r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
+    r"(?:(?:[Tt]| +)[0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}(?:\.[0-9]+)?(?:Z|[-+][0-9:]{2,5})?)?\Z"
+)
 _INT64 = 1 << 63
 
 
 class BadScalar(ValueError):
     """A scalar that its tag, or JSON, cannot hold."""
+
+
+def utf8(data: bytes) -> str:
+    """The text of the bytes, with U+FFFD for each byte that is not UTF-8 (Go's way; Python's groups them)."""
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return re.sub("[\udc80-\udcff]", "\ufffd", data.decode("utf-8", "surrogateescape"))
 
 
 def resolve(text: str) -> object:
@@ -44,7 +57,7 @@ def resolve(text: str) -> object:
     if not text or text[0] not in "+-.0123456789":
         return text
     if text[0] == ".":
-        return _float(text) if _DOTTED.match(text) else text
+        return _float(text.replace("_", ""), text) if _DOTTED.match(text) else text
     plain = text.replace("_", "") if "_" in text else text
     found = _INT.match(plain)
     if found:
@@ -52,6 +65,8 @@ def resolve(text: str) -> object:
         # A signed number has 63 bits, an unsigned one 64; what is longer is read as a float.
         if -_INT64 <= number < (_INT64 << (0 if found.group(1) else 1)):
             return number
+    if plain.startswith("0b") and _ODD_BINARY.match(plain):
+        return int(plain[2:], 2)
     return _float(plain, text) if _FLOAT.match(plain) else text
 
 
@@ -76,18 +91,18 @@ def resolve_tagged(tag: str, text: str) -> object:
         from base64 import b64decode
 
         try:
-            return b64decode(text.replace("\n", "").replace("\r", ""), validate=True).decode("utf-8", "replace")
+            return utf8(b64decode(text.replace("\n", "").replace("\r", ""), validate=True))
         except ValueError:
             raise BadScalar("the value of !!binary is not base64") from None
     if tag not in _RESOLVED:
         return text
     value = resolve(text)
-    if tag == FLOAT and type(value) is int:
+    if tag == FLOAT and type(value) is int and value < _INT64:
         return float(value)
     kinds = {BOOL: bool, INT: int, FLOAT: float, NULL: type(None)}
     if tag in kinds and type(value) is not kinds[tag]:
         raise BadScalar(f"{text[:60]!r} cannot be read as !!{tag[len(_TAG):]}")
-    if tag == TIMESTAMP and not isinstance(value, str):
+    if tag == TIMESTAMP and not (isinstance(value, str) and _TIMESTAMP.match(value)):
         raise BadScalar(f"{text[:60]!r} cannot be read as !!timestamp")
     return value
 
@@ -151,17 +166,17 @@ def _float32_text(value: float) -> str:
     """Shortest digits that give the same 32-bit float: how kubectl writes a float key (1.5 -> 1.5, 1e6 -> 1e+06)."""
     if value != value:
         return ".nan"
-    from struct import pack
+    from struct import pack, unpack
 
     try:
-        wanted = pack("f", value)
+        single = unpack("<f", pack("<f", value))[0]
     except OverflowError:
-        wanted = b""
-    if not wanted or value in (float("inf"), float("-inf")):
-        return ".inf" if value > 0 else "-.inf"
+        single = float("inf") if value > 0 else float("-inf")
+    if single in (float("inf"), float("-inf")):
+        return ".inf" if single > 0 else "-.inf"
     for digits in range(1, 10):
-        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
-        if pack("f", float(f"{mantissa}e{exponent}")) == wanted:
+        mantissa, _, exponent = f"{single:.{digits - 1}e}".partition("e")
+        if abs(float(f"{mantissa}e{exponent}")) < 3.5e38 and unpack("<f", pack("<f", float(f"{mantissa}e{exponent}")))[0] == single:
             break
     power = int(exponent)
     # From a million on, and below 0.0001, the exponent is written.

@@ -215,8 +215,10 @@ class _Decoder:
     def _nearest(self, name: str, fields: dict[str, str], kind: Kind) -> str:
         from difflib import get_close_matches
 
-        same = [field for field in fields if field.lower() == name.lower().strip("\u200b\ufeff \u00a0")]
-        close = same or get_close_matches(name, list(fields), 1, 0.75)
+        lower = name.lower().strip("\u200b\ufeff \u00a0")
+        same = [field for field in fields if field.lower() == lower]
+        longer = [field for field in fields if len(lower) >= 4 and field.lower().startswith(lower)]
+        close = same or longer or get_close_matches(name, list(fields), 1, 0.75)
         if close:
             return f"did you mean `{close[0]}`?"
         homes = [where for where in _homes(self.types, kind.schema, name) if where]
