@@ -24,49 +24,54 @@ def remove(path: str) -> None:
 
 def remove_at(dirfd: int, name: bytes) -> None:
     """Remove the entry `name` of the directory open at `dirfd`."""
-    errors: list[OSError] = []
-    _remove(dirfd, name, dirfd, errors, 0)
-    if errors:
-        raise errors[0]
+    job = _Removal(dirfd)
+    job.names.append(name)
+    while job.names:
+        job.remove(dirfd, job.names.pop(), 0)
+    if job.errors:
+        raise job.errors[0]
 
 
-def _remove(dirfd: int, name: bytes, top: int, errors: list[OSError], depth: int) -> None:
-    try:
-        os.unlink(name, dir_fd=dirfd)
-        return
-    except FileNotFoundError:
-        return
-    except (IsADirectoryError, PermissionError):  # Linux says EISDIR, POSIX says EPERM
-        pass
-    except OSError as error:
-        errors.append(error)
-        return
-    if depth >= _DEEP:
-        name, dirfd = _lift(dirfd, name, top)
-        depth = 0
-    try:
-        _empty(dirfd, name, top, errors, depth)
-        os.rmdir(name, dir_fd=dirfd)
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        errors.append(error)
+class _Removal:
+    """One removal; `names` are entries of the top directory still to go."""
 
+    def __init__(self, top: int) -> None:
+        self._top = top
+        self.names: list[bytes] = []
+        self.errors: list[OSError] = []
 
-def _empty(dirfd: int, name: bytes, top: int, errors: list[OSError], depth: int) -> None:
-    fd = os.open(name, _DIRECTORY, dir_fd=dirfd)
-    try:
-        for child in os.listdir(fd):
-            _remove(fd, os.fsencode(child), top, errors, depth + 1)
-    finally:
-        os.close(fd)
+    def remove(self, dirfd: int, name: bytes, depth: int) -> None:
+        try:
+            os.unlink(name, dir_fd=dirfd)
+        except FileNotFoundError:
+            pass
+        except (IsADirectoryError, PermissionError):  # Linux says EISDIR, POSIX says EPERM
+            self._remove_directory(dirfd, name, depth)
+        except OSError as error:
+            self.errors.append(error)
 
+    def _remove_directory(self, dirfd: int, name: bytes, depth: int) -> None:
+        try:
+            if depth >= _DEEP:
+                self._lift(dirfd, name)
+                return
+            fd = os.open(name, _DIRECTORY, dir_fd=dirfd)
+            try:
+                for child in os.listdir(fd):
+                    self.remove(fd, os.fsencode(child), depth + 1)
+            finally:
+                os.close(fd)
+            os.rmdir(name, dir_fd=dirfd)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            self.errors.append(error)
 
-def _lift(dirfd: int, name: bytes, top: int) -> tuple[bytes, int]:
-    """Move a very deep directory beside the tree's root, so that depth costs neither stack nor descriptors."""
-    lifted = b".deep-%d-%d" % (os.getpid(), os.stat(name, dir_fd=dirfd, follow_symlinks=False).st_ino)
-    os.rename(name, lifted, src_dir_fd=dirfd, dst_dir_fd=top)
-    return lifted, top
+    def _lift(self, dirfd: int, name: bytes) -> None:
+        """Move a very deep directory up beside the tree's root: depth then costs neither stack nor descriptors."""
+        lifted = b".deep-%d-%d" % (os.getpid(), os.stat(name, dir_fd=dirfd, follow_symlinks=False).st_ino)
+        os.rename(name, lifted, src_dir_fd=dirfd, dst_dir_fd=self._top)
+        self.names.append(lifted)
 
 
 def is_directory(dirfd: int, name: bytes) -> bool:

@@ -15,7 +15,7 @@ from kubeplay.errors import InvalidInput
     [
         (["ENV PATH=/bin"], {"Env": ["PATH=/bin"]}),
         (["ENV=PATH=/bin"], {"Env": ["PATH=/bin"]}),
-        (['ENV A=1 B="two words" C=\'x y\''], {"Env": ["A=1", "B=two words", "C=x y"]}),
+        (["ENV A=1 B=\"two words\" C='x y'"], {"Env": ["A=1", "B=two words", "C=x y"]}),
         (["ENV OLD style here"], {"Env": ["OLD=style here"]}),
         (["ENV A=1", "env A=2", "ENV B=3"], {"Env": ["A=2", "B=3"]}),
         (["CMD sleep 5"], {"Cmd": ["/bin/sh", "-c", "sleep 5"]}),
@@ -40,7 +40,23 @@ def test_changes(given: list[str], found: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    ["", "CMD", "ENV", "ENV A", "ENV =x", "RUN rm", "FROM x", "EXPOSE x", "EXPOSE 0", "EXPOSE 70000", "CMD [1]", "LABEL a", "ENV A=1 B", "ENV A='", "CMD;x"],
+    [
+        "",
+        "CMD",
+        "ENV",
+        "ENV A",
+        "ENV =x",
+        "RUN rm",
+        "FROM x",
+        "EXPOSE x",
+        "EXPOSE 0",
+        "EXPOSE 70000",
+        "CMD [1]",
+        "LABEL a",
+        "ENV A=1 B",
+        "ENV A='",
+        "CMD;x",
+    ],
 )
 def test_refused(change: str) -> None:
     with pytest.raises(InvalidInput, match="--change"):

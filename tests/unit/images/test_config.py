@@ -19,9 +19,16 @@ def parsed(**value: Any) -> ImageConfig:
 
 def test_all_fields() -> None:
     found = parsed(
-        Env=["A=1", "B="], Entrypoint=["/e"], Cmd=["c"], User="app:1", WorkingDir="/w", StopSignal="SIGINT",
-        Volumes={"/v": {}}, ExposedPorts={"80/tcp": {}}, Labels={"b": "2", "a": "1"},
-    )  # fmt: skip
+        Env=["A=1", "B="],
+        Entrypoint=["/e"],
+        Cmd=["c"],
+        User="app:1",
+        WorkingDir="/w",
+        StopSignal="SIGINT",
+        Volumes={"/v": {}},
+        ExposedPorts={"80/tcp": {}},
+        Labels={"b": "2", "a": "1"},
+    )
     assert found == ImageConfig(("A=1", "B="), ("/e",), ("c",), "app:1", "/w", "SIGINT", ("/v",), ("80/tcp",), (("a", "1"), ("b", "2")))
 
 
@@ -37,7 +44,9 @@ def test_env_without_equals_is_dropped_cve_2026_57231() -> None:
     assert parsed(Env=["PATH", "*", "=x", "", "OK=1", "N=\0", "LD_*"]).env == ("OK=1",)
 
 
-@pytest.mark.parametrize("user", ["4294967296", "2147483648", "0:4294967296", "-1", "+1", "99999999999999999999", "1:-0", "\u0661", " -5", "a\0b", "a\nb"])
+@pytest.mark.parametrize(
+    "user", ["4294967296", "2147483648", "0:4294967296", "-1", "+1", "99999999999999999999", "1:-0", "\u0661", " -5", "a\0b", "a\nb"]
+)
 def test_huge_user_is_refused_cve_2024_40635(user: str) -> None:
     with pytest.raises(InvalidInput, match="User"):
         parsed(User=user)
@@ -67,10 +76,22 @@ def test_nonsense_ports_are_dropped() -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        {"Env": "A=1"}, {"Env": [1]}, {"Env": {"A": "1"}}, {"Cmd": "sh"}, {"Cmd": [None]}, {"Entrypoint": [["x"]]}, {"User": 0}, {"WorkingDir": 1},
-        {"Labels": ["a"]}, {"Labels": {"a": 1}}, {"Volumes": ["/x"]}, {"ExposedPorts": 80}, {"StopSignal": 9}, {"WorkingDir": "/a\0b"},
+        {"Env": "A=1"},
+        {"Env": [1]},
+        {"Env": {"A": "1"}},
+        {"Cmd": "sh"},
+        {"Cmd": [None]},
+        {"Entrypoint": [["x"]]},
+        {"User": 0},
+        {"WorkingDir": 1},
+        {"Labels": ["a"]},
+        {"Labels": {"a": 1}},
+        {"Volumes": ["/x"]},
+        {"ExposedPorts": 80},
+        {"StopSignal": 9},
+        {"WorkingDir": "/a\0b"},
     ],
-)  # fmt: skip
+)
 def test_wrong_types_are_refused(value: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput, match="must be"):
         parsed(**value)
@@ -91,10 +112,16 @@ def test_diff_ids_are_checked_before_they_become_paths_cve_2024_3727(diff_id: st
 @pytest.mark.parametrize(
     ("text", "epoch"),
     [
-        ("2026-01-01T00:00:00Z", 1767225600.0), ("2026-01-01T01:00:00.123456789+01:00", 1767225600.0), ("1970-01-01T00:00:00Z", 0.0),
-        ("", 0.0), ("nonsense", 0.0), ("9999999-01-01", 0.0), ("2026-13-45T99:99:99Z", 0.0), ("2026-01-01T00:00:00+x", 0.0),
+        ("2026-01-01T00:00:00Z", 1767225600.0),
+        ("2026-01-01T01:00:00.123456789+01:00", 1767225600.0),
+        ("1970-01-01T00:00:00Z", 0.0),
+        ("", 0.0),
+        ("nonsense", 0.0),
+        ("9999999-01-01", 0.0),
+        ("2026-13-45T99:99:99Z", 0.0),
+        ("2026-01-01T00:00:00+x", 0.0),
     ],
-)  # fmt: skip
+)
 def test_created(text: str, epoch: float) -> None:
     assert config.seconds(text) == epoch
 

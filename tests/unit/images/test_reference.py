@@ -39,11 +39,39 @@ def test_normalise(name: str, full: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "", " ", "Busybox", "a/B", "a//b", "/a", "a/", "a:", "a:b:c", "a:.x", "a@", "a@sha256:abc", "-a", "a..b", "a b",
-        "a\n", "a\0b", "../x", "./x", "http://x/y", "a:" + "t" * 129, "a/" * 140 + "b", "b" * 300, HEX, f"x@md5:{'a' * 32}",
-        f"x@sha256:{'A' * 64}", f"x@sha256:{'a' * 63}", "x@sha256:../../../etc/passwd", "é", "a" * 100_000, "a-" * 60_000,
+        "",
+        " ",
+        "Busybox",
+        "a/B",
+        "a//b",
+        "/a",
+        "a/",
+        "a:",
+        "a:b:c",
+        "a:.x",
+        "a@",
+        "a@sha256:abc",
+        "-a",
+        "a..b",
+        "a b",
+        "a\n",
+        "a\0b",
+        "../x",
+        "./x",
+        "http://x/y",
+        "a:" + "t" * 129,
+        "a/" * 140 + "b",
+        "b" * 300,
+        HEX,
+        f"x@md5:{'a' * 32}",
+        f"x@sha256:{'A' * 64}",
+        f"x@sha256:{'a' * 63}",
+        "x@sha256:../../../etc/passwd",
+        "é",
+        "a" * 100_000,
+        "a-" * 60_000,
     ],
-)  # fmt: skip
+)
 def test_refused(name: str) -> None:
     with pytest.raises(InvalidInput, match="invalid reference format") as error:
         reference.parse(name)

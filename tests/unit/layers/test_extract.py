@@ -113,9 +113,15 @@ def test_xattrs_kept_and_dropped(tmp_path: Path) -> None:
 
 def test_whiteouts_become_overlays(tmp_path: Path) -> None:
     root = apply(
-        tmp_path, directory("d"), file("d/.wh.gone"), file("d/.wh..wh..opq"), file(".wh.top"), file(".wh..wh.plnk"), file("d/.wh..wh.orph"),
+        tmp_path,
+        directory("d"),
+        file("d/.wh.gone"),
+        file("d/.wh..wh..opq"),
+        file(".wh.top"),
+        file(".wh..wh.plnk"),
+        file("d/.wh..wh.orph"),
         file("new/deep/.wh.x"),
-    )  # fmt: skip
+    )
     for name in ("d/gone", "top", "new/deep/x"):
         status = os.lstat(root / name)
         assert stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
@@ -127,12 +133,19 @@ def test_whiteouts_become_overlays(tmp_path: Path) -> None:
 def test_whiteout_and_new_entry_of_one_layer_in_any_order(tmp_path: Path) -> None:
     root = apply(
         tmp_path,
-        file(".wh.f"), file("f", b"new"),
-        file("g", b"new"), file(".wh.g"),
-        file(".wh.d"), directory("d"), file("d/x"),
-        directory("e"), file("e/x"), file(".wh.e"),
-        file(".wh.p"), file("p/x"),
-    )  # fmt: skip
+        file(".wh.f"),
+        file("f", b"new"),
+        file("g", b"new"),
+        file(".wh.g"),
+        file(".wh.d"),
+        directory("d"),
+        file("d/x"),
+        directory("e"),
+        file("e/x"),
+        file(".wh.e"),
+        file(".wh.p"),
+        file("p/x"),
+    )
     assert (root / "f").read_bytes() == (root / "g").read_bytes() == b"new"
     for name in "dep":
         assert os.getxattr(root / name, "trusted.overlay.opaque") == b"y"
@@ -151,12 +164,27 @@ def test_odd_whiteouts_are_refused(tmp_path: Path, name: str) -> None:
 
 def test_later_members_win(tmp_path: Path) -> None:
     found = unpack(
-        layer([
-            file("f", b"old"), file("f", b"new"), directory("d"), file("d/x"), file("d", b"file now"), symlink("l", "f"), file("l", b"own"),
-            file("n", b"file"), directory("n"), file("n/x"), symlink("s", "/etc"), directory("s"), file("s/x"), directory("k", 0o700), directory("k", 0o711),
-        ]),
+        layer(
+            [
+                file("f", b"old"),
+                file("f", b"new"),
+                directory("d"),
+                file("d/x"),
+                file("d", b"file now"),
+                symlink("l", "f"),
+                file("l", b"own"),
+                file("n", b"file"),
+                directory("n"),
+                file("n/x"),
+                symlink("s", "/etc"),
+                directory("s"),
+                file("s/x"),
+                directory("k", 0o700),
+                directory("k", 0o711),
+            ]
+        ),
         tmp_path / "fs",
-    )  # fmt: skip
+    )
     root = tmp_path / "fs"
     assert (root / "f").read_bytes() == b"new" and (root / "d").read_bytes() == b"file now" and (root / "l").read_bytes() == b"own"
     assert (root / "n/x").exists() and not (root / "s").is_symlink() and (root / "s/x").exists()
@@ -189,7 +217,9 @@ def attempt(tmp_path: Path, members: Sequence[Member]) -> InvalidInput | None:
     return None
 
 
-@pytest.mark.parametrize("name", ["../outside/new", "a/../../outside/new", "..", "a/..", "/../outside/new", "./../x", "../outside/.wh.victim", "a/../b"])
+@pytest.mark.parametrize(
+    "name", ["../outside/new", "a/../../outside/new", "..", "a/..", "/../outside/new", "./../x", "../outside/.wh.victim", "a/../b"]
+)
 def test_dot_dot_is_refused(tmp_path: Path, outside: Path, name: str) -> None:
     assert "outside of the layer" in str(attempt(tmp_path, [directory("a"), file(name, b"evil")]))
     assert_untouched(outside)
@@ -226,7 +256,13 @@ def test_symlink_then_member_stays_inside(tmp_path: Path, outside: Path, relativ
 
 def test_symlink_to_outside_is_not_described_through(tmp_path: Path, outside: Path) -> None:
     """A directory or file entry named as a link replaces it; its owner and mode never reach the link's target."""
-    apply(tmp_path, symlink("x", str(outside)), directory("x", 0o777, uid=5), symlink("v", str(outside / "victim")), file("v", b"e", 0o777, uid=5))
+    apply(
+        tmp_path,
+        symlink("x", str(outside)),
+        directory("x", 0o777, uid=5),
+        symlink("v", str(outside / "victim")),
+        file("v", b"e", 0o777, uid=5),
+    )
     assert_untouched(outside)
 
 
@@ -237,12 +273,16 @@ def test_directory_replaced_by_a_link_is_not_described_through(tmp_path: Path, o
 
 
 def test_links_inside_the_layer_are_followed_for_parents(tmp_path: Path) -> None:
-    root = apply(tmp_path, directory("usr/lib"), symlink("lib", "usr/lib"), symlink("abs", "/usr"), file("lib/a", b"1"), file("abs/lib/b", b"2"))
+    root = apply(
+        tmp_path, directory("usr/lib"), symlink("lib", "usr/lib"), symlink("abs", "/usr"), file("lib/a", b"1"), file("abs/lib/b", b"2")
+    )
     assert sorted(os.listdir(root / "usr/lib")) == ["a", "b"]
 
 
 def test_magic_links_are_not_followed(tmp_path: Path) -> None:
-    attempt(tmp_path, [symlink("x", "/proc/self/fd"), symlink("y", "/proc/self/root"), file("x/1", b"evil"), file("y/kubeplay-test-evil", b"e")])
+    attempt(
+        tmp_path, [symlink("x", "/proc/self/fd"), symlink("y", "/proc/self/root"), file("x/1", b"evil"), file("y/kubeplay-test-evil", b"e")]
+    )
     assert not os.path.exists("/kubeplay-test-evil")
 
 
@@ -260,10 +300,16 @@ def test_hardlink_to_a_link_links_the_link(tmp_path: Path, outside: Path) -> Non
 
 
 def test_file_as_parent_loops_and_long_names_are_refused(tmp_path: Path) -> None:
-    for number, members in enumerate([
-        [file("f"), file("f/x")], [symlink("a", "b"), symlink("b", "a"), file("a/x")], [symlink("a", "a"), file("a/x")],
-        [file("n" * 256)], [file("/".join(["d" * 200] * 30))], [symlink("dangling", "nowhere"), file("dangling/x")],
-    ]):  # fmt: skip
+    for number, members in enumerate(
+        [
+            [file("f"), file("f/x")],
+            [symlink("a", "b"), symlink("b", "a"), file("a/x")],
+            [symlink("a", "a"), file("a/x")],
+            [file("n" * 256)],
+            [file("/".join(["d" * 200] * 30))],
+            [symlink("dangling", "nowhere"), file("dangling/x")],
+        ]
+    ):
         (tmp_path / str(number)).mkdir()
         with pytest.raises(InvalidInput):
             apply(tmp_path / str(number), *members)
@@ -317,11 +363,16 @@ def populate(root: Path) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        ["--format=gnu"], ["--format=gnu", "--sparse"], ["--format=posix", "--xattrs"], ["--format=posix", "--sparse", "--sparse-version=0.0"],
-        ["--format=posix", "--sparse", "--sparse-version=0.1"], ["--format=posix", "--sparse", "--sparse-version=1.0"], ["--format=oldgnu", "--sparse"],
+        ["--format=gnu"],
+        ["--format=gnu", "--sparse"],
+        ["--format=posix", "--xattrs"],
+        ["--format=posix", "--sparse", "--sparse-version=0.0"],
+        ["--format=posix", "--sparse", "--sparse-version=0.1"],
+        ["--format=posix", "--sparse", "--sparse-version=1.0"],
+        ["--format=oldgnu", "--sparse"],
     ],
     ids=" ".join,
-)  # fmt: skip
+)
 def test_same_as_gnu_tar(tmp_path: Path, options: list[str]) -> None:
     source, ours, theirs = tmp_path / "source", tmp_path / "fs", tmp_path / "theirs"
     source.mkdir()

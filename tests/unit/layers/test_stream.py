@@ -41,12 +41,16 @@ def drain(source: Blob, limit: int = 1 << 30) -> tuple[str, int, str]:
 
 
 def zstd(data: bytes) -> bytes:
-    return zstandard.ZstdCompressor().compress(data)
+    return bytes(zstandard.ZstdCompressor().compress(data))
 
 
 PACKERS = {
-    "": lambda d: d, "gzip": gzip.compress, "zstd": zstd, "bzip2": bz2.compress, "xz": lzma.compress,
-}  # fmt: skip
+    "": lambda d: d,
+    "gzip": gzip.compress,
+    "zstd": zstd,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+}
 
 
 @pytest.mark.parametrize("kind", PACKERS)
@@ -113,7 +117,13 @@ def test_bombs_stop_at_the_limit_in_little_memory(tmp_path: Path, kind: str) -> 
 
 def test_pipes_are_read_to_their_end() -> None:
     read, write = os.pipe()
-    writer = threading.Thread(target=lambda: (os.write(write, DATA[:50_000]), os.write(write, DATA[50_000:90_000]), os.close(write)))
+
+    def send() -> None:
+        for piece in (DATA[:50_000], DATA[50_000:90_000]):
+            os.write(write, piece)
+        os.close(write)
+
+    writer = threading.Thread(target=send)
     writer.start()
     assert drain(Blob(read, -1))[0] == digest(DATA[:90_000])
     writer.join()
@@ -144,7 +154,9 @@ def entries(data: bytes, tmp_path: Path) -> list[Entry]:
         os.close(source.fd)
 
 
-ARCHIVE = layer([directory("d"), file("d/f", b"x" * 1500, uid=5), symlink("l", "d/f"), file("n" * 200, b"y", pax={"SCHILY.xattr.user.a": "b"})])
+ARCHIVE = layer(
+    [directory("d"), file("d/f", b"x" * 1500, uid=5), symlink("l", "d/f"), file("n" * 200, b"y", pax={"SCHILY.xattr.user.a": "b"})]
+)
 
 
 def test_recorded_bytes_and_contents_rebuild_the_archive(tmp_path: Path) -> None:
@@ -152,14 +164,19 @@ def test_recorded_bytes_and_contents_rebuild_the_archive(tmp_path: Path) -> None
     recorded: list[bytes] = []
     contents: list[bytes] = []
     order: list[bytes] = []
+
+    def record(data: bytes) -> None:
+        recorded.append(data)
+        order.append(data)
+
     source = blob(tmp_path, ARCHIVE + b"trailing garbage is kept")
     with Stream(source) as stream:
-        reader = TarReader(stream, lambda data: (recorded.append(data), order.append(data)))
+        reader = TarReader(stream, record)
         while (entry := reader.next()) is not None:
             if entry.type == b"0":
                 contents.append(b"".join(bytes(piece) for piece in reader.content()))
                 order.append(contents[-1])
-        stream.finish(lambda data: (recorded.append(data), order.append(data)))
+        stream.finish(record)
     os.close(source.fd)
     assert b"".join(order) == ARCHIVE + b"trailing garbage is kept"
     assert contents == [b"x" * 1500, b"y"]
@@ -213,15 +230,32 @@ def extended(data: bytes) -> bytes:
 @pytest.mark.parametrize(
     "data",
     [
-        header(b"0", b"\xff" * 12), header(b"0", b"-0000000001\0"), header(b"0", b"zzz\0"), header(b"0", b"\x80" + b"\xff" * 11),
-        header(b"x", b"77777777777\0"), header(b"L", b"10000000\0"), header(b"x", b"\xff" * 12),
+        header(b"0", b"\xff" * 12),
+        header(b"0", b"-0000000001\0"),
+        header(b"0", b"zzz\0"),
+        header(b"0", b"\x80" + b"\xff" * 11),
+        header(b"x", b"77777777777\0"),
+        header(b"L", b"10000000\0"),
+        header(b"x", b"\xff" * 12),
         *map(extended, (b"garbage", b"5 a=b", b"-6 a=b\n", b"6 a=b\n7 a", b"0 a=b\n", b"99999999999999999999 a=b\n", b"5 =b\n")),
-        *(extended(record(text)) for text in (
-            b"uid=-1", b"uid=x1", b"size=1e9", b"size=-1", b"path=a\0b", b"mtime=nan", b"GNU.sparse.map=0,1,2", b"GNU.sparse.map=0,5",
-            b"GNU.sparse.major=1", b"size=9223372036854775808", b"gid=\xd9\xa1",
-        )),
+        *(
+            extended(record(text))
+            for text in (
+                b"uid=-1",
+                b"uid=x1",
+                b"size=1e9",
+                b"size=-1",
+                b"path=a\0b",
+                b"mtime=nan",
+                b"GNU.sparse.map=0,1,2",
+                b"GNU.sparse.map=0,5",
+                b"GNU.sparse.major=1",
+                b"size=9223372036854775808",
+                b"gid=\xd9\xa1",
+            )
+        ),
     ],
-)  # fmt: skip
+)
 def test_malformed_headers_are_refused(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(InvalidInput):
         entries(data + b"\0" * 1024, tmp_path)

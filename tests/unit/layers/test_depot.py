@@ -1,0 +1,161 @@
+"""root/layers: once each, complete or not at all, whoever dies or runs out of disk."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from pathlib import Path
+
+import pytest
+
+from kubeplay.config import Settings
+from kubeplay.engine.host import syscalls
+from kubeplay.engine.host.paths import Paths
+from kubeplay.engine.layers import tree
+from kubeplay.engine.layers.depot import Depot
+from kubeplay.engine.layers.stream import Blob
+from kubeplay.errors import Exhausted, InvalidInput, NotFound, StoreError
+from tests.support.images import digest, directory, file, layer
+
+pytestmark = pytest.mark.root
+DATA = layer([directory("./", 0o711), file("a", b"hello"), file("b", b"world" * 1000)])
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Paths:
+    return Paths(Settings(root=str(tmp_path / "root"), runroot=str(tmp_path / "run")))
+
+
+def add(depot: Depot, tmp_path: Path, data: bytes, diff_id: str = "", **more: str) -> object:
+    (tmp_path / "blob").write_bytes(data)
+    fd = os.open(tmp_path / "blob", os.O_RDONLY)
+    try:
+        return depot.add(Blob(fd, **more), diff_id)  # type: ignore[arg-type]
+    finally:
+        os.close(fd)
+
+
+def names(paths: Paths) -> list[str]:
+    return sorted(os.listdir(f"{paths.root}/layers"))
+
+
+def test_a_layer_and_its_record(paths: Paths, tmp_path: Path) -> None:
+    depot = Depot(paths)
+    packed = zlib.compress(DATA, wbits=31)
+    meta = depot.meta(add(depot, tmp_path, packed, digest(DATA), digest=digest(packed)).diff_id)  # type: ignore[attr-defined]
+    assert meta.diff_id == digest(DATA) and depot.has(meta.diff_id) and depot.list() == [meta.diff_id]
+    assert (meta.size, meta.content, meta.entries, meta.compression) == (len(DATA), 5005, 3, "gzip")
+    assert (meta.blob, meta.blob_size, meta.reproducible) == (digest(packed), len(packed), True)
+    where = paths.layer(meta.diff_id)
+    assert sorted(os.listdir(where)) == ["fs", "headers", "meta", "root"]
+    kept = zlib.decompress(Path(where, "headers").read_bytes(), wbits=-15)
+    assert len(kept) == len(DATA) - 5005
+    assert names(paths) == [digest(DATA)[7:]]
+
+
+def test_wrong_diff_id_leaves_nothing(paths: Paths, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="unpacks to"):
+        add(Depot(paths), tmp_path, DATA, digest(b"other"))
+    with pytest.raises(InvalidInput, match="not match"):
+        add(Depot(paths), tmp_path, DATA, digest(DATA), digest=digest(b"other"))
+    assert names(paths) == []
+
+
+def test_second_maker_of_a_layer_finds_it_there(paths: Paths, tmp_path: Path) -> None:
+    depot = Depot(paths)
+    first = add(depot, tmp_path, DATA)
+    inode = os.stat(paths.layer(digest(DATA))).st_ino
+    assert add(depot, tmp_path, DATA) == first  # without a diff id it is unpacked again and thrown away
+    assert os.stat(paths.layer(digest(DATA))).st_ino == inode and names(paths) == [digest(DATA)[7:]]
+
+
+def test_dead_makers_are_swept_living_ones_not(paths: Paths) -> None:
+    depot = Depot(paths)
+    with depot._temporary() as living:
+        os.makedirs(f"{paths.root}/layers/.tmp-1-dead/fs/deep")
+        os.makedirs(f"{paths.root}/layers/.del-{'a' * 64}-1/fs")
+        depot.sweep()
+        assert names(paths) == [os.path.basename(living)]
+    assert names(paths) == []
+
+
+def test_collect_keeps_used_layers_and_waits_for_loads(paths: Paths, tmp_path: Path) -> None:
+    depot = Depot(paths)
+    one, two = digest(DATA), digest(layer([file("x")]))
+    add(depot, tmp_path, DATA)
+    add(depot, tmp_path, layer([file("x")]))
+    with depot.reading():
+        assert Depot(paths).collect(lambda: [one]) == () and depot.has(two)
+    assert depot.collect(lambda: [one]) == (two,)
+    assert depot.list() == [one] and names(paths) == [one[7:]]
+
+
+def test_full_disk_is_exhausted_and_leaves_nothing(tmp_path: Path) -> None:
+    root = tmp_path / "small"
+    root.mkdir()
+    syscalls.mount("tmpfs", str(root), "tmpfs", 0, "size=1m")
+    try:
+        paths = Paths(Settings(root=str(root), runroot=str(tmp_path / "run")))
+        for big in ([file("big", b"x" * (2 << 20))], [file(f"f{n}", b"x" * 3000) for n in range(1000)]):
+            with pytest.raises(Exhausted, match="no space left"):
+                add(Depot(paths), tmp_path, layer(big))
+            assert names(paths) == []
+        add(Depot(paths), tmp_path, DATA)
+    finally:
+        syscalls.umount(str(root))
+
+
+def test_full_of_inodes_is_exhausted(tmp_path: Path) -> None:
+    root = tmp_path / "small"
+    root.mkdir()
+    syscalls.mount("tmpfs", str(root), "tmpfs", 0, "nr_inodes=50")
+    try:
+        with pytest.raises(Exhausted):
+            add(Depot(Paths(Settings(root=str(root)))), tmp_path, layer([file(f"f{n}") for n in range(100)]))
+        assert os.listdir(root / "layers") == []
+    finally:
+        syscalls.umount(str(root))
+
+
+def test_damaged_record_and_missing_layer(paths: Paths, tmp_path: Path) -> None:
+    depot = Depot(paths)
+    add(depot, tmp_path, DATA)
+    for text in ("", "{", "[]", '{"x": 1}'):
+        Path(paths.layer(digest(DATA)), "meta").write_text(text)
+        with pytest.raises(StoreError):
+            depot.meta(digest(DATA))
+    with pytest.raises(NotFound):
+        depot.meta(digest(b""))
+
+
+def test_no_descriptor_is_left_open(paths: Paths, tmp_path: Path) -> None:
+    depot = Depot(paths)
+    before = len(os.listdir("/proc/self/fd"))
+    add(depot, tmp_path, layer([file(f"{'d/' * n}f") for n in range(300)]))
+    for broken in (DATA[:700], zlib.compress(DATA, wbits=31)[:50], layer([file("f"), file("f/x")])):
+        with pytest.raises(InvalidInput):
+            add(depot, tmp_path, broken)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_tree_removal_follows_no_link_and_manages_depth(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "keep").write_text("x")
+    top = tmp_path / "tree"
+    top.mkdir()
+    os.symlink(outside, top / "link")
+    fd = os.open(top, os.O_RDONLY)
+    for _ in range(1500):  # deeper than Python's stack and than open files allow
+        os.mkdir("d", dir_fd=fd)
+        below = os.open("d", os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = below
+    os.close(fd)
+    tree.remove(str(top))
+    assert not top.exists() and sorted(os.listdir(tmp_path)) == ["outside"] and os.listdir(outside) == ["keep"]
+    tree.remove(str(top))
+    tree.remove(str(tmp_path / "no/such"))
+    os.symlink(outside, tmp_path / "link")
+    tree.remove(str(tmp_path / "link"))
+    assert os.listdir(outside) == ["keep"]
