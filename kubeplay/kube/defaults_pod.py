@@ -239,7 +239,7 @@ def _pod_requests(spec: Object) -> None:
     if not resources or not (resources.get("limits") or resources.get("requests")):
         return
     requests = dict(resources.get("requests") or {})
-    for name, amount in _effective_requests(spec).items():
+    for name, amount in effective_requests(spec).items():
         if name in ("cpu", "memory"):
             requests.setdefault(name, canonical(amount))
     for name, text in (resources.get("limits") or {}).items():
@@ -249,7 +249,7 @@ def _pod_requests(spec: Object) -> None:
         resources["requests"] = requests
 
 
-def _effective_requests(spec: Object) -> dict[str, str]:
+def effective_requests(spec: Object) -> dict[str, str]:
     """IN6: the larger of what runs together and of each step of initialisation."""
     running: dict[str, int] = {}
     peak: dict[str, int] = {}

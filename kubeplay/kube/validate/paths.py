@@ -1,0 +1,28 @@
+"""Paths inside manifests (VL3): relative ones stay inside, none steps back with `..`."""
+
+from __future__ import annotations
+
+from kubeplay.kube.validate.report import Faults
+
+
+def no_steps_back(faults: Faults, path: str, text: str) -> bool:
+    """No `..` element; true when fine."""
+    if ".." in text.split("/"):
+        faults.invalid(path, text, "must not contain '..'")
+        return False
+    return True
+
+
+def inside(faults: Faults, path: str, text: str) -> bool:
+    """A relative path that goes down only."""
+    relative = not text.startswith("/")
+    if not relative:
+        faults.invalid(path, text, "must be a relative path")
+    return no_steps_back(faults, path, text) and relative
+
+
+def inside_not_reserved(faults: Faults, path: str, text: str) -> None:
+    """`inside`, and not starting with `..`, which is the atomic writer's (VO4)."""
+    inside(faults, path, text)
+    if text.startswith("..") and not text.startswith("../") and text != "..":
+        faults.invalid(path, text, "must not start with '..'")
