@@ -1,0 +1,187 @@
+"""Published ports: host ports of pods (HP1) and node ports of Services (SV2), one holder each on the whole machine.
+
+Three things can stand in the way: a lease of our own store, the claim of another kubeplay root, a program that
+listens. The last is found by binding once and letting go, which also tells whether the address is this machine's.
+"""
+
+from __future__ import annotations
+
+from _socket import AF_INET, IPPROTO_SCTP, SO_REUSEADDR, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, socket
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from kubeplay.engine.net import addresses, claims
+from kubeplay.engine.store.db import Store
+from kubeplay.engine.store.leases import Lease
+from kubeplay.errors import Conflict, Exhausted, InvalidInput, NotSupported
+from kubeplay.plan.container import Port
+
+HOST_POOL, NODE_POOL = "hostport", "nodeport"
+ANY = "*"
+NODE_FIRST, NODE_LAST = 30000, 32767  # SV2
+NODE_STATIC = 86  # SV2: the first 86 are left to those who ask for a number
+_EADDRINUSE, _EADDRNOTAVAIL = 98, 99
+
+
+class Published(NamedTuple):
+    """One host port as nft needs it: `ip` ANY or an address of this machine; `target` the pod's."""
+
+    ip: str
+    protocol: str
+    port: int
+    target: str
+    target_port: int
+
+
+class Key(NamedTuple):
+    """What can be held: a port of one address or of all."""
+
+    ip: str
+    protocol: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.ip}/{self.protocol}/{self.port}"
+
+    def clashes(self, other: Key) -> bool:
+        return self[1:] == other[1:] and (self.ip == other.ip or ANY in (self.ip, other.ip))
+
+
+def parse(key: str) -> Key:
+    ip, protocol, port = key.split("/")
+    return Key(ip, protocol, int(port))
+
+
+def publish(store: Store, bridge: str, uid: str, ip: str, ports: Sequence[Port]) -> None:
+    """Take the host ports of a pod; all or none. Raises Conflict or InvalidInput; idempotent for the same pod and address."""
+    wanted = {key_of(port): f"{ip}:{port.container_port}" for port in ports if port.host_port}
+    if len(wanted) < len({(key_of(port), port.container_port) for port in ports if port.host_port}):
+        raise Conflict("two containers of the pod publish the same host port to different container ports")
+    if not wanted:
+        return
+    with claims.machine_lock(), store.write():
+        before = {lease.key: lease.value for lease in store.leases.held(HOST_POOL, uid)}
+        if before == {str(key): value for key, value in wanted.items()}:
+            return
+        store.leases.release(uid, HOST_POOL)
+        foreign = claims.others(bridge)
+        for key, target in wanted.items():
+            check_free(store, foreign, key, listening=str(key) not in before)
+            store.leases.take(HOST_POOL, str(key), uid, target)
+        write_claims(store, bridge)
+
+
+def release(store: Store, bridge: str, holders: Sequence[str], pool: str = HOST_POOL) -> None:
+    """Give back the ports of these holders; those without any cost one query."""
+    held = [holder for holder in holders if store.leases.held(pool, holder)]
+    if not held:
+        return
+    with claims.machine_lock():
+        with store.write():
+            for holder in held:
+                store.leases.release(holder, pool)
+        write_claims(store, bridge)
+
+
+def key_of(port: Port) -> Key:
+    """The host side of a plan's port. Raises NotSupported for IPv6, which our networks do not carry."""
+    if port.host_ip in ("", "0.0.0.0", "::"):
+        return Key(ANY, port.protocol, port.host_port)
+    if ":" in port.host_ip:
+        raise NotSupported(f"hostIP {port.host_ip}: host ports on IPv6 addresses are not supported")
+    return Key(addresses.text(addresses.number(port.host_ip)), port.protocol, port.host_port)
+
+
+def check_free(store: Store, foreign: dict[str, str], key: Key, *, listening: bool = True) -> None:
+    """Raises Conflict, naming who has the port. Under the machine's lock."""
+    for lease in taken(store):
+        if key.clashes(parse(lease.key)):
+            raise Conflict(f"port {key.port} is already in use by {_owner(store, lease.holder)} ({key.protocol.lower()})", hint=_HINT)
+    for text, other in foreign.items():
+        if key.clashes(parse(text)):
+            raise Conflict(f"port {key.port} is already in use by another kubeplay root (bridge {other})", hint=_HINT)
+    if listening:
+        check_bindable(key)
+
+
+_HINT = "choose another port, or stop what uses this one"
+
+
+def check_bindable(key: Key) -> None:
+    """Raises Conflict when a program listens there, InvalidInput when the address is not this machine's."""
+    kind = SOCK_DGRAM if key.protocol == "UDP" else SOCK_STREAM
+    try:
+        probe = socket(AF_INET, kind | SOCK_CLOEXEC, IPPROTO_SCTP if key.protocol == "SCTP" else 0)
+    except OSError:
+        return  # a kernel without SCTP: nobody listens
+    try:
+        if kind == SOCK_STREAM:
+            probe.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)  # connections in TIME_WAIT hold no port that matters
+        probe.bind(("0.0.0.0" if key.ip == ANY else key.ip, key.port))
+    except OSError as error:
+        if error.errno == _EADDRINUSE:
+            what = f"port {key.port} is already in use by a program on this machine ({key.protocol.lower()})"
+            raise Conflict(what, hint=_HINT) from error
+        if error.errno == _EADDRNOTAVAIL:
+            raise InvalidInput(f"hostIP {key.ip} is not an address of this machine", hint="see: ip address") from error
+        raise
+    finally:
+        probe.close()
+
+
+def take_node_port(store: Store, foreign: dict[str, str], holder: str, protocol: str, wanted: int = 0) -> int:
+    """A node port for a Service, `wanted` if given. Raises Conflict, Exhausted. Inside a transaction under the machine's lock."""
+    mine = {lease.key for lease in store.leases.held(NODE_POOL, holder)}
+    if wanted:
+        key = Key(ANY, protocol, wanted)
+        if str(key) not in mine:
+            check_free(store, foreign, key)
+            store.leases.take(NODE_POOL, str(key), holder)
+        return wanted
+    busy = [parse(lease.key) for lease in taken(store)] + [parse(text) for text in foreign]
+    for port in _candidates(holder, protocol):
+        key = Key(ANY, protocol, port)
+        if any(key.clashes(other) for other in busy):
+            continue
+        try:
+            check_bindable(key)
+        except Conflict:
+            continue
+        store.leases.take(NODE_POOL, str(key), holder)
+        return port
+    raise Exhausted(f"no node port left in {NODE_FIRST}-{NODE_LAST} ({protocol.lower()})", hint="remove Services of type NodePort")
+
+
+def _candidates(holder: str, protocol: str) -> list[int]:
+    from zlib import crc32
+
+    dynamic = range(NODE_FIRST + NODE_STATIC, NODE_LAST + 1)
+    start = crc32(f"{holder}/{protocol}".encode()) % len(dynamic)
+    return [*dynamic[start:], *dynamic[:start], *range(NODE_FIRST, NODE_FIRST + NODE_STATIC)]
+
+
+def taken(store: Store) -> list[Lease]:
+    """Every published port of this root."""
+    return store.leases.held(HOST_POOL) + store.leases.held(NODE_POOL)
+
+
+def published(store: Store) -> tuple[Published, ...]:
+    """The host ports of all pods."""
+    found = []
+    for lease in store.leases.held(HOST_POOL):
+        ip, protocol, port = parse(lease.key)
+        target, _, target_port = lease.value.partition(":")
+        found.append(Published(ip, protocol, port, target, int(target_port)))
+    return tuple(found)
+
+
+def write_claims(store: Store, bridge: str) -> None:
+    """Tell the other roots. Under the machine's lock."""
+    claims.write(bridge, sorted({lease.key for lease in taken(store)}))
+
+
+def _owner(store: Store, holder: str) -> str:
+    if holder.startswith("svc:"):
+        return f"Service {holder[4:]}"
+    row = store.row("SELECT namespace, name FROM pods WHERE uid=?", holder)
+    return f"pod {row[0]}/{row[1]}" if row else f"pod {holder}"

@@ -1,0 +1,167 @@
+"""The rtnetlink requests we make, as bytes, and the answers we read (rtnetlink(7), linux/if_link.h)."""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from kubeplay.engine.net.addresses import Subnet, packed
+from kubeplay.engine.net.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Message, Netlink, attr, attributes, nested, text, u32
+
+RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
+RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
+RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+RTM_NEWNEIGH = 28
+IFF_UP = 1
+_AF_INET, _AF_INET6 = 2, 10
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO = 1, 3, 4, 10, 18
+_IFLA_AF_SPEC, _IFLA_GROUP, _IFLA_NET_NS_FD, _IFLA_EXT_MASK = 26, 27, 28, 29
+_KIND, _DATA, _SLAVE_KIND, _SLAVE_DATA = 1, 2, 4, 5  # IFLA_INFO_*
+_VETH_INFO_PEER, _IFLA_BRPORT_ISOLATED, _IFLA_INET6_ADDR_GEN_MODE = 1, 33, 8
+_BR_FORWARD_DELAY, _BR_STP_STATE, _BR_MCAST_SNOOPING = 1, 5, 23  # IFLA_BR_*
+_RT_MAIN, _RTPROT_STATIC, _RT_UNIVERSE, _RT_LINK, _RTN_UNICAST = 254, 4, 0, 253, 1
+_RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_TABLE = 1, 4, 5, 7, 15
+_RTNH_F_ONLINK = 4
+_NUD_REACHABLE = 2
+
+
+class Link(NamedTuple):
+    """A network device as the kernel lists it; `master` 0 = none."""
+
+    number: int
+    name: str
+    flags: int
+    mtu: int
+    master: int
+    kind: str
+
+
+class Route(NamedTuple):
+    """An IPv4 route of the main table; `gateway` "" = directly reachable."""
+
+    destination: Subnet
+    device: int
+    gateway: bytes
+
+
+def _info(index: int = 0, flags: int = 0, change: int = 0, family: int = 0) -> bytes:
+    return struct.pack("=BxHiII", family, 0, index, flags, change)
+
+
+def bridge(name: str, mac: bytes, mtu: int) -> Message:
+    """Make a bridge that forwards at once and does not listen in on multicast."""
+    options = nested(_DATA, u32(_BR_STP_STATE, 0), u32(_BR_FORWARD_DELAY, 0), attr(_BR_MCAST_SNOOPING, b"\0"))
+    payload = _info() + text(_IFLA_IFNAME, name) + attr(_IFLA_ADDRESS, mac) + u32(_IFLA_MTU, mtu)
+    payload += nested(_IFLA_LINKINFO, text(_KIND, "bridge"), options)
+    return Message(RTM_NEWLINK, payload, f"create bridge {name}", NLM_F_CREATE | NLM_F_EXCL)
+
+
+def veth(name: str, master: int, mtu: int, peer: str, peer_mac: bytes, netns: int) -> Message:
+    """Make a pair: `name` here as a port of `master`, `peer` inside the network namespace of descriptor `netns`."""
+    inside = _info() + text(_IFLA_IFNAME, peer) + attr(_IFLA_ADDRESS, peer_mac)
+    inside += u32(_IFLA_MTU, mtu) + u32(_IFLA_NET_NS_FD, netns)
+    payload = _info() + text(_IFLA_IFNAME, name) + u32(_IFLA_MTU, mtu) + u32(_IFLA_MASTER, master)
+    payload += nested(_IFLA_LINKINFO, text(_KIND, "veth"), nested(_DATA, attr(_VETH_INFO_PEER, inside)))
+    return Message(RTM_NEWLINK, payload, f"create veth {name}", NLM_F_CREATE | NLM_F_EXCL)
+
+
+def isolate(name: str) -> Message:
+    """Bring a bridge port up that may talk to the bridge itself only, without an IPv6 address of its own."""
+    slave = nested(_IFLA_LINKINFO, text(_SLAVE_KIND, "bridge"), nested(_SLAVE_DATA, attr(_IFLA_BRPORT_ISOLATED, b"\1")))
+    no_ipv6 = nested(_IFLA_AF_SPEC, nested(_AF_INET6, attr(_IFLA_INET6_ADDR_GEN_MODE, b"\1")))
+    return Message(RTM_NEWLINK, _info(0, IFF_UP, IFF_UP) + text(_IFLA_IFNAME, name) + no_ipv6 + slave, f"isolate port {name}")
+
+
+def up(index: int, what: str) -> Message:
+    return Message(RTM_NEWLINK, _info(index, IFF_UP, IFF_UP), f"set {what} up")
+
+
+def set_group(name: str, group: int) -> Message:
+    return Message(RTM_NEWLINK, _info() + text(_IFLA_IFNAME, name) + u32(_IFLA_GROUP, group), f"mark {name} for removal")
+
+
+def delete_link(name: str) -> Message:
+    return Message(RTM_DELLINK, _info() + text(_IFLA_IFNAME, name), f"delete {name}")
+
+
+def delete_group(group: int) -> Message:
+    return Message(RTM_DELLINK, _info() + u32(_IFLA_GROUP, group), f"delete the links of group {group}")
+
+
+def add_address(index: int, address: str, length: int) -> Message:
+    raw = packed(address)
+    payload = struct.pack("=BBBBi", _AF_INET, length, 0, _RT_UNIVERSE, index) + attr(2, raw) + attr(1, raw)  # IFA_LOCAL, IFA_ADDRESS
+    return Message(RTM_NEWADDR, payload, f"add address {address}/{length}", NLM_F_CREATE | NLM_F_REPLACE)
+
+
+def add_route(index: int, destination: Subnet | None, gateway: str = "", source: str = "") -> Message:
+    """A route in the main table; with a `gateway` it is used though no prefix of the device holds it (onlink)."""
+    scope, flags = (_RT_UNIVERSE, _RTNH_F_ONLINK) if gateway else (_RT_LINK, 0)
+    length = destination.length if destination else 0
+    payload = struct.pack("=BBBBBBBBI", _AF_INET, length, 0, 0, _RT_MAIN, _RTPROT_STATIC, scope, _RTN_UNICAST, flags)
+    payload += u32(_RTA_OIF, index)
+    if destination:
+        payload += attr(_RTA_DST, destination.base.to_bytes(4, "big"))
+    if gateway:
+        payload += attr(_RTA_GATEWAY, packed(gateway))
+    if source:
+        payload += attr(_RTA_PREFSRC, packed(source))
+    return Message(RTM_NEWROUTE, payload, f"add route {destination or 'default'}", NLM_F_CREATE | NLM_F_REPLACE)
+
+
+def add_neighbour(index: int, address: str, mac: bytes) -> Message:
+    """Tell the host a pod's hardware address: no ARP before the first packet, and none kept from an earlier pod."""
+    payload = struct.pack("=BxHiHBB", _AF_INET, 0, index, _NUD_REACHABLE, 0, 0) + attr(1, packed(address)) + attr(2, mac)
+    return Message(RTM_NEWNEIGH, payload, f"add neighbour {address}", NLM_F_CREATE | NLM_F_REPLACE)
+
+
+def link(netlink: Netlink, name: str) -> Link | None:
+    """One device by name."""
+    found = netlink.get(Message(RTM_GETLINK, _info() + text(_IFLA_IFNAME, name), f"look at {name}"))
+    return _link(found) if found else None
+
+
+def link_at(netlink: Netlink, index: int) -> Link | None:
+    """One device by index."""
+    found = netlink.get(Message(RTM_GETLINK, _info(index), f"look at device {index}"))
+    return _link(found) if found else None
+
+
+def links(netlink: Netlink) -> list[Link]:
+    return [_link(body) for body in netlink.dump(RTM_GETLINK, _info(), "list devices")]
+
+
+def addresses(netlink: Netlink) -> list[tuple[int, bytes, int]]:
+    """(device index, address, prefix length) of every IPv4 address."""
+    found = []
+    for body in netlink.dump(RTM_GETADDR, struct.pack("=BBBBi", _AF_INET, 0, 0, 0, 0), "list addresses"):
+        _, length, _, _, index = struct.unpack_from("=BBBBi", body)
+        values = attributes(body[8:])
+        found.append((index, values.get(2, values.get(1, b"\0\0\0\0")), length))
+    return found
+
+
+def routes(netlink: Netlink) -> list[Route]:
+    """The IPv4 unicast routes of every table but the local one."""
+    found = []
+    for body in netlink.dump(RTM_GETROUTE, struct.pack("=BBBBBBBBI", _AF_INET, *([0] * 8)), "list routes"):
+        family, length, _, _, table, _, _, kind, flags = struct.unpack_from("=BBBBBBBBI", body)
+        if family != _AF_INET or table == 255 or kind == 0 or flags & 0x200:  # RT_TABLE_LOCAL, RTM_F_CLONED
+            continue
+        values = attributes(body[12:])
+        base = int.from_bytes(values.get(_RTA_DST, b"\0\0\0\0"), "big")
+        device = struct.unpack("=i", values.get(_RTA_OIF, b"\0\0\0\0"))[0]
+        found.append(Route(Subnet(base, length), device, values.get(_RTA_GATEWAY, b"")))
+    return found
+
+
+def _link(body: bytes) -> Link:
+    _, _, index, flags, _ = struct.unpack_from("=BxHiII", body)
+    values = attributes(body[16:])
+    kind = attributes(values.get(_IFLA_LINKINFO, b"")).get(_KIND, b"").rstrip(b"\0").decode()
+    name = values.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
+    return Link(index, name, flags, _number(values, _IFLA_MTU), _number(values, _IFLA_MASTER), kind)
+
+
+def _number(values: dict[int, bytes], kind: int) -> int:
+    return int(struct.unpack("=I", values[kind])[0]) if kind in values else 0
