@@ -6,7 +6,8 @@ status) is not made here, nor a name for `generateName`: this is a pure function
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from kubeplay.kube import defaults_pod
 from kubeplay.kube.normal import fresh

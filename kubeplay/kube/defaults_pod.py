@@ -8,7 +8,8 @@ the server lets a pod outlive its node for five minutes. `generate` has therefor
 from __future__ import annotations
 
 import re
-from typing import Any, Iterator
+from collections.abc import Iterator
+from typing import Any
 
 from kubeplay.kube import quantity
 from kubeplay.kube.normal import canonical

@@ -33,7 +33,10 @@ _port_match = re.compile("[-a-z0-9]+").fullmatch
 _env_match = re.compile("[ -<>-~]+").fullmatch
 _c_identifier_match = re.compile(_C_IDENTIFIER).fullmatch
 
-_LABEL_TEXT = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character"
+_LABEL_TEXT = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-',"
+    " and must start and end with an alphanumeric character"
+)
 _LABEL_1035_TEXT = (
     "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character,"
     " and end with an alphanumeric character"
@@ -110,7 +113,9 @@ def wildcard_subdomain(text: str) -> list[str]:
     if text.startswith("*.") and not dns_subdomain(text[2:]):
         return []
     expression = r"\*\." + _SUBDOMAIN
-    return [regex_text("a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain", expression, "*.example.com")]
+    return [
+        regex_text("a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain", expression, "*.example.com")
+    ]
 
 
 def fqdn(text: str) -> list[str]:

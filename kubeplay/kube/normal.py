@@ -12,14 +12,37 @@ from typing import Any
 from kubeplay.errors import InvalidInput
 from kubeplay.kube import quantity
 
-_STRING_MAPS = frozenset(("labels", "annotations", "data", "binaryData", "stringData", "nodeSelector", "matchLabels", "options", "volumeAttributes"))
+_STRING_MAPS = frozenset(
+    ("labels", "annotations", "data", "binaryData", "stringData", "nodeSelector", "matchLabels", "options", "volumeAttributes")
+)
 RESOURCE_LISTS = frozenset(("limits", "requests", "overhead", "capacity", "allocatedResources"))
 _AMOUNTS = frozenset(("sizeLimit", "divisor"))
 _STRING_LISTS = frozenset(
-    (
-        "command args nameservers searches hostnames values matchLabelKeys mismatchLabelKeys namespaces accessModes mountOptions add drop"
-        " clusterIPs externalIPs ipFamilies loadBalancerSourceRanges finalizers monitors targetWWNs wwids portals resourceClaims"
-    ).split()
+    [
+        "command",
+        "args",
+        "nameservers",
+        "searches",
+        "hostnames",
+        "values",
+        "matchLabelKeys",
+        "mismatchLabelKeys",
+        "namespaces",
+        "accessModes",
+        "mountOptions",
+        "add",
+        "drop",
+        "clusterIPs",
+        "externalIPs",
+        "ipFamilies",
+        "loadBalancerSourceRanges",
+        "finalizers",
+        "monitors",
+        "targetWWNs",
+        "wwids",
+        "portals",
+        "resourceClaims",
+    ]
 )
 _NUMBER_LISTS = frozenset(("supplementalGroups",))
 

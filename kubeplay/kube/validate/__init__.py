@@ -1,7 +1,7 @@
 """The API server's validation of each kind, as kube-apiserver 1.36 does it (VL1-VL8).
 
 `validate` takes an object with its defaults (kube/defaults.py), already checked for types and unknown
-fields (kube/schema.py), and returns every fault, in the order in which the server lists them.
+fields (kube/schema.py) and admitted (kube/admission.py), and returns every fault, in the order in which the server lists them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kubeplay.errors import Fault
-from kubeplay.kube.validate import admission, claim, data, pod, service, workload
+from kubeplay.kube.validate import claim, data, pod, service, workload
 from kubeplay.kube.validate.report import Faults, Object
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def validate(obj: Object, kind: Kind) -> list[Fault]:
 
 
 _KINDS: dict[tuple[str, str], tuple[Callable[[Faults, Object], None], ...]] = {
-    ("", "Pod"): (admission.pod, pod.pod),
+    ("", "Pod"): (pod.pod,),
     ("", "ConfigMap"): (data.config_map,),
     ("", "Secret"): (data.secret,),
     ("", "Namespace"): (data.namespace,),

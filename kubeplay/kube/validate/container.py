@@ -13,7 +13,16 @@ RESTART_POLICIES = ("Always", "OnFailure", "Never")
 _MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
 _RULES_MAX, _VALUES_MAX = 20, 255  # RR1
 _INIT_ONLY = "may not be set for init containers without restartPolicy=Always"
-_NOT_EPHEMERAL = ("ports", "livenessProbe", "readinessProbe", "startupProbe", "lifecycle", "resources", "resizePolicy", "restartPolicyRules")
+_NOT_EPHEMERAL = (
+    "ports",
+    "livenessProbe",
+    "readinessProbe",
+    "startupProbe",
+    "lifecycle",
+    "resources",
+    "resizePolicy",
+    "restartPolicyRules",
+)
 
 
 class Surroundings(NamedTuple):
@@ -121,7 +130,8 @@ def _restart(faults: Faults, path: str, item: Object) -> None:
         faults.too_many(f"{path}.restartPolicyRules", len(rules), _RULES_MAX)
     for index, rule in enumerate(rules):
         at = f"{path}.restartPolicyRules[{index}]"
-        faults.one_of(f"{at}.action", rule.get("action"), ("Restart", "RestartAllContainers"))
+        if rule.get("action") not in ("Restart", "RestartAllContainers"):
+            faults.unsupported(f"{at}.action", rule.get("action") or "", ("Restart", "RestartAllContainers"))
         codes = record(rule, "exitCodes")
         if codes is None:
             faults.required(f"{at}.exitCodes", "must be specified")
@@ -132,13 +142,8 @@ def _restart(faults: Faults, path: str, item: Object) -> None:
 def _exit_codes(faults: Faults, path: str, codes: Object) -> None:
     faults.one_of(f"{path}.operator", codes.get("operator"), ("In", "NotIn"))
     values: list[Any] = codes.get("values") or []
-    if not values:
-        faults.required(f"{path}.values", "must specify at least one value")
     if len(values) > _VALUES_MAX:
         faults.too_many(f"{path}.values", len(values), _VALUES_MAX)
-    for index, value in enumerate(values):
-        if value in values[:index]:
-            faults.duplicate(f"{path}.values[{index}]", value)
 
 
 def image_spaces(faults: Faults, path: str, spec: Object) -> None:

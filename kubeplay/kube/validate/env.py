@@ -135,7 +135,11 @@ def field_ref(faults: Faults, path: str, ref: Object, fields: tuple[str, ...]) -
     at = f"{path}.fieldPath"
     problem = _conversion(version, text, base)
     if problem:
-        hint = f"write {text[:text.index('.', 9)]}['{text[text.index('.', 9) + 1:]}']" if text.startswith(tuple(f"{s}." for s in _SUBSCRIPTED)) else ""
+        hint = (
+            f"write {text[: text.index('.', 9)]}['{text[text.index('.', 9) + 1 :]}']"
+            if text.startswith(tuple(f"{s}." for s in _SUBSCRIPTED))
+            else ""
+        )
         faults.invalid(at, text, f"error converting fieldPath: {problem}", hint)
     elif subscript is not None:
         rule = labels.annotation_key if base == "metadata.annotations" else labels.key

@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from kubeplay.kube.validate.report import Faults, Object, record, records
 
-_POD_FIELDS = (
-    "appArmorProfile seLinuxOptions seccompProfile fsGroup fsGroupChangePolicy sysctls runAsUser runAsGroup supplementalGroups supplementalGroupsPolicy"
-).split()
-_CONTAINER_FIELDS = (
-    "appArmorProfile seLinuxOptions seccompProfile capabilities readOnlyRootFilesystem privileged allowPrivilegeEscalation procMount runAsUser runAsGroup"
-).split()
+_POD_FIELDS = [
+    "appArmorProfile",
+    "seLinuxOptions",
+    "seccompProfile",
+    "fsGroup",
+    "fsGroupChangePolicy",
+    "sysctls",
+    "runAsUser",
+    "runAsGroup",
+    "supplementalGroups",
+    "supplementalGroupsPolicy",
+]
+_CONTAINER_FIELDS = [
+    "appArmorProfile",
+    "seLinuxOptions",
+    "seccompProfile",
+    "capabilities",
+    "readOnlyRootFilesystem",
+    "privileged",
+    "allowPrivilegeEscalation",
+    "procMount",
+    "runAsUser",
+    "runAsGroup",
+]
 _LISTS = ("initContainers", "containers", "ephemeralContainers")
 _NOT_WINDOWS, _NOT_LINUX = "cannot be set for a windows pod", "windows options cannot be set for a linux pod"
 

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from kubeplay.kube import names
-from kubeplay.kube.validate import container, env, metadata, network, operating_system, pod_annotations, ports, resources, scheduling, security, volumes
+from kubeplay.kube.validate import (
+    container,
+    env,
+    metadata,
+    network,
+    operating_system,
+    pod_annotations,
+    ports,
+    resources,
+    scheduling,
+    security,
+    volumes,
+)
 from kubeplay.kube.validate.report import Faults, Object, record
 
 DEADLINE_MAX = 2**31 - 1
@@ -12,6 +24,7 @@ DEADLINE_MAX = 2**31 - 1
 def pod(faults: Faults, obj: Object) -> None:
     """A Pod."""
     meta, spec = obj["metadata"], record(obj, "spec") or {}
+    _preemption(faults, spec)
     metadata.check(faults, meta, names.dns_subdomain)
     pod_annotations.check(faults, "metadata.annotations", meta.get("annotations"), spec)
     name = meta.get("name") or (names.generated(meta["generateName"]) if meta.get("generateName") else "")
@@ -21,6 +34,14 @@ def pod(faults: Faults, obj: Object) -> None:
         faults.forbidden("spec.ephemeralContainers", "cannot be set on create")
     if spec.get("nodeName") and spec.get("schedulingGates"):
         faults.forbidden("spec.nodeName", "cannot be set until all schedulingGates have been cleared")
+
+
+def _preemption(faults: Faults, spec: Object) -> None:
+    """The Priority admission: a pod may not contradict its class, and both built-in classes preempt."""
+    policy = spec.get("preemptionPolicy") or "PreemptLowerPriority"
+    if policy != "PreemptLowerPriority":
+        text = f"the string value of PreemptionPolicy ({policy}) must not be provided in pod spec"
+        faults.denied("spec.preemptionPolicy", text, "remove the field: nothing is preempted here")
 
 
 def template(faults: Faults, path: str, meta: Object, spec: Object) -> None:

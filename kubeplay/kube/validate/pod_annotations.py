@@ -23,9 +23,8 @@ def check(faults: Faults, path: str, annotations: dict[str, str] | None, spec: O
                 faults.invalid(at, value, "must be a 32bit integer")
         elif key.startswith(_APPARMOR):
             _apparmor(faults, at, key[len(_APPARMOR) :], value or "", spec)
-        elif key.startswith(_SECCOMP):
-            if not _seccomp(value or ""):
-                faults.invalid(at, value, "must be a valid seccomp profile")
+        elif key.startswith(_SECCOMP) and not _seccomp(value or ""):
+            faults.invalid(at, value, "must be a valid seccomp profile")
 
 
 def _cost(text: str) -> bool:

@@ -8,10 +8,25 @@ from kubeplay.kube.defaults_pod import effective_requests
 from kubeplay.kube.validate.report import NEGATIVE, Faults, Object, record, records
 
 _CONTAINER = ("cpu", "memory", "ephemeral-storage")
-_QUOTAS = (
-    "pods resourcequotas services replicationcontrollers secrets configmaps persistentvolumeclaims storage requests.storage services.nodeports"
-    " services.loadbalancers requests.cpu requests.memory requests.ephemeral-storage limits.cpu limits.memory limits.ephemeral-storage"
-).split()
+_QUOTAS = [
+    "pods",
+    "resourcequotas",
+    "services",
+    "replicationcontrollers",
+    "secrets",
+    "configmaps",
+    "persistentvolumeclaims",
+    "storage",
+    "requests.storage",
+    "services.nodeports",
+    "services.loadbalancers",
+    "requests.cpu",
+    "requests.memory",
+    "requests.ephemeral-storage",
+    "limits.cpu",
+    "limits.memory",
+    "limits.ephemeral-storage",
+]
 _STANDARD = frozenset((*_CONTAINER, *_QUOTAS))
 _HUGE = "hugepages-"
 _ZERO = quantity.Quantity(0)
@@ -37,7 +52,6 @@ def pod(faults: Faults, path: str, spec: Object) -> None:
     if resources.get("claims"):
         faults.forbidden(f"{path}.claims", "claims may not be set for Resources at pod-level")
     _requirements(faults, path, resources, pod_level=True)
-
 
     total = effective_requests(spec) if _readable(spec) else {}
     requests, limits = resources.get("requests") or {}, resources.get("limits") or {}

@@ -154,8 +154,8 @@ def tolerations(faults: Faults, path: str, spec: Object) -> None:
 
 def spread(faults: Faults, path: str, spec: Object) -> None:
     """`topologySpreadConstraints`."""
-    seen = set()
-    for index, item in enumerate(records(spec, "topologySpreadConstraints")):
+    constraints = records(spec, "topologySpreadConstraints")
+    for index, item in enumerate(constraints):
         at = f"{path}[{index}]"
         key, action, skew = item.get("topologyKey") or "", item.get("whenUnsatisfiable") or "", item.get("maxSkew") or 0
         if skew <= 0:
@@ -166,9 +166,8 @@ def spread(faults: Faults, path: str, spec: Object) -> None:
             faults.each(f"{at}.topologyKey", key, labels.key(key))
         if action not in ("DoNotSchedule", "ScheduleAnyway"):
             faults.unsupported(f"{at}.whenUnsatisfiable", action, ("DoNotSchedule", "ScheduleAnyway"))
-        if (key, action) in seen:
+        if any((later.get("topologyKey"), later.get("whenUnsatisfiable")) == (key, action) for later in constraints[index + 1 :]):
             faults.duplicate(f"{at}.{{topologyKey, whenUnsatisfiable}}", f"{{{key}, {action}}}")
-        seen.add((key, action))
         _domains(faults, f"{at}.minDomains", item.get("minDomains"), action)
         for field in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
             if item.get(field) not in (None, "Honor", "Ignore"):

@@ -16,9 +16,10 @@ _IPC_SYSCTLS = ("kernel.shm", "kernel.msg", "fs.mqueue.")
 _GMSA_MAX, _WINDOWS_USER_MAX = 64 * 1024, 512
 _CONTEXT_FIELDS = {
     "Capabilities": "capabilities", "Privileged": "privileged", "SELinuxOptions": "seLinuxOptions", "WindowsOptions": "windowsOptions",
-    "RunAsUser": "runAsUser", "RunAsGroup": "runAsGroup", "RunAsNonRoot": "runAsNonRoot", "ReadOnlyRootFilesystem": "readOnlyRootFilesystem",
-    "AllowPrivilegeEscalation": "allowPrivilegeEscalation", "ProcMount": "procMount", "SeccompProfile": "seccompProfile",
-    "AppArmorProfile": "appArmorProfile",
+    "RunAsUser": "runAsUser", "RunAsGroup": "runAsGroup", "RunAsNonRoot": "runAsNonRoot",
+    "ReadOnlyRootFilesystem": "readOnlyRootFilesystem",
+    "AllowPrivilegeEscalation": "allowPrivilegeEscalation", "ProcMount": "procMount",
+    "SeccompProfile": "seccompProfile", "AppArmorProfile": "appArmorProfile",
 }  # fmt: skip
 
 
@@ -108,11 +109,12 @@ def _apparmor(faults: Faults, path: str, profile: Object | None) -> None:
     kind, local = profile.get("type") or "", profile.get("localhostProfile")
     at = f"{path}.localhostProfile"
     if kind == "Localhost":
-        if not (local or "").strip():
+        bare = (local or "").strip()
+        if not bare:
             faults.required(at, "must be set when AppArmor type is Localhost")
-        elif local != local.strip():
+        elif local != bare:
             faults.invalid(at, local, "must not be padded with whitespace")
-        elif len(local) > 4095:
+        elif len(bare) > 4095:
             faults.too_long(at, 4095)
     elif kind in ("RuntimeDefault", "Unconfined"):
         if local is not None:

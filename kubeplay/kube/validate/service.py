@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from kubeplay.kube import ip, names
 from kubeplay.kube.validate import metadata
-from kubeplay.kube.validate.report import Faults, Object, records
 from kubeplay.kube.validate.ports import PROTOCOLS, port_or_name
+from kubeplay.kube.validate.report import Faults, Object, records
 
 # The range Service addresses come from [SV2; the recorded server: --service-cluster-ip-range 10.96.0.0/16].
 CLUSTER_RANGE = "10.96.0.0/16"
@@ -108,7 +108,9 @@ def _by_type(faults: Faults, spec: Object, headless: bool) -> None:
     if kind == "LoadBalancer":
         for index, port in enumerate(records(spec, "ports")):
             if port.get("port") == KUBELET_PORT:
-                faults.invalid(f"spec.ports[{index}]", KUBELET_PORT, f"may not expose port {KUBELET_PORT} externally since it is used by kubelet")
+                faults.invalid(
+                    f"spec.ports[{index}]", KUBELET_PORT, f"may not expose port {KUBELET_PORT} externally since it is used by kubelet"
+                )
     if headless and kind in ("LoadBalancer", "NodePort"):
         faults.invalid("spec.clusterIPs[0]", "None", f"may not be set to 'None' for {kind} services")
     if kind == "ExternalName":

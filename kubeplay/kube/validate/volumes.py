@@ -12,11 +12,38 @@ _HOST_TYPES = ("", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate"
 _MODE = "must be a number between 0 and 0777 (octal), both inclusive"
 _ONE_TYPE = "may not specify more than 1 volume type"
 # The order in which the server looks: the second source found is the one at fault.
-_ORDER = (
-    "emptyDir hostPath gitRepo gcePersistentDisk awsElasticBlockStore secret nfs iscsi glusterfs persistentVolumeClaim rbd cinder cephfs flocker quobyte"
-    " downwardAPI fc flexVolume configMap azureFile vsphereVolume photonPersistentDisk portworxVolume azureDisk storageos projected scaleIO csi"
-    " ephemeral image"
-).split()
+_ORDER = [
+    "emptyDir",
+    "hostPath",
+    "gitRepo",
+    "gcePersistentDisk",
+    "awsElasticBlockStore",
+    "secret",
+    "nfs",
+    "iscsi",
+    "glusterfs",
+    "persistentVolumeClaim",
+    "rbd",
+    "cinder",
+    "cephfs",
+    "flocker",
+    "quobyte",
+    "downwardAPI",
+    "fc",
+    "flexVolume",
+    "configMap",
+    "azureFile",
+    "vsphereVolume",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "azureDisk",
+    "storageos",
+    "projected",
+    "scaleIO",
+    "csi",
+    "ephemeral",
+    "image",
+]
 
 
 def check(faults: Faults, path: str, spec: Object, pod_name: str, *, is_pod: bool) -> dict[str, Object]:
@@ -38,7 +65,9 @@ def check(faults: Faults, path: str, spec: Object, pod_name: str, *, is_pod: boo
             good[name] = volume
         used = (record(volume, "persistentVolumeClaim") or {}).get("claimName")
         if used and used in made:
-            faults.invalid(f"{at}.persistentVolumeClaim.claimName", used, "must not reference a PVC that gets created for an ephemeral volume")
+            faults.invalid(
+                f"{at}.persistentVolumeClaim.claimName", used, "must not reference a PVC that gets created for an ephemeral volume"
+            )
     return good
 
 

@@ -67,7 +67,11 @@ def _csi(faults: Faults, path: str, source: Object) -> None:
     if not driver:
         faults.required(f"{path}.driver")
     else:
-        faults.each(f"{path}.driver", driver, [*(["must be no more than 63 characters"] if len(driver) > 63 else []), *names.dns_subdomain(driver.lower())])
+        faults.each(
+            f"{path}.driver",
+            driver,
+            [*(["must be no more than 63 characters"] if len(driver) > 63 else []), *names.dns_subdomain(driver.lower())],
+        )
     secret = record(source, "nodePublishSecretRef")
     if secret is not None and not secret.get("name"):
         faults.required(f"{path}.nodePublishSecretRef.name")
