@@ -31,6 +31,9 @@ MAX_DEPTH = 150
 # The bounds of kubectl's own decoder: below 400,000 nodes aliases may make up 99 %, above 4,000,000 only 10 %.
 _ALIAS_FREE, _ALIAS_LOW, _ALIAS_HIGH = 1000, 400_000, 4_000_000
 
+# What a request to the API server may have (load.MAX_DOCUMENT), when aliases are written out.
+MAX_EXPANDED = 3 * 1024 * 1024
+
 _NOTHING = object()
 _MERGE = object()
 _OPEN = object()
@@ -73,6 +76,7 @@ class Composer:
 
     def __init__(self, text: bytes) -> None:
         self.text = text
+        self.letters = ""
         self.parser = CParser(text)
         self.escapes = b"\\/" in text
         self.anchors: dict[str, _Anchor] = {}
@@ -200,18 +204,24 @@ class Composer:
         except BadScalar as error:
             raise BadYaml(str(error), event.start_mark) from None
 
+    def _raw(self, start: int, end: int) -> str:
+        """A piece of the text by the parser's own count of characters, which leaves out a byte order mark."""
+        if not self.letters:
+            self.letters = self.text.decode("utf-8").removeprefix("\ufeff")
+        return self.letters[start:end]
+
     def _escapes(self, event: Any) -> None:
         """JSON's escape for a slash is not one of YAML 1.1: kubectl refuses it outside of JSON files."""
         import re
 
-        raw = self.text.decode("utf-8")[event.start_mark.index : event.end_mark.index]
+        raw = self._raw(event.start_mark.index, event.end_mark.index)
         if re.search(r"(?<!\\)(?:\\\\)*\\/", raw):
             raise BadYaml("found unknown escape character", event.start_mark, "write `/` without a backslash")
 
     def _tag_comma(self, event: Any) -> None:
         """kubectl reads `!x,` in a flow collection as a tag that ends in a comma; nobody can mean that."""
         end = event.end_mark.index
-        if self.text.decode("utf-8")[end : end + 1] == ",":
+        if self._raw(end, end + 1) == ",":
             raise BadYaml("a tag is followed by a comma", event.end_mark, "put a space before the comma, or quote the value")
 
     def _alias(self, event: Any) -> Any:
@@ -291,14 +301,30 @@ def compose(text: bytes) -> tuple[Any, bytes]:
     hidden = dialect.needs_marks_hidden(text)
     if hidden:
         text = dialect.hide_marks(text)
-    for _ in range(dialect.MAX_ROUNDS):
+    budget = dialect.MAX_READ
+    while True:
         try:
-            value = Composer(text).read()
+            composer = Composer(text)
+            value = composer.read()
         except yaml.MarkedYAMLError as error:
-            changed = dialect.hide_colon(text, error)
+            budget -= len(text)
+            changed = dialect.hide_colon(text, error) if budget > 0 else None
             if changed is None:
                 raise
             text, hidden = changed, True
             continue
+        if composer.aliased and expanded_size(value, {}) > MAX_EXPANDED:
+            raise BadYaml(f"with its aliases written out the document is larger than {MAX_EXPANDED >> 20} MiB")
         return (dialect.restored(value) if hidden else value), text
-    raise BadYaml("too many plain scalars that end in a colon", None, "quote them")
+
+
+def expanded_size(value: Any, sizes: dict[int, int]) -> int:
+    """About how long a value is as JSON; each shared part is measured once."""
+    if isinstance(value, str):
+        return len(value) + 2
+    if not isinstance(value, (dict, list)):
+        return 2
+    if id(value) not in sizes:
+        inner = value if isinstance(value, list) else [*value.keys(), *value.values()]
+        sizes[id(value)] = 2 + sum(expanded_size(item, sizes) + 1 for item in inner)
+    return sizes[id(value)]

@@ -13,8 +13,8 @@ from typing import Any
 # Private use, one for each character that has to be hidden from the scanner.
 COLON, MARK = "\uf8f0", "\uf8f1"
 _MARK = "\ufeff"
-# Each round finds one colon; a text that needs more is not a manifest.
-MAX_ROUNDS = 64
+# Each round reads the text again to find one colon: a bound on the bytes read, far above any manifest's need.
+MAX_READ = 4 * 1024 * 1024
 
 
 def hide_marks(text: bytes) -> bytes:
@@ -34,8 +34,8 @@ def hide_colon(text: bytes, error: Any) -> bytes | None:
         return None
     raw = text.decode("utf-8")
     index = error.problem_mark.index
-    # A leading byte order mark is not counted in the marks.
-    index += 1 if raw.startswith(_MARK) and raw[index : index + 1] != ":" else 0
+    # The parser's marks do not count a leading byte order mark.
+    index += raw.startswith(_MARK)
     if raw[index : index + 1] != ":":
         return None
     return (raw[:index] + COLON + raw[index + 1 :]).encode("utf-8")

@@ -8,7 +8,7 @@ are collected, and what kubectl loses in silence is a fault (docs/decisions: dep
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, NamedTuple, NoReturn
 
 from kubeplay.errors import Fault, InvalidInput
@@ -16,6 +16,8 @@ from kubeplay.kube.document import Document, Positions
 
 # The API server takes no request above 3 MiB (its MaxRequestBodyBytes), so no single object is larger.
 MAX_DOCUMENT = 3 * 1024 * 1024
+# Deeper JSON is left to the YAML reader, which says where it is too deep.
+MAX_JSON_DEPTH = 100
 # A stack of a thousand documents is about 1 MB; this is a bound on memory and time, nothing more.
 MAX_FILE = 64 * 1024 * 1024
 
@@ -90,36 +92,46 @@ def _utf8(data: bytes) -> bytes:
 def _chunks(data: bytes) -> Iterator[Chunk | _Separator]:
     line = 1
     if data.lstrip()[:1] == b"{":
-        for chunk, data, line in _json(data):  # noqa: B007, B020
-            yield chunk
+        data, line = yield from _json(data)
         if not data.strip():
             return
     yield from _split(data, line)
 
 
-def _json(data: bytes) -> Iterator[tuple[Chunk, bytes, int]]:
-    """JSON objects one after another, up to the first thing that is not JSON."""
+def _json(data: bytes) -> Generator[Chunk, None, tuple[bytes, int]]:
+    """JSON objects one after another; gives back what is left from the first thing that is not JSON, and its line."""
     import json
 
     text = data.decode("utf-8")
     decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_json_int, parse_float=_json_float)
-    end, line, line_start = 0, 1, 0
+    end, line = 0, 1
     while True:
         start = end
         while start < len(text) and text[start] in " \t\r\n":
             start += 1
         try:
             value, stop = decoder.raw_decode(text, start)
+            usable = stop - start <= MAX_DOCUMENT and isinstance(value, dict) and _depth(value) <= MAX_JSON_DEPTH
         except (ValueError, RecursionError):
-            return
-        if stop - start > MAX_DOCUMENT or not isinstance(value, (dict, list)) or _depth(value) > 100:
-            return
+            usable = False
+        if not usable:
+            return text[end:].encode("utf-8"), line
         line += text.count("\n", end, start)
-        line_start = text.rfind("\n", 0, start) + 1
-        chunk = Chunk(text[start:stop].encode("utf-8", "replace"), line, value, True, start - line_start + 1)
-        line += text.count("\n", start, stop)
+        source = text[start:stop]
+        if "\\u" in source:
+            value = _whole(value)
+        yield Chunk(source.encode("utf-8"), line, value, True, start - text.rfind("\n", 0, start))
+        line += source.count("\n")
         end = stop
-        yield chunk, text[end:].encode("utf-8", "replace"), line
+
+
+def _whole(value: Any) -> Any:
+    """The value with U+FFFD for each half of a surrogate pair that stands alone, as Go reads it."""
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return {_whole(key): _whole(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _depth(value: object) -> int:

@@ -1,4 +1,4 @@
-"""Where kubeplay's verdict on purpose differs from the API server's, and why; docs/decisions/0020-yaml-departures.md tells it at length."""
+"""Where kubeplay's verdict on purpose differs from the API server's, and why; docs/decisions/0010-reading-yaml.md tells it at length."""
 
 from __future__ import annotations
 

@@ -229,6 +229,29 @@ def test_alias_bomb_is_refused_quickly() -> None:
     assert "aliasing" in fault(_bomb(9)).message
 
 
+def test_aliases_must_not_outgrow_a_request() -> None:
+    found = fault('a: &a "' + "x" * 100_000 + '"\nb: [' + "*a, " * 90 + "]\n")
+    assert "3 MiB" in found.message
+    assert values('a: &a "' + "x" * 100_000 + '"\nb: [' + "*a, " * 9 + "]\n")
+
+
+def test_lone_surrogates_of_json() -> None:
+    assert values('{"a": "\\ud800x", "b": "\\ud83d\\ude80"}') == [{"a": "\ufffdx", "b": "\U0001f680"}]
+
+
+def test_many_json_objects_are_read_in_linear_time() -> None:
+    assert len(values('{"a": [1, 2, {"b": null}]}\n' * 20_000)) == 20_000
+
+
+def test_colons_and_marks_as_kubectl_scans_them() -> None:
+    assert values("a: [x:, {y:}, --p=:80, z]\n") == [{"a": ["x:", {"y:": None}, "--p=:80", "z"]}]
+    assert values("\ufeffa: [x:]\n") == [{"a": ["x:"]}]
+    assert values("a: x\n\ufeffb: z\n") == [{"a": "x", "\ufeffb": "z"}]
+    assert load(b"a:\n  k: [b:, c]\n  d: 1\n", "f")[0].positions.at(("a", "k", 1)) == (2, 11)
+    assert "quote" in fault("a: {b: x?y}\n").hint
+    assert fault('a: "\\/"\n').line == 1
+
+
 def test_modest_aliases_are_fine() -> None:
     assert len(values(_bomb(3))[0]["a2"]) == 9
 
