@@ -35,6 +35,13 @@ class App:
     def store(self) -> Store:
         return self.engine.store
 
+    @property
+    def has_store(self) -> bool:
+        """Whether there is anything to read: a check must not make a root."""
+        import os
+
+        return self._engine is not None or os.path.exists(f"{self.settings.root}/state.db")
+
     def scope(self, all_namespaces: bool) -> str:
         """The namespace a listing covers; "" = every one."""
         return "" if all_namespaces else self.namespace
@@ -42,3 +49,7 @@ class App:
     def close(self) -> None:
         if self._engine is not None:
             self._engine.store.close()
+
+    def forget(self) -> None:
+        """After a reset: the next use opens a new root."""
+        self._engine = None

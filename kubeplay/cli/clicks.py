@@ -14,7 +14,7 @@ from kubeplay.cli.human import seconds
 from kubeplay.cli.tree import HIDDEN, TREE, Group, load
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[float]):
     """Seconds, or `1m30s`."""
 
     name = "duration"
@@ -30,6 +30,18 @@ class Duration(click.ParamType):
 
 TYPES: dict[str, Any] = {INTEGER: click.INT, NUMBER: Duration()}
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+class RowFlag(click.Option):
+    """A flag; that it can be refused is shown only where it is on by default."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        negatives = self.secondary_opts
+        self.secondary_opts = negatives if self.default else []
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.secondary_opts = negatives
 
 
 class RowCommand(click.Command):
@@ -96,9 +108,8 @@ def click_option(row: Option, hidden: bool = False) -> click.Option:
     names: list[str] = [*row.flags, row.dest]
     common: dict[str, Any] = {"help": row.help, "hidden": hidden or row.hidden, "default": row.default}
     if row.kind == FLAG:
-        if row.default is not False:
-            names[row.flags.index(max(row.flags, key=len))] += f"/--no-{max(row.flags, key=len)[2:]}"
-        return click.Option(names, is_flag=True, **common)
+        names[row.flags.index(max(row.flags, key=len))] += f"/{_negative(row)}"
+        return RowFlag(names, is_flag=True, **common)
     if row.many:
         common["default"] = ()
     kind = click.Choice(row.choices) if row.kind == CHOICE else TYPES.get(row.kind, click.STRING)
@@ -151,7 +162,12 @@ def _boolean(option: Option, name: str, word: str, value: str) -> list[str]:
         return [word]
     if wanted:
         return [name]
-    return [] if option.default is False else [f"--no-{name[2:]}"]
+    return [_negative(option)]
+
+
+def _negative(option: Option) -> str:
+    """What says no to a flag in click's own form."""
+    return f"--no-{max(option.flags, key=len)[2:]}"
 
 
 def _value_follows(word: str, table: dict[str, Option]) -> bool:

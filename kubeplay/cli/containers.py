@@ -41,7 +41,7 @@ def _podman_json(record: Fields) -> Fields:
 
 
 def _is_pod(record: Fields, value: str) -> bool:
-    return record["PodName"] == value or record["_Pod"].startswith(value)
+    return bool(record["PodName"] == value or record["_Pod"].startswith(value))
 
 
 LOOK = Listing(
@@ -181,7 +181,7 @@ def port(app: App, *, name: str | None, port: str | None, all: bool) -> None:
 
     if not name and not all:
         raise InvalidInput("no container is named", hint="give a container, a pod, or --all")
-    lines = [line for line in (_ports_of(app, name) if name else _all_ports(app))]
+    lines = _ports_of(app, name) if name else _all_ports(app)
     if port:
         number, _, protocol = port.partition("/")
         wanted = (number, protocol or "tcp")

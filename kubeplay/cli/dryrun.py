@@ -32,7 +32,7 @@ def show(app: App, stack: Stack, form: str) -> None:
 
 
 def _change(app: App, one: PlannedObject) -> str:
-    found = app.store.objects.find(one.key)
+    found = app.store.objects.find(one.key) if app.has_store else None
     if found is None:
         return "create"
     return "unchanged" if found.body == one.body else "differs"
@@ -41,10 +41,23 @@ def _change(app: App, one: PlannedObject) -> str:
 def _warn(app: App, stack: Stack) -> None:
     from kubeplay.play import references
 
-    there = {one.key for one in app.store.objects.list()}
-    there |= {ObjectKey("PersistentVolumeClaim", row.namespace, row.name) for row in app.store.resources.volumes()}
+    there = _stored(app) if app.has_store else set[ObjectKey]()
     for reference in references.missing(stack, there):
         print(f"Warning: {reference} is neither in the files nor in the store", file=sys.stderr)
     for image in sorted({c.image for pod in stack.pods for c in pod.containers}):
-        if app.engine.images.resolve(image) is None:
+        if not _has_image(app, image):
             print(f"Warning: image {image} is not in local storage", file=sys.stderr)
+
+
+def _stored(app: App) -> set[ObjectKey]:
+    claims = {ObjectKey("PersistentVolumeClaim", row.namespace, row.name) for row in app.store.resources.volumes()}
+    return {one.key for one in app.store.objects.list()} | claims
+
+
+def _has_image(app: App, image: str) -> bool:
+    from kubeplay.errors import InvalidInput
+
+    try:
+        return app.has_store and app.engine.images.resolve(image) is not None
+    except InvalidInput:  # refused when it is to be used, as on a kubelet
+        return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli import listing
@@ -50,8 +51,19 @@ LOOK = Listing(
     flag("--stream", help="--stream=false is podman's word for not following.", default=True),
     ALL_NAMESPACES,
 )
-def events(app: App, *, name: str | None, format: str | None, filters: tuple[str, ...], follow: bool, since: str | None, no_trunc: bool,
-           noheading: bool, stream: bool, all_namespaces: bool) -> None:  # fmt: skip
+def events(
+    app: App,
+    *,
+    name: str | None,
+    format: str | None,
+    filters: tuple[str, ...],
+    follow: bool,
+    since: str | None,
+    no_trunc: bool,
+    noheading: bool,
+    stream: bool,
+    all_namespaces: bool,
+) -> None:
     from kubeplay.cli.moments import moment
 
     namespace, _, last = (name or "").rpartition("/")
@@ -71,7 +83,7 @@ def events(app: App, *, name: str | None, format: str | None, filters: tuple[str
         app.engine.clock.sleep(POLL_SECONDS)
 
 
-def _show(records: list[Fields], look: Look) -> None:
+def _show(records: Sequence[Fields], look: Look) -> None:
     if look.format == "json":
         import json
 

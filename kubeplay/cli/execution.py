@@ -35,7 +35,7 @@ def running(app: App, name: str, container: str | None) -> ContainerRow:
 
 @command(
     "exec",
-    "Run a command in a running container; its exit status becomes ours (125: the command was not run, 126: it cannot run, 127: not found).",
+    "Run a command in a running container.\n\nIts exit status becomes ours; 125: we failed, 126: it cannot be run, 127: it is not there.",
     argument("NAME", "Container, or pod (with -c).", complete="container"),
     argument("COMMAND", "The command and its arguments.", dest="words", rest=True),
     flag("-i", "--interactive", "--stdin", help="Pass standard input on.", dest="interactive"),
@@ -48,8 +48,21 @@ def running(app: App, name: str, container: str | None) -> ContainerRow:
     flag("--privileged", help="With every capability."),
     CONTAINER,
 )
-def exec_(app: App, *, name: str, words: tuple[str, ...], interactive: bool, tty: bool, detach: bool, env: tuple[str, ...], env_file: tuple[str, ...],
-          user: str | None, workdir: str | None, privileged: bool, container: str | None) -> int:  # fmt: skip
+def exec_(
+    app: App,
+    *,
+    name: str,
+    words: tuple[str, ...],
+    interactive: bool,
+    tty: bool,
+    detach: bool,
+    env: tuple[str, ...],
+    env_file: tuple[str, ...],
+    user: str | None,
+    workdir: str | None,
+    privileged: bool,
+    container: str | None,
+) -> int:
     from kubeplay.engine import exec as execs
 
     if tty and interactive and not sys.stdin.isatty():

@@ -27,8 +27,18 @@ KINDS = ("pod", "deployment", "daemonset", "job")
     flag("--podman-only", help="Accepted for podman's sake."),
     flag("--no-trunc", help="Accepted for podman's sake."),
 )
-def generate(app: App, *, name: tuple[str, ...], filename: str | None, type: str | None, replicas: int | None, service: bool, show_secrets: bool,
-             podman_only: bool, no_trunc: bool) -> None:  # fmt: skip
+def generate(
+    app: App,
+    *,
+    name: tuple[str, ...],
+    filename: str | None,
+    type: str | None,
+    replicas: int | None,
+    service: bool,
+    show_secrets: bool,
+    podman_only: bool,
+    no_trunc: bool,
+) -> None:
     from kubeplay.cli.generating import manifests
 
     if replicas is not None and (replicas < 1 or type != "deployment"):

@@ -138,7 +138,7 @@ def described_container(app: App, pod: PodRow, row: ContainerRow) -> dict[str, A
         "RestartCount": row.attempt,
         "Pod": pod.uid, "Namespace": pod.namespace, "PodName": made.name, "LogPath": row.log_path, "IsInfra": False,
         "IsInit": planned.kind == "init",
-        "Mounts": [{"Name": m.volume, "Destination": m.path, "RW": not m.read_only, "SubPath": m.sub_path or m.sub_path_expr} for m in planned.mounts],
+        "Mounts": [_mount(m) for m in planned.mounts],
         "Config": {
             "Hostname": made.sandbox.hostname, "Env": [_env(entry) for entry in planned.env], "Cmd": words, "Image": row.image,
             "Tty": planned.tty,
@@ -149,6 +149,11 @@ def described_container(app: App, pod: PodRow, row: ContainerRow) -> dict[str, A
         "NetworkSettings": {"IPAddress": sandbox.addresses[0] if sandbox and sandbox.addresses else "", "Ports": _ports(planned)},
         "HostConfig": _host_config(made, planned),
     }  # fmt: skip
+
+
+def _mount(mount: Any) -> dict[str, Any]:
+    sub_path = mount.sub_path or mount.sub_path_expr
+    return {"Name": mount.volume, "Destination": mount.path, "RW": not mount.read_only, "SubPath": sub_path}
 
 
 def _state(row: ContainerRow) -> dict[str, Any]:

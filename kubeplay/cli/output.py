@@ -27,8 +27,20 @@ OPTIONS: tuple[Option, ...] = (
 
 
 @command("logs", "Show the output of a container.", argument("NAME", "Containers, or pods.", many=True, complete="container"), OPTIONS)
-def logs(app: App, *, name: tuple[str, ...], follow: bool, tail: int, since: str | None, until: str | None, timestamps: bool, previous: bool,
-         names: bool, all_containers: bool, container: str | None) -> None:  # fmt: skip
+def logs(
+    app: App,
+    *,
+    name: tuple[str, ...],
+    follow: bool,
+    tail: int,
+    since: str | None,
+    until: str | None,
+    timestamps: bool,
+    previous: bool,
+    names: bool,
+    all_containers: bool,
+    container: str | None,
+) -> None:
     rows: list[tuple[str, ContainerRow]] = []
     for one in name:
         if all_containers:
@@ -45,8 +57,19 @@ def logs(app: App, *, name: tuple[str, ...], follow: bool, tail: int, since: str
     argument("POD", "Pod.", complete="pod"),
     tuple(option for option in OPTIONS if option.dest != "all_containers"),
 )
-def pod_logs(app: App, *, pod: str, follow: bool, tail: int, since: str | None, until: str | None, timestamps: bool, previous: bool, names: bool,
-             container: str | None) -> None:  # fmt: skip
+def pod_logs(
+    app: App,
+    *,
+    pod: str,
+    follow: bool,
+    tail: int,
+    since: str | None,
+    until: str | None,
+    timestamps: bool,
+    previous: bool,
+    names: bool,
+    container: str | None,
+) -> None:
     row = resolve.pod(app, pod)
     rows = _instance(app, row, resolve.container(app, pod, container).name, previous) if container else _every(app, row, previous)
     _read(app, rows, follow, tail, since, until, timestamps, names or len(rows) > 1)
@@ -69,8 +92,16 @@ def _instance(app: App, pod: PodRow, name: str, previous: bool) -> list[tuple[st
     return [(resolve.container_name(resolve.plan(pod), name), rows[-2 if previous else -1])]
 
 
-def _read(app: App, rows: list[tuple[str, ContainerRow]], follow: bool, tail: int, since: str | None, until: str | None, timestamps: bool,
-          names: bool) -> None:  # fmt: skip
+def _read(
+    app: App,
+    rows: list[tuple[str, ContainerRow]],
+    follow: bool,
+    tail: int,
+    since: str | None,
+    until: str | None,
+    timestamps: bool,
+    names: bool,
+) -> None:
     from kubeplay.cli.moments import moment
     from kubeplay.engine import logs as engine_logs
 

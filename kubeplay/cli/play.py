@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ OPTIONS: tuple[Option, ...] = (
     flag("--start", help="Start the containers; --start=false only creates them.", default=True),
     flag("--down", help="Remove what the file describes (the older form of kube down)."),
     flag("--force", help="With --down: remove volumes too."),
-    many("--network", "--net", dest="network", help="Join this network: bridge, host, none, NAME[:ip=IP,mac=MAC].", metavar="NETWORK", complete="network"),
+    many("--network", "--net", dest="network", help="Join this network: bridge, host, none, NAME[:ip=IP,mac=MAC].", complete="network"),
     many("--ip", help="Address of the n-th pod.", metavar="IP"),
     many("--mac-address", help="MAC address of the n-th pod.", metavar="MAC"),
     many("--publish", help="Publish a container port on the host; wins over the file.", metavar="[[IP:]HOST:]PORT[/PROTOCOL]"),
@@ -81,7 +82,7 @@ def _read(app: App, files: tuple[str, ...], mode: str, configmaps: tuple[str, ..
     from kubeplay.kube.admission import Known
     from kubeplay.play.read import read
 
-    namespaces = frozenset(one.key.name for one in app.store.objects.list("Namespace"))
+    namespaces = frozenset(one.key.name for one in app.store.objects.list("Namespace")) if app.has_store else frozenset[str]()
     return read(files, validate_mode=mode, namespace=app.namespace, configmaps=configmaps, known=Known(namespaces))
 
 
@@ -101,7 +102,7 @@ def options(app: App, given: dict[str, Any]) -> CompileOptions:
         annotations=pairs("--annotation", given["annotation"]), labels=pairs("--label", given["label"]),
         seccomp_default=app.settings.seccomp_default,
         seccomp_profile_root=given["seccomp_profile_root"] or app.settings.seccomp_profile_root,
-        node_name=app.engine.node_name, start=given["start"],
+        node_name=os.uname().nodename, start=given["start"],
     )  # fmt: skip
 
 

@@ -52,7 +52,7 @@ def info(app: App, *, format: str | None) -> None:
 
 @command(
     "check",
-    "List everything kubeplay needs of this machine, and what to do about what is missing.\n\nThe exit status is 1 when something required is missing.",
+    "List what kubeplay needs of this machine, and what to do about what is missing.\n\nThe exit status is 1 when a pod could not run.",
     text("-f", "--format", help="table, json, or a Go template."),
     flag("-q", "--quiet", help="Show only what is not as it should be."),
 )

@@ -48,7 +48,7 @@ TREE = Group(
         "tag": "image:tag",
         "load": "image:load",
         "import": "image:import_",
-        "volume": Group("Volumes: a PersistentVolumeClaim uses the one of its name.", "volume", "ls inspect rm create exists", {"list": "volume:ls"}),
+        "volume": Group("Volumes; a claim uses the one of its name.", "volume", "ls inspect rm create exists", {"list": "volume:ls"}),
         "network": Group("Networks.", "network", "ls inspect create rm", {"list": "network:ls"}),
         "secret": _object("Secrets.", "secret"),
         "configmap": _object("ConfigMaps.", "configmap"),

@@ -1,0 +1,99 @@
+"""`version` and `info`: what kubeplay is, what it found on this machine, and how much it holds."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from kubeplay import __version__
+
+if TYPE_CHECKING:
+    from kubeplay.cli.app import App
+
+KUBERNETES = "1.36"  # the API that manifests are read as (DESIGN.md, components)
+
+
+def versions() -> dict[str, Any]:
+    import platform
+
+    name = os.uname()
+    return {
+        "Client": {
+            "Version": __version__, "Kubernetes": KUBERNETES, "Python": platform.python_version(), "OS/Arch": f"linux/{name.machine}",
+            "Kernel": name.release,
+        }
+    }  # fmt: skip
+
+
+def info(app: App) -> dict[str, Any]:
+    """Everything `info` shows; a part that cannot be found out says why."""
+    return {
+        "version": versions()["Client"],
+        "host": _host(app),
+        "store": _store(app),
+        "network": _network(app),
+        "notices": _try(lambda: list(app.engine.notices())),
+    }
+
+
+def _try(ask: Any) -> Any:
+    from kubeplay.errors import KubeplayError
+
+    try:
+        return ask()
+    except (KubeplayError, OSError) as error:
+        return f"unknown: {error}"
+
+
+def _host(app: App) -> dict[str, Any]:
+    from kubeplay.engine.host.machine import machine
+
+    facts = machine()
+    return {
+        "hostname": os.uname().nodename, "cpus": os.cpu_count() or 0, "memTotal": facts.memory, "bootId": facts.boot_id,
+        "ociRuntime": _try(lambda: _runtime(app)), "conmon": _try(_conmon), "cgroups": _try(lambda: _cgroups(app)),
+        "security": {"apparmor": facts.apparmor, "selinux": facts.selinux, "seccomp": facts.seccomp, "rootless": os.geteuid() != 0},
+    }  # fmt: skip
+
+
+def _runtime(app: App) -> dict[str, str]:
+    choice = app.engine.host.choice
+    return {"name": choice.name, "path": choice.path, "version": choice.version}
+
+
+def _conmon() -> str:
+    from kubeplay.engine.host.processes import program
+
+    return program("conmon")
+
+
+def _cgroups(app: App) -> dict[str, Any]:
+    groups = app.engine.cgroups
+    kinds = {hierarchy.version for hierarchy in groups.hierarchies}
+    return {
+        "version": "v2" if groups.unified else "v1 and v2" if kinds == {1, 2} else f"v{min(kinds)}",
+        "manager": app.settings.cgroup_manager,
+        "parent": groups.parent,
+        "controllers": sorted({name for hierarchy in groups.hierarchies for name in hierarchy.controllers}),
+        "missing": list(groups.missing),
+    }
+
+
+def _store(app: App) -> dict[str, Any]:
+    states: dict[str, int] = {}
+    app.engine.refresh()
+    for row in app.store.runtime.containers():
+        states[row.state] = states.get(row.state, 0) + 1
+    return {
+        "root": app.settings.root, "runroot": app.settings.runroot, "database": app.engine.paths.database, "snapshotter": "overlay",
+        "pods": len(app.store.runtime.pods()), "containers": {"number": sum(states.values()), **states},
+        "images": len(app.store.images.list()), "volumes": len(app.store.resources.volumes()), "objects": len(app.store.objects.list()),
+    }  # fmt: skip
+
+
+def _network(app: App) -> dict[str, Any]:
+    return {
+        "bridge": app.settings.bridge, "nftTable": app.settings.nft_table,
+        "networks": [{"name": row.name, "subnet": row.subnet, "gateway": row.gateway} for row in app.store.resources.networks()],
+        "services": len(app.store.objects.list("Service")),
+    }  # fmt: skip
