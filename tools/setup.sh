@@ -26,7 +26,7 @@ if ! cmp -s requirements.lock "$stamp" || [ ! -x .venv/bin/kubeplay ]; then
     echo "setup: installing the locked Python packages into .venv"
     [ -x .venv/bin/python ] || python3 -m venv .venv
     .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock 2>&1 | grep -v '^WARNING: Location' || true
-    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . 2>&1 | grep -v '^WARNING: Location' || true
+    .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --config-settings editable_mode=compat -e . 2>&1 | grep -v '^WARNING: Location' || true
     .venv/bin/kubeplay --version >/dev/null
     cp requirements.lock "$stamp"
 fi
