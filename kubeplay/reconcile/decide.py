@@ -32,7 +32,8 @@ from kubeplay.reconcile.model import (
     Start,
 )
 
-CRASH_LOOP = "CrashLoopBackOff"
+CRASH_LOOP, PULL_BACK_OFF = "CrashLoopBackOff", "ImagePullBackOff"
+SETTLE = 1.0  # RB5: the next look at a pod comes about a second later
 
 
 class _Step(NamedTuple):
@@ -51,10 +52,11 @@ def decide(seen: Observed, now: float) -> Decision:
         return Decision() if _at_rest(seen) and (seen.phase in TERMINAL or seen.desired == DELETE) else Decision((KillPod(finish=True),))
     if seen.phase in TERMINAL:
         return Decision() if _at_rest(seen) else Decision((KillPod(finish=True),))
-    if REJECTED not in seen.backoffs:
-        refused = sysctls.fault(seen.plan.sandbox)
-        if refused:
-            return Decision((Reject(sysctls.REASON, f"Pod was rejected: {refused}"),))
+    if REJECTED in seen.backoffs:
+        return Decision()
+    refused = sysctls.fault(seen.plan.sandbox)
+    if refused:
+        return Decision((Reject(sysctls.REASON, f"Pod was rejected: {refused}"),))
     if not (seen.sandbox and seen.sandbox_ready):
         return _sandbox(seen, now)
     waits = [_retry(seen.backoffs.get(VOLUMES), now)]
@@ -141,9 +143,9 @@ def _step(seen: Observed, container: Seen, now: float) -> _Step:
 def _fresh(seen: Observed, container: Seen, now: float, run: bool = True) -> _Step:
     """A start that no crash back-off delays; a failed attempt does (RB4, RB5)."""
     name = container.plan.name
-    wait = _retry(seen.backoffs.get(START + name), now) or _retry(seen.backoffs.get(IMAGE + container.plan.image), now)
-    if wait is not None:
-        return _Step(wake_at=wait)
+    blocked = _blocked(seen, container, now)
+    if blocked is not None:
+        return blocked
     attempt = container.current.attempt + 1 if container.current else 0
     return _Step(Start(name, attempt, 0.0, run))
 
@@ -155,17 +157,32 @@ def _restart(seen: Observed, container: Seen, current: Instance, now: float) -> 
     until = backoff.held_until(entry, finished)
     if now < until and entry is not None:
         return _Step(_note(seen, name, entry), min(until, now + backoff.RESYNC))
-    wait = _retry(seen.backoffs.get(START + name), now) or _retry(seen.backoffs.get(IMAGE + container.plan.image), now)
-    if wait is not None:
-        return _Step(wake_at=wait)
+    blocked = _blocked(seen, container, now)
+    if blocked is not None:
+        return blocked
     return _Step(Start(name, current.attempt + 1, backoff.next_delay(entry, finished)))
+
+
+def _blocked(seen: Observed, container: Seen, now: float) -> _Step | None:
+    """A start that failed a moment ago is not tried again yet (RB4, RB5)."""
+    image = container.plan.image
+    pull, failed = seen.backoffs.get(IMAGE + image), seen.backoffs.get(START + container.plan.name)
+    due = _retry(pull, now)
+    if pull is None or due is None:
+        again = _retry(failed, now)
+        return None if again is None else _Step(wake_at=again)
+    if failed is None or failed.reason != pull.reason:
+        return _Step(wake_at=due)
+    if now < pull.since + SETTLE:  # the failure itself is shown for a moment, then the back-off (record 062, CS11)
+        return _Step(wake_at=min(due, pull.since + SETTLE))
+    return _Step(Note(container.plan.name, PULL_BACK_OFF, f'Back-off pulling image "{image}": {pull.reason}: {pull.message}'), due)
 
 
 def _note(seen: Observed, name: str, entry: BackoffRow) -> Note | None:
     plan = seen.plan
     message = f"back-off {backoff.seconds(entry.delay)} restarting failed container={name} pod={plan.name}_{plan.namespace}({seen.uid})"
     known = seen.backoffs.get(START + name)
-    return None if known and known.message == message else Note(name, message)
+    return None if known and known.message == message else Note(name, CRASH_LOOP, message)
 
 
 def _retry(entry: BackoffRow | None, now: float) -> float | None:

@@ -90,9 +90,10 @@ class Begin(NamedTuple):
 
 
 class Note(NamedTuple):
-    """Remember that a container waits in crash back-off (CS6, RB3)."""
+    """Remember what a container waits for: CrashLoopBackOff (CS6, RB3) or ImagePullBackOff (RB4)."""
 
     name: str
+    reason: str
     message: str
 
 

@@ -108,7 +108,7 @@ class Simulation:
             self._change(action.name, lambda i: i._replace(state="running", started=self.now))
             self._plan_end(action.name, self._next(action.name, 0))
         elif isinstance(action, Note):
-            self._backoff(START + action.name, 0.0, "CrashLoopBackOff", action.message)
+            self._backoff(START + action.name, 0.0, action.reason, action.message)
         elif isinstance(action, KillPod):
             self._kill_pod(action.finish)
         elif isinstance(action, Reject):

@@ -1,0 +1,100 @@
+"""What a play would change: every object of the file against the store, every pod's plan and image against what runs."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kubeplay.engine.store.runtime import ContainerRow
+from kubeplay.plan import codec
+from kubeplay.plan.pod import PodPlan
+from kubeplay.plan.stack import ObjectKey, PlannedObject, Stack
+
+if TYPE_CHECKING:
+    from kubeplay.engine.engine import Engine
+
+_SHOWN = 20  # lines of difference a message shows
+
+
+class Difference(NamedTuple):
+    """One object that is not as the file has it."""
+
+    key: ObjectKey
+    lines: tuple[str, ...]
+
+
+class Comparison(NamedTuple):
+    """`same` holds the keys that are stored exactly so."""
+
+    new: tuple[PlannedObject, ...]
+    same: frozenset[ObjectKey]
+    different: tuple[Difference, ...]
+
+
+def compare(engine: Engine, stack: Stack) -> Comparison:
+    """Every object of the stack against the store."""
+    new: list[PlannedObject] = []
+    same: set[ObjectKey] = set()
+    different: list[Difference] = []
+    for planned in stack.objects:
+        found = engine.store.objects.find(planned.key)
+        if found is None:
+            new.append(planned)
+        elif found.body == planned.body:
+            same.add(planned.key)
+        else:
+            different.append(Difference(planned.key, tuple(describe(planned.key.kind, found.body, planned.body))))
+    known = {d.key for d in different}
+    for plan in stack.pods:
+        key = ObjectKey("Pod", plan.namespace, plan.name)
+        lines = _pod_lines(engine, plan) if key in same and key not in known else ()
+        if lines:
+            same.discard(key)
+            different.append(Difference(key, lines))
+    return Comparison(tuple(new), frozenset(same), tuple(different))
+
+
+def _pod_lines(engine: Engine, plan: PodPlan) -> tuple[str, ...]:
+    row = engine.store.runtime.find_pod(plan.namespace, plan.name)
+    if row is None:
+        return ("it has an object but was never made: a play of it was cut short",)
+    lines: list[str] = []
+    if codec.dumps(plan) != row.plan and codec.loads(row.plan) != plan:
+        lines += _differences(json.loads(row.plan), codec.encode(plan), "plan")
+    newest: dict[str, ContainerRow] = {r.name: r for r in engine.store.runtime.containers(row.uid)}  # by attempt, so the last wins
+    for container in plan.containers:
+        runs = newest.get(container.name)
+        image = engine.images.resolve(container.image) if runs is not None and runs.image_id else None
+        if runs is not None and image is not None and image.id != runs.image_id:
+            lines.append(f"image {container.image} is now {image.id[:19]}, container {container.name} runs {runs.image_id[:19]}")
+    return tuple(lines)
+
+
+def describe(kind: str, old: str, new: str) -> list[str]:
+    """The fields that differ, one line each; a Secret's values are never shown."""
+    lines = _differences(json.loads(old), json.loads(new), "", hide=kind == "Secret")
+    return lines[:_SHOWN] + ([f"... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else [])
+
+
+def _differences(old: Any, new: Any, path: str, hide: bool = False) -> list[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        lines: list[str] = []
+        for key in sorted({*old, *new}):
+            secret = hide and (path, key) != ("", "metadata")
+            lines += _differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key), secret)
+        return lines
+    if isinstance(old, list) and isinstance(new, list):
+        pairs = [(_at(old, i), _at(new, i)) for i in range(max(len(old), len(new)))]
+        return [line for i, (a, b) in enumerate(pairs) for line in _differences(a, b, f"{path}[{i}]", hide)]
+    if old == new:
+        return []
+    return [f"{path}: changed" if hide else f"{path}: {_short(old)} -> {_short(new)}"]
+
+
+def _at(items: list[Any], index: int) -> Any:
+    return items[index] if index < len(items) else None
+
+
+def _short(value: Any) -> str:
+    text = "(none)" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else text[:77] + "..."

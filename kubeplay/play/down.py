@@ -1,0 +1,177 @@
+"""Take down the objects of a file and what they own: pods in parallel with their grace, then everything they held.
+
+Idempotent: what is not there is not an error. Volumes stay unless `force`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from kubeplay.engine.host import faults
+from kubeplay.engine.host.trace import trace
+from kubeplay.engine.store.objects import StoredObject
+from kubeplay.engine.store.runtime import DELETE, PodRow
+from kubeplay.plan.stack import ObjectKey
+from kubeplay.play import record as records
+from kubeplay.play.progress import Progress, ProgressEvent, silent
+from kubeplay.reconcile import parallel, services, system
+from kubeplay.reconcile.observe import plan_of
+from kubeplay.reconcile.pod import reconcile
+
+if TYPE_CHECKING:
+    from kubeplay.engine.engine import Engine
+
+
+class DownResult(NamedTuple):
+    """What was removed, and volumes that were kept although `force` asked for them (somebody uses them)."""
+
+    pods: tuple[ObjectKey, ...] = ()
+    objects: tuple[ObjectKey, ...] = ()
+    volumes: tuple[ObjectKey, ...] = ()
+    kept: tuple[ObjectKey, ...] = ()
+
+
+def down(
+    engine: Engine, keys: Sequence[ObjectKey], *, force: bool = False, timeout: float | None = None, progress: Progress = silent
+) -> DownResult:
+    """Remove the objects `keys` name, their owned objects and pods; `timeout` seconds replaces each pod's grace."""
+    with trace("down"):
+        hold = records.Record(engine, keys)
+        left = hold.take()
+        try:
+            if left:
+                engine.collect()
+            wanted = [*keys, *[key for key, value in left if value == records.MADE]]
+            return remove(engine, wanted, force=force, timeout=timeout, progress=progress)
+        finally:
+            hold.release()
+
+
+def remove(
+    engine: Engine, keys: Iterable[ObjectKey], *, force: bool = False, timeout: float | None = None, progress: Progress = silent
+) -> DownResult:
+    """As `down`, for a caller that holds the objects already."""
+    named = list(dict.fromkeys(keys))
+    found = _owned(engine, [obj for key in named if (obj := engine.store.objects.find(key))])
+    pods = [row for obj in found if obj.key.kind == "Pod" and (row := _row(engine, obj))]
+    _mark(engine, found, timeout)
+    faults.point("down:marked")
+    _end(engine, pods, timeout, progress)
+    faults.point("down:pods")
+    removed = _objects(engine, found, progress)
+    faults.point("down:objects")
+    volumes, kept = _volumes(engine, named, force, progress)
+    _network(engine, bool(pods) or any(obj.key.kind == "Service" for obj in found))
+    faults.point("down:network")
+    return DownResult(tuple([ObjectKey("Pod", p.namespace, p.name) for p in pods]), tuple(removed), tuple(volumes), tuple(kept))
+
+
+def _owned(engine: Engine, roots: list[StoredObject]) -> list[StoredObject]:
+    """The objects and everything they own, owners first."""
+    found: dict[str, StoredObject] = {}
+    queue = list(roots)
+    while queue:
+        obj = queue.pop(0)
+        if obj.uid not in found:
+            found[obj.uid] = obj
+            if obj.key.kind not in ("Pod", "ConfigMap", "Secret", "Namespace"):
+                queue += engine.store.objects.list(owner_uid=obj.uid)
+    return list(found.values())
+
+
+def _row(engine: Engine, obj: StoredObject) -> PodRow | None:
+    row = engine.store.runtime.find_pod(obj.key.namespace, obj.key.name)
+    return row if row is not None and row.uid == obj.uid else None
+
+
+def _mark(engine: Engine, found: list[StoredObject], timeout: float | None) -> None:
+    """From here on nothing of it starts again, whoever dies (TE1)."""
+    with engine.store.write():
+        for obj in found:
+            if obj.key.kind == "Pod":
+                row = _row(engine, obj)
+                if row is None:
+                    continue
+                grace = plan_of(row).grace_seconds if timeout is None else int(timeout)
+                engine.store.objects.mark_deleted(obj.key, grace)
+                engine.store.runtime.set_pod(obj.uid, desired=DELETE)
+
+
+def _end(engine: Engine, pods: list[PodRow], timeout: float | None, progress: Progress) -> None:
+    if not pods:
+        return
+    uids = [(row.uid, f"{row.namespace}/{row.name}") for row in pods]
+    dns = engine.store.runtime.find_pod(system.NAMESPACE, system.NAME)
+    if dns is not None and dns.uid not in [u for u, _ in uids] and system.idle(engine):
+        engine.store.runtime.set_pod(dns.uid, desired=DELETE)
+        uids.append((dns.uid, ""))
+
+    def end(item: tuple[str, str]) -> None:
+        uid, name = item
+        with trace(f"end {name}"):
+            reconcile(engine, uid, wait_net=False, grace=timeout)
+        if name:
+            progress(ProgressEvent("pod", "removed", name, uid))
+
+    def part(item: tuple[str, str]) -> None:
+        if item[0]:
+            end(item)
+        else:  # endpoints go at once (TE4), while containers still have their grace
+            services.refresh(engine)
+
+    others = services.plans(engine)
+    parallel.each(part, [*uids, *([("", "")] if others else [])])
+
+
+def _objects(engine: Engine, found: list[StoredObject], progress: Progress) -> list[ObjectKey]:
+    removed = []
+    for obj in reversed(found):
+        if obj.key.kind == "Service":
+            services.release(engine, obj.key.namespace, obj.key.name)
+        if obj.key.kind == "Namespace" and engine.store.objects.list(namespace=obj.key.name):
+            progress(ProgressEvent("object", "kept", str(obj.key), message="other objects live in it"))
+            continue
+        gone = engine.store.objects.delete(obj.key)  # a pod's has gone with the pod
+        if obj.key.kind != "Pod":
+            removed.append(obj.key)
+            if gone:
+                progress(ProgressEvent("object", "removed", str(obj.key), obj.uid))
+    return removed
+
+
+def _volumes(engine: Engine, named: list[ObjectKey], force: bool, progress: Progress) -> tuple[list[ObjectKey], list[ObjectKey]]:
+    removed: list[ObjectKey] = []
+    kept: list[ObjectKey] = []
+    for key in named:
+        wanted = key.kind == records.VOLUME or (force and key.kind == "PersistentVolumeClaim")
+        if not wanted or engine.store.resources.volume(key.namespace, key.name) is None:
+            continue
+        if volume_users(engine, key.namespace, key.name):
+            kept.append(key)
+            progress(ProgressEvent("volume", "kept", f"{key.namespace}/{key.name}", message="a pod uses it"))
+            continue
+        engine.volumes.named.remove(key.namespace, key.name)
+        removed.append(key)
+        progress(ProgressEvent("volume", "removed", f"{key.namespace}/{key.name}"))
+    return removed, kept
+
+
+def volume_users(engine: Engine, namespace: str, name: str) -> list[str]:
+    """Names of the pods that mount a named volume."""
+    from kubeplay.plan.volumes import Claim
+
+    return [
+        row.name
+        for row in engine.store.runtime.pods(namespace)
+        if any(isinstance(v.source, Claim) and v.source.claim_name == name for v in plan_of(row).volumes)
+    ]
+
+
+def _network(engine: Engine, changed: bool) -> None:
+    """Rules and names follow; bridge and table go with their last user."""
+    if not changed:
+        return
+    with trace("network"):
+        if not engine.net.teardown_if_idle():
+            services.refresh(engine)

@@ -1,0 +1,430 @@
+"""Play a Stack: a transaction from "nothing of it" to "everything has started", undone when a part fails.
+
+Steps, each with a fault point: hold the objects (record.py), undo or take over what a killed command left, compare, refuse or
+replace, store objects and pods in one database transaction, make volumes, give Services their addresses, bring up the pods.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from kubeplay.engine.host import faults
+from kubeplay.engine.host.trace import trace
+from kubeplay.engine.store.runtime import CREATE, RUN, STOP, PodRow
+from kubeplay.errors import Conflict, ImageError, Interrupted, InvalidInput, KubeplayError, PodError, Timeout
+from kubeplay.kube.status import FAILED, TERMINAL
+from kubeplay.plan import codec
+from kubeplay.plan.container import INIT
+from kubeplay.plan.pod import PodPlan
+from kubeplay.plan.service import ServicePlan
+from kubeplay.plan.stack import ObjectKey, Stack
+from kubeplay.play import change
+from kubeplay.play import down as downs
+from kubeplay.play import record as records
+from kubeplay.play.progress import Progress, ProgressEvent, silent
+from kubeplay.play.runner import Job, Runner
+from kubeplay.reconcile import images, logtail, services, system
+from kubeplay.reconcile.decide import CRASH_LOOP
+from kubeplay.reconcile.model import Failure, Outcome
+
+if TYPE_CHECKING:
+    from kubeplay.engine.engine import Engine
+
+ROLLBACK_GRACE = 2.0  # TE2: the least a container gets; nobody waits for a play that has failed
+
+
+class UpOptions(NamedTuple):
+    """Flags of `play kube`. `timeout` seconds bounds the whole start (and `wait_ready`), None = no bound."""
+
+    replace: bool = False
+    keep_on_failure: bool = False
+    wait_ready: bool = False
+    timeout: float | None = None
+
+
+class PodResult(NamedTuple):
+    """One pod of the play; `containers` are (name, id) in file order; `failures` only where it was kept in spite of them."""
+
+    namespace: str
+    name: str
+    uid: str
+    containers: tuple[tuple[str, str], ...]
+    phase: str = ""
+    ready: bool = False
+    failures: tuple[Failure, ...] = ()
+
+
+class UpResult(NamedTuple):
+    """`unchanged`: everything was there already, as the file has it."""
+
+    unchanged: bool
+    pods: tuple[PodResult, ...] = ()
+    services: tuple[ServicePlan, ...] = ()
+    created: tuple[ObjectKey, ...] = ()
+    replaced: tuple[ObjectKey, ...] = ()
+
+
+def up(engine: Engine, stack: Stack, options: UpOptions = UpOptions(), progress: Progress = silent) -> UpResult:  # noqa: B008
+    """Bring the stack about. Raises InvalidInput (missing references), Conflict (differs from what is there), ImageError,
+    PodError, Timeout, Interrupted and whatever the engine raises; then nothing that this call made is left.
+    """
+    check_references(engine, stack, options, progress)
+    hold = records.Record(engine, [planned.key for planned in stack.objects])
+    with _signals() as signals:
+        left = hold.take()
+        faults.point("play:held")
+        try:
+            _take_over(engine, stack, hold, left)
+            return _Play(engine, stack, options, progress, hold, signals).run()
+        finally:
+            hold.release()
+
+
+def check_references(engine: Engine, stack: Stack, options: UpOptions, progress: Progress) -> None:
+    """Refuse references to nothing, and images that are not there, before anything is made."""
+    from kubeplay.play import references
+
+    wanted = references.references(stack)
+    if not wanted and options.keep_on_failure:
+        return
+    missing = references.missing(stack, {r.key for r in wanted if _exists(engine, r.key)}) if wanted else []
+    for reference in missing if options.keep_on_failure else []:
+        progress(ProgressEvent("warning", "missing", str(reference)))
+    if missing and not options.keep_on_failure:
+        lines = "\n".join(f"  {reference} not found" for reference in missing)
+        raise InvalidInput(
+            f"the pods refer to objects that neither the files nor the store have:\n{lines}",
+            hint="add them to the files, mark the references optional, or play with --keep-on-failure",
+        )
+    if not options.keep_on_failure:
+        for plan in stack.pods:
+            for container in plan.containers if not plan.controlled else ():
+                _check_image(engine, plan, container.name)
+
+
+def _check_image(engine: Engine, plan: PodPlan, name: str) -> None:
+    container = next(c for c in plan.containers if c.name == name)
+    try:
+        images.present(engine, container)
+    except ImageError as error:
+        where = f"pod {plan.namespace}/{plan.name}, container {name}: {error.reason}: {error.message}"
+        raise ImageError(error.reason, where, hint=error.hint) from error
+
+
+def _exists(engine: Engine, key: ObjectKey) -> bool:
+    if key.kind == "PersistentVolumeClaim" and engine.store.resources.volume(key.namespace, key.name):
+        return True
+    return engine.store.objects.find(key) is not None
+
+
+def _take_over(engine: Engine, stack: Stack, hold: records.Record, left: list[tuple[ObjectKey, str]]) -> None:
+    """What killed commands left: keep what this play wants just so, undo the rest."""
+    if not left:
+        return
+    engine.collect()
+    bodies = {planned.key: planned.body for planned in stack.objects}
+    undo = []
+    for key, value in left:
+        if value != records.MADE:
+            continue
+        stored = engine.store.objects.find(key)
+        if key.kind == records.VOLUME or stored is None or stored.body != bodies.get(key):
+            undo.append(key)
+    downs.remove(engine, undo, timeout=ROLLBACK_GRACE)
+    for key in undo:
+        engine.store.leases.release(hold.holder, records.POOL, records.text_of(key)) if key not in bodies else hold.settle(key)
+    faults.point("play:taken")
+
+
+class _Play:
+    """One play in progress."""
+
+    def __init__(
+        self, engine: Engine, stack: Stack, options: UpOptions, progress: Progress, hold: records.Record, signals: _Signals
+    ) -> None:
+        self.engine = engine
+        self.stack = stack
+        self.options = options
+        self.progress = progress
+        self.hold = hold
+        self.signals = signals
+        self.uids: dict[str, PodPlan] = {}
+        self.services: list[ServicePlan] = []
+        self.reported: set[str] = set()
+        self.replaced: tuple[ObjectKey, ...] = ()
+
+    def run(self) -> UpResult:
+        with trace("compare"):
+            compared = change.compare(self.engine, self.stack)
+        if compared.different:
+            compared = self._replace(compared)
+        fresh = {planned.key for planned in compared.new}
+        try:
+            with trace("store"):
+                self._store(compared)
+            if not fresh and self._all_up():
+                return self._result(unchanged=True, created=())
+            self._volumes(fresh)
+            self._services(fresh)
+            self._pods()
+        except BaseException as error:
+            if isinstance(error, Timeout) and self._keeps():
+                raise
+            self._undo(error)
+            raise
+        return self._result(unchanged=False, created=tuple(fresh))
+
+    def _keeps(self) -> bool:
+        return self.options.keep_on_failure or all(plan.controlled for plan in self.uids.values())
+
+    # what is there already
+    def _replace(self, compared: change.Comparison) -> change.Comparison:
+        if not self.options.replace:
+            lines = [f"  {d.key}: {line}" for d in compared.different for line in d.lines]
+            raise Conflict(
+                "these objects exist and differ from the files:\n" + "\n".join(lines),
+                hint="play with --replace to remove and make them anew",
+            )
+        with trace("replace"):
+            keys = [planned.key for planned in self.stack.objects]
+            self.replaced = tuple([d.key for d in compared.different])
+            downs.remove(self.engine, keys, progress=self.progress)
+        faults.point("play:replaced")
+        return change.compare(self.engine, self.stack)
+
+    def _all_up(self) -> bool:
+        """Whether every pod of an unchanged stack is as the file wants it: nothing stopped, nothing of another boot."""
+        from kubeplay.reconcile.observe import look
+
+        for uid in self.uids:
+            found = look(self.engine, uid)
+            if found.seen.void or found.row.desired == STOP or (found.row.desired == CREATE and self.stack.start):
+                return False
+        return True
+
+    # making
+    def _store(self, compared: change.Comparison) -> None:
+        """All objects and pods in one transaction: a kill leaves all of them or none."""
+        plans = {ObjectKey("Pod", plan.namespace, plan.name): plan for plan in self.stack.pods}
+        owners: dict[ObjectKey, str] = {}
+        desired = RUN if self.stack.start else CREATE
+        with self.engine.store.write():
+            for planned in self.stack.objects:
+                plan = plans.get(planned.key)
+                if planned.key in compared.same:
+                    uid = self.engine.store.objects.get(planned.key).uid
+                else:
+                    self.hold.made(planned.key)
+                    owner = owners.get(planned.owner, "") if planned.owner else ""
+                    uid = self.engine.store.objects.create(planned.key, planned.body, owner_uid=owner).uid
+                    if plan is not None:
+                        row = PodRow(uid, plan.namespace, plan.name, codec.dumps(plan), desired, True, None, 0, False)
+                        self.engine.store.runtime.add_pod(row)
+                owners[planned.key] = uid
+                if plan is not None:
+                    self.uids[uid] = plan
+        for planned in compared.new:
+            if planned.key.kind not in ("Pod", "Service"):
+                self.progress(ProgressEvent("object", "created", str(planned.key), owners[planned.key]))
+        faults.point("play:stored")
+
+    def _volumes(self, fresh: set[ObjectKey]) -> None:
+        for claim in self.stack.claims:
+            mark = ObjectKey(records.VOLUME, claim.namespace, claim.name)
+            if self.engine.store.resources.volume(claim.namespace, claim.name) is not None:
+                continue
+            self.hold.made(mark)
+            made = self.engine.volumes.named.ensure(claim.namespace, claim.name, dict(claim.options))
+            if not made:  # somebody else was quicker: it is not ours to remove
+                self.hold.settle(mark)
+            else:
+                self.progress(ProgressEvent("volume", "created", f"{claim.namespace}/{claim.name}"))
+            faults.point("play:volume")
+
+    def _services(self, fresh: set[ObjectKey]) -> None:
+        given = {(plan.namespace, plan.name): plan for plan in services.plans(self.engine)} if self.stack.services else {}
+        for plan in self.stack.services:
+            known = given.get((plan.namespace, plan.name))
+            made = known or services.allocate(self.engine, plan)
+            self.services.append(made)
+            if known is None:
+                self.progress(ProgressEvent("service", "created", f"{made.namespace}/{made.name}", made.cluster_ip))
+            faults.point("play:service")
+
+    # running
+    def _pods(self) -> None:
+        jobs = [Job(uid, f"{p.namespace}/{p.name}", self.options.keep_on_failure or p.controlled) for uid, p in self.uids.items()]
+        self._wake_existing()
+        if any(system.needs_dns(plan) for plan in self.uids.values()):
+            uid = system.ensure_dns(self.engine)
+            jobs += [Job(uid, f"{system.NAMESPACE}/{system.NAME}", tolerant=True, system=True)] if uid else []
+        if not jobs:
+            if self.services:
+                services.refresh(self.engine)
+            return
+        clock = self.engine.clock
+        deadline = None if self.options.timeout is None else clock.monotonic() + self.options.timeout
+        runner = Runner(self.engine, jobs, self._check, self._seen)
+        try:
+            self.signals.watch(runner)
+            with trace("pods"):
+                runner.run(self._started, deadline)
+            faults.point("play:started")
+            if self.options.wait_ready and self.stack.start:
+                runner.run(self._ready, deadline)
+        finally:
+            self.signals.watch(None)
+            runner.close()
+
+    def _wake_existing(self) -> None:
+        """Pods that a person stopped, or that another boot left, start again with the play."""
+        from kubeplay.play import lifecycle
+        from kubeplay.reconcile.observe import look
+
+        for uid in self.uids:
+            found = look(self.engine, uid)
+            if self.stack.start and (found.seen.void or found.row.desired in (STOP, CREATE)):
+                lifecycle.prepare_start(self.engine, found)
+
+    def _started(self, job: Job, outcome: Outcome) -> bool:
+        if outcome.gone or outcome.started or outcome.phase in TERMINAL:
+            return True
+        if not self.stack.start and not job.system:
+            return True
+        return job.tolerant and bool(outcome.failures)
+
+    def _ready(self, job: Job, outcome: Outcome) -> bool:
+        return outcome.gone or outcome.ready or outcome.phase in TERMINAL or job.system
+
+    def _check(self, job: Job, outcome: Outcome) -> None:
+        """Whether the play has failed with this pod (DESIGN: one that exits later is no failure of play)."""
+        if job.tolerant:
+            return
+        if outcome.gone:
+            raise PodError("Deleted", f"pod {job.name} was removed by another command while it was being played")
+        plan = self.uids[job.uid]
+        init = {c.name for c in plan.containers if c.kind == INIT}
+        for failure in outcome.failures:
+            crashed = failure.reason == CRASH_LOOP or (failure.container in init and outcome.phase == FAILED)
+            if crashed and failure.container not in init:
+                continue
+            if outcome.started and failure.container:
+                continue
+            raise self._failure(job, failure, died=failure.container in init)
+
+    def _failure(self, job: Job, failure: Failure, died: bool) -> PodError:
+        what = f", container {failure.container}" if failure.container else ""
+        reason, message = failure.reason, failure.message
+        log = ""
+        rows = [r for r in self.engine.store.runtime.containers(job.uid) if r.name == failure.container]
+        if rows and died:
+            last = rows[-1]
+            if last.exit_code is not None and reason in (CRASH_LOOP, "Error"):
+                message = f"it ended with exit code {last.exit_code}" + (f" {len(rows)} times" if len(rows) > 1 else "")
+                reason = last.reason or "Error"
+            tail = logtail.tail(last.log_path)
+            log = "\nlast lines of its log:\n" + "\n".join(f"  {line}" for line in tail.splitlines()) if tail else ""
+        return PodError(failure.reason, f"pod {job.name}{what}: {reason}: {message}{log}", hint="--keep-on-failure keeps what was made")
+
+    def _seen(self, job: Job, outcome: Outcome) -> None:
+        """Tell of new containers, once each."""
+        if job.system:
+            return
+        if job.uid not in self.reported:
+            self.reported.add(job.uid)
+            self.progress(ProgressEvent("pod", "created", job.name, job.uid))
+        for name, container_id in self._containers(job.uid):
+            if container_id not in self.reported:
+                self.reported.add(container_id)
+                self.progress(ProgressEvent("container", "started" if self.stack.start else "created", f"{job.name}/{name}", container_id))
+        for failure in outcome.failures if job.tolerant else ():
+            mark = f"{job.uid}{failure.container}{failure.reason}"
+            if mark not in self.reported and failure.reason != CRASH_LOOP:
+                self.reported.add(mark)
+                where = f"{job.name}/{failure.container}" if failure.container else job.name
+                self.progress(ProgressEvent("warning", failure.reason, where, message=failure.message))
+
+    def _containers(self, uid: str) -> list[tuple[str, str]]:
+        newest = {row.name: row.id for row in self.engine.store.runtime.containers(uid)}
+        return [(c.name, newest[c.name]) for c in self.uids[uid].containers if c.name in newest]
+
+    # the end
+    def _undo(self, error: BaseException) -> None:
+        """Remove what this call made; nothing when things are to be kept."""
+        if self.options.keep_on_failure and not isinstance(error, (Interrupted, KeyboardInterrupt)):
+            return
+        with trace("undo"), self.signals.ignored():
+            made = self.hold.made_keys()
+            if made:
+                self.progress(ProgressEvent("warning", "undo", "", message="removing what this play has made"))
+            try:
+                downs.remove(self.engine, made, timeout=ROLLBACK_GRACE)
+            except KubeplayError as second:
+                error.add_note(f"and undoing it failed: {second}")
+
+    def _result(self, unchanged: bool, created: tuple[ObjectKey, ...]) -> UpResult:
+        from kubeplay.reconcile.observe import look
+        from kubeplay.reconcile.pod import outcome
+
+        pods = []
+        for uid, plan in self.uids.items():
+            try:
+                now = outcome(self.engine, look(self.engine, uid))
+            except KubeplayError:
+                continue  # removed by another command just now
+            pods.append(PodResult(plan.namespace, plan.name, uid, tuple(self._containers(uid)), now.phase, now.ready, now.failures))
+        given = self.services
+        if unchanged and self.stack.services:
+            wanted = {(s.namespace, s.name) for s in self.stack.services}
+            given = [s for s in services.plans(self.engine) if (s.namespace, s.name) in wanted]
+        return UpResult(unchanged, tuple(pods), tuple(given), created, self.replaced)
+
+
+class _Signals:
+    """SIGINT and SIGTERM of the foreground: noted, and passed to whoever waits."""
+
+    def __init__(self) -> None:
+        self._runner: Runner | None = None
+        self._ignored = False
+        self.hit = False
+
+    def handler(self, number: int, frame: object) -> None:
+        if self._ignored:
+            return
+        self.hit = True
+        if self._runner is not None:
+            self._runner.interrupt()
+        else:
+            raise Interrupted("interrupted")
+
+    def watch(self, runner: Runner | None) -> None:
+        self._runner = runner
+        if runner is not None and self.hit:
+            runner.interrupt()
+
+    @contextmanager
+    def ignored(self) -> Iterator[None]:
+        self._ignored = True
+        try:
+            yield
+        finally:
+            self._ignored = False
+
+
+@contextmanager
+def _signals() -> Iterator[_Signals]:
+    """Handlers only in the main thread, where Python allows them; elsewhere the caller stops us in its own way."""
+    found = _Signals()
+    if threading.current_thread() is not threading.main_thread():
+        yield found
+        return
+    before = {number: signal.signal(number, found.handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield found
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

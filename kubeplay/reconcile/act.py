@@ -1,0 +1,232 @@
+"""Carry out decisions: sandbox, volumes, images, containers side by side; every failure is noted with its kubelet reason."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kubeplay.engine.host import faults
+from kubeplay.engine.host.trace import trace
+from kubeplay.engine.store.events import NORMAL, WARNING
+from kubeplay.engine.store.runtime import CREATED, EXITED, BackoffRow, ContainerRow, SandboxRow
+from kubeplay.errors import ContainerError, ImageError, KubeplayError, SandboxError, VolumeError
+from kubeplay.plan.container import APP, ContainerPlan
+from kubeplay.plan.pod import PodPlan
+from kubeplay.reconcile import backoff, images, parallel, terminate
+from kubeplay.reconcile.decide import CRASH_LOOP
+from kubeplay.reconcile.model import (
+    AGAIN,
+    IMAGE,
+    REJECTED,
+    SANDBOX,
+    START,
+    VOLUMES,
+    Action,
+    Begin,
+    KillPod,
+    MakeSandbox,
+    Note,
+    Reject,
+    Start,
+)
+from kubeplay.reconcile.observe import Look, key_of
+
+if TYPE_CHECKING:
+    from kubeplay.engine.engine import Engine
+    from kubeplay.reconcile.resolve import Resolver
+
+
+class Actor:
+    """Acts for one pod whose lock is held."""
+
+    def __init__(self, engine: Engine, look: Look, wait_net: bool = True, grace: float | None = None) -> None:
+        self.engine = engine
+        self.look = look
+        self.uid = look.row.uid
+        self.plan: PodPlan = look.seen.plan
+        self.wait_net = wait_net
+        self.grace = grace
+
+    def carry_out(self, actions: tuple[Action, ...]) -> None:
+        """All actions of one decision; containers in parallel."""
+        containers: list[Start | Begin] = []
+        for action in actions:
+            if isinstance(action, (Start, Begin)):
+                containers.append(action)
+            elif isinstance(action, MakeSandbox):
+                self._make_sandbox(action.attempt)
+            elif isinstance(action, KillPod):
+                self._kill_pod(action.finish)
+            elif isinstance(action, Note):
+                self._note(action)
+            elif isinstance(action, Reject):
+                self._remember(REJECTED, 0.0, action.reason, action.message)
+                self._event(action.reason, action.message, WARNING)
+        if containers:
+            self._run(containers)
+
+    def _make_sandbox(self, attempt: int) -> None:
+        if attempt:
+            self._event("SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
+        try:
+            with trace(f"sandbox {self.plan.name}"):
+                self.engine.create_sandbox(self.uid, self.plan)
+        except KubeplayError as error:
+            reason = error.reason if isinstance(error, SandboxError) else "FailedCreatePodSandBox"
+            self._remember(SANDBOX, backoff.RETRY, reason, str(error))
+            self._event(reason, f"Failed to create pod sandbox: {error.message}", WARNING)
+            return
+        faults.point("reconcile:sandbox")
+        self._forget(SANDBOX)
+        self.engine.store.runtime.set_pod(self.uid, initialized=0)
+
+    def _kill_pod(self, finish: bool) -> None:
+        terminate.stop_all(self.engine, self.look, self.grace)
+        terminate.release(self.engine, self.look, wait_net=self.wait_net)
+        if finish:
+            self.engine.volumes.teardown(self.uid)
+            faults.point("terminate:volumes")
+
+    def _note(self, action: Note) -> None:
+        known = self.look.seen.backoffs.get(START + action.name)
+        if action.reason != CRASH_LOOP:
+            since, delay = (known.since, known.delay) if known else (self.engine.clock.now(), 0.0)
+            self.engine.store.runtime.set_backoff(BackoffRow(self.uid, START + action.name, delay, since, action.reason, action.message))
+            self._event("BackOff", action.message.split(":", 1)[0], NORMAL)
+            return
+        self._remember(START + action.name, 0.0, action.reason, action.message)
+        where = f"{self.plan.name}_{self.plan.namespace}({self.uid})"
+        self._event("BackOff", f"Back-off restarting failed container {action.name} in pod {where}", WARNING)
+
+    # containers
+    def _run(self, actions: list[Start | Begin]) -> None:
+        sandbox = self.look.sandboxes[-1]
+        if all(isinstance(a, Begin) for a in actions):
+            parallel.each(self._begin, actions)  # type: ignore[arg-type]
+            return
+        from kubeplay.reconcile.resolve import Resolver
+
+        resolver = Resolver(self.engine, self.uid, self.plan, sandbox.addresses, self.look.seen.host_ip)
+        if not self._volumes(resolver):
+            return
+        runs = [a for a in actions if isinstance(a, Begin) or a.run]
+        if any(self._plan_of(a.name).kind == APP for a in runs) and not self.look.row.initialized:
+            self.engine.store.runtime.set_pod(self.uid, initialized=1)
+
+        def one(action: Start | Begin) -> None:
+            if isinstance(action, Begin):
+                self._begin(action)
+            else:
+                self._start(action, sandbox, resolver)
+
+        parallel.each(one, actions)
+
+    def _volumes(self, resolver: Resolver) -> bool:
+        """Set up the pod's volumes; False when one cannot be, noted as FailedMount (CS5)."""
+        from kubeplay.reconcile.objects import volume_files
+
+        if not self.plan.volumes:
+            return True
+        try:
+            with trace(f"volumes {self.plan.name}"):
+                self.engine.volumes.setup(self.uid, self.plan, volume_files(self.plan, resolver.contents), self.engine.image_view)
+        except (VolumeError, ImageError) as error:
+            self._failed_mount(error)
+            return False
+        faults.point("reconcile:volumes")
+        self._forget(VOLUMES)
+        return True
+
+    def _failed_mount(self, error: VolumeError | ImageError) -> None:
+        if isinstance(error, ImageError):  # an image volume's failure is the containers' (VO12)
+            for container in self.plan.containers:
+                self._failed(container.name, error)
+            return
+        delay = backoff.next_mount(self.look.seen.backoffs.get(VOLUMES))
+        self._remember(VOLUMES, delay, error.reason, error.message)
+        self._event(error.reason, error.message, WARNING)
+
+    def _start(self, action: Start, sandbox: SandboxRow, resolver: Resolver) -> None:
+        plan = self._plan_of(action.name)
+        self._restarting(action)
+        try:
+            if not plan.host_rootfs:
+                self._image(plan)
+            with trace(f"resolve {action.name}"):
+                resolved = resolver.resolve(plan)
+            with trace(f"create {action.name}"):
+                row = self.engine.create_container(self.uid, sandbox, self.plan, plan, resolved, action.attempt)
+        except VolumeError as error:
+            self._failed_mount(error)
+            return
+        except (ContainerError, ImageError) as error:
+            self._failed(action.name, error)
+            return
+        faults.point("reconcile:created")
+        self._event("Created", f"Created container: {action.name}")
+        self._forget(AGAIN + action.name)
+        if row.state == EXITED:
+            self._failed(action.name, ContainerError("RunContainerError", row.message), instance=True)
+        elif action.run:
+            self._begin_row(row)
+        else:
+            self._forget(START + action.name)
+
+    def _restarting(self, action: Start) -> None:
+        """Note the crash back-off that counts from now on, before the start: a kill -9 must not make it start twice as often."""
+        if action.delay:
+            self._remember(action.name, action.delay)
+
+    def _image(self, plan: ContainerPlan) -> None:
+        try:
+            images.present(self.engine, plan)
+        except ImageError as error:
+            if error.reason == images.PULL:
+                now = self.engine.clock.now()
+                delay = backoff.next_pull(self.look.seen.backoffs.get(IMAGE + plan.image), now)
+                self._remember(IMAGE + plan.image, delay, error.reason, error.message)
+                self._event("Failed", f'Failed to pull image "{plan.image}": {error.message}', WARNING)
+            raise
+        if IMAGE + plan.image in self.look.seen.backoffs:
+            self._forget(IMAGE + plan.image)
+        self._event("Pulled", f'Container image "{plan.image}" already present on machine and can be accessed by the pod')
+
+    def _begin(self, action: Begin) -> None:
+        rows = self.look.rows[action.name]
+        if self._plan_of(action.name).kind == APP and not self.look.row.initialized:
+            self.engine.store.runtime.set_pod(self.uid, initialized=1)
+        if rows and rows[-1].state == CREATED:
+            self._forget(AGAIN + action.name)
+            self._begin_row(rows[-1])
+
+    def _begin_row(self, row: ContainerRow) -> None:
+        try:
+            with trace(f"start {row.name}"):
+                self.engine.start_container(row)
+        except ContainerError as error:
+            self._failed(row.name, error, instance=True)
+            return
+        faults.point("reconcile:started")
+        self._event("Started", f"Started container {row.name}")
+        self._forget(START + row.name)
+
+    def _failed(self, name: str, error: ContainerError | ImageError, instance: bool = False) -> None:
+        """Note why a start failed; one that left an instance is delayed by the crash back-off alone (RB1)."""
+        known = self.look.seen.backoffs.get(START + name)
+        # a person's `kubeplay start` is tried once; a failed image keeps its own back-off (RB4)
+        delay = 0.0 if instance or error.reason == images.PULL else backoff.next_start(known)
+        self._remember(START + name, delay, error.reason, error.message)
+        self._event("Failed", f"Error: {error.message if not isinstance(error, ImageError) else error.reason}", WARNING)
+
+    # notes
+    def _plan_of(self, name: str) -> ContainerPlan:
+        return next(c for c in self.plan.containers if c.name == name)
+
+    def _remember(self, key: str, delay: float, reason: str = "", message: str = "") -> None:
+        self.engine.store.runtime.set_backoff(BackoffRow(self.uid, key, delay, self.engine.clock.now(), reason, message))
+
+    def _forget(self, key: str) -> None:
+        if key in self.look.seen.backoffs:
+            self.engine.store.runtime.clear_backoff(self.uid, key)
+
+    def _event(self, reason: str, message: str, type_: str = NORMAL) -> None:
+        self.engine.store.events.add(key_of(self.look.row), self.uid, reason, message, type_)

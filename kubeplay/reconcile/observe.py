@@ -1,0 +1,146 @@
+"""One look at a pod: rows of the store as the records that decide() and pod_status() read."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kubeplay.engine.host.machine import boot_id
+from kubeplay.engine.store.objects import StoredObject
+from kubeplay.engine.store.runtime import CREATE, DELETE, READY, RUN, STOP, ContainerRow, PodRow, SandboxRow
+from kubeplay.kube.status import TERMINAL, ContainerView, Instance, PodView
+from kubeplay.plan import codec
+from kubeplay.plan.container import INIT
+from kubeplay.plan.pod import PodPlan
+from kubeplay.plan.stack import ObjectKey
+from kubeplay.reconcile.model import REJECTED, START, Observed, Seen
+
+if TYPE_CHECKING:
+    from kubeplay.engine.engine import Engine
+
+
+class Look(NamedTuple):
+    """The pure view and the rows it was made from; `rows[name]` are the instances of a container, oldest first."""
+
+    seen: Observed
+    row: PodRow
+    stored: StoredObject | None
+    status: dict[str, Any]
+    sandboxes: tuple[SandboxRow, ...]
+    rows: dict[str, list[ContainerRow]]
+
+
+def key_of(row: PodRow) -> ObjectKey:
+    return ObjectKey("Pod", row.namespace, row.name)
+
+
+_plans: dict[str, tuple[str, PodPlan]] = {}
+
+
+def plan_of(row: PodRow) -> PodPlan:
+    """The pod's plan, decoded once a process."""
+    known = _plans.get(row.uid)
+    if known is None or known[0] != row.plan:
+        known = (row.plan, codec.loads(row.plan))
+        _plans[row.uid] = known
+    return known[1]
+
+
+def look(engine: Engine, uid: str) -> Look:
+    """Raises NotFound when there is no such pod."""
+    row = engine.store.runtime.pod(uid)
+    plan = plan_of(row)
+    stored = engine.store.objects.find(key_of(row))
+    status = json.loads(stored.status) if stored and stored.status else {}
+    sandboxes = tuple(engine.store.runtime.sandboxes(uid))
+    rows: dict[str, list[ContainerRow]] = {c.name: [] for c in plan.containers}
+    for instance in engine.store.runtime.containers(uid):
+        rows.setdefault(instance.name, []).append(instance)
+    for instances in rows.values():
+        instances.sort(key=lambda r: r.attempt)
+    sandbox = sandboxes[-1] if sandboxes else None
+    seen = Observed(
+        uid=uid, plan=plan, desired=row.desired, created=stored.created if stored else 0.0, phase=str(status.get("phase", "")),
+        deleted=bool(stored and stored.deleted is not None), initialized=row.initialized, void=_void(row, sandboxes, rows),
+        sandbox=sandbox.id if sandbox else "", sandbox_ready=bool(sandbox and sandbox.state == READY),
+        sandbox_attempts=row.sandbox_attempts, addresses=sandbox.addresses if sandbox else (), host_ip=host_ip(engine),
+        containers=tuple([_seen(c, rows[c.name], sandbox) for c in plan.containers]),
+        backoffs=engine.store.runtime.backoffs(uid), generation=stored.generation if stored else 1, gates=_gates(stored),
+    )  # fmt: skip
+    return Look(seen, row, stored, status, sandboxes, rows)
+
+
+def _void(row: PodRow, sandboxes: tuple[SandboxRow, ...], rows: dict[str, list[ContainerRow]]) -> bool:
+    """Whether the pod ran under another boot: then only a person brings it back (issue 2)."""
+    if row.desired not in (RUN, CREATE):
+        return False
+    now = boot_id()
+    newest = [instances[-1] for instances in rows.values() if instances]
+    return any(s.boot != now for s in sandboxes) or any(c.boot != now for c in newest)
+
+
+def _seen(plan: Any, instances: list[ContainerRow], sandbox: SandboxRow | None) -> Seen:
+    current = instances[-1] if instances else None
+    previous = instances[-2] if len(instances) > 1 else None
+    here = bool(current and sandbox and current.sandbox_id == sandbox.id)
+    return Seen(plan, _instance(current) if current else None, _instance(previous) if previous else None, here)
+
+
+def _instance(row: ContainerRow) -> Instance:
+    return Instance(
+        row.id, row.attempt, row.state, row.image, row.image_id, row.started, row.finished, row.exit_code, row.reason, row.message
+    )
+
+
+def view(look_: Look, *, finished: bool = False, rejected: tuple[str, str] | None = None) -> PodView:
+    """What pod_status() needs, from one look."""
+    seen = look_.seen
+    refused = seen.backoffs.get(REJECTED)
+    reason, message = rejected or ((refused.reason, refused.message) if refused else ("", ""))
+    ending = seen.desired in (STOP, DELETE) or seen.deleted
+    started = any(c.plan.kind != INIT and c.current is not None and bool(c.current.started) for c in seen.containers)
+    return PodView(
+        plan=seen.plan, created=seen.created, containers=tuple([_container(seen, c) for c in seen.containers]),
+        sandbox_ready=seen.sandbox_ready and not finished and not seen.void, addresses=() if finished else seen.addresses,
+        host_ip=seen.host_ip, initialized=started, ending=ending, finished=finished or seen.phase in TERMINAL,
+        rejected=bool(rejected or refused), reason=reason, message=message, generation=seen.generation, gates=seen.gates,
+    )  # fmt: skip
+
+
+def _container(seen: Observed, container: Seen) -> ContainerView:
+    why = seen.backoffs.get(START + container.plan.name)
+    return ContainerView(container.plan, container.current, container.previous, why.reason if why else "", why.message if why else "")
+
+
+def _gates(stored: StoredObject | None) -> tuple[str, ...]:
+    if stored is None or '"readinessGates"' not in stored.body:
+        return ()
+    return tuple([g["conditionType"] for g in json.loads(stored.body)["spec"].get("readinessGates") or []])
+
+
+_host_ip: list[str] = []
+
+
+def host_ip(engine: Engine) -> str:
+    """The machine's address that pods can reach (LR2): the one its default route uses, else the bridge's."""
+    if not _host_ip:
+        _host_ip.append(_route_address() or _gateway(engine))
+    return _host_ip[0]
+
+
+def _route_address() -> str:
+    from _socket import AF_INET, SOCK_CLOEXEC, SOCK_DGRAM, socket
+
+    probe = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC)
+    try:
+        probe.connect(("192.0.2.1", 9))  # TEST-NET-1 (RFC 5737); connecting a datagram socket sends nothing
+        return str(probe.getsockname()[0])
+    except OSError:
+        return ""
+    finally:
+        probe.close()
+
+
+def _gateway(engine: Engine) -> str:
+    networks = engine.store.resources.networks()
+    return networks[0].gateway if networks else "127.0.0.1"

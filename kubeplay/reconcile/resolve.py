@@ -1,0 +1,41 @@
+"""Everything a container's plan leaves open, looked up just before it is made (EN6): env, command, args, subPaths."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from kubeplay.kube import environment
+from kubeplay.kube.downward import NodeFacts
+from kubeplay.plan.container import ContainerPlan, Resolved
+from kubeplay.plan.env import EnvLiteral
+from kubeplay.plan.pod import PodPlan
+from kubeplay.reconcile import service_env, services
+from kubeplay.reconcile.objects import Contents
+
+if TYPE_CHECKING:
+    from kubeplay.engine.engine import Engine
+
+
+class Resolver:
+    """Resolves the containers of one pod; objects and Services are read once for all of them."""
+
+    def __init__(self, engine: Engine, uid: str, plan: PodPlan, addresses: tuple[str, ...], host_ip: str) -> None:
+        self.contents = Contents(engine.store, plan.namespace)
+        self._plan = plan
+        self._facts = environment.facts_of(plan, uid, addresses, (host_ip,) if host_ip else (), os.uname().nodename)
+        self._variables = service_env.variables(services.plans(engine), plan.namespace, plan.service_links)
+
+    def resolve(self, container: ContainerPlan) -> Resolved:
+        """Raises ContainerError with reason CreateContainerConfigError (EN5, EN3)."""
+        if container.host_rootfs:  # our own system pods run the host's programs and read nothing from a manifest
+            env = tuple([(entry.name, entry.value) for entry in container.env if isinstance(entry, EnvLiteral)])
+            return Resolved(env, container.command, container.args, tuple([m.sub_path for m in container.mounts]))
+        return environment.resolve(self._plan, container, self._facts, _node(), self.contents.text, self._variables)
+
+
+def _node() -> NodeFacts:
+    from kubeplay.engine.host.machine import machine
+
+    disk = os.statvfs("/")
+    return NodeFacts((os.cpu_count() or 1) * 1000, machine().memory, disk.f_blocks * disk.f_frsize)

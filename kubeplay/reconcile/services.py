@@ -1,0 +1,113 @@
+"""Services: their given addresses, and the endpoints behind them from the pods' status (EP1, SV3)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kubeplay.engine.store.objects import StoredObject
+from kubeplay.kube.status import TERMINAL
+from kubeplay.plan import codec
+from kubeplay.plan.pod import PodPlan
+from kubeplay.plan.service import Endpoint, ServicePlan, ServicePort, ServiceRoute
+from kubeplay.reconcile.observe import plan_of
+
+if TYPE_CHECKING:
+    from kubeplay.engine.engine import Engine
+
+POOL = "service"  # leases: NS/NAME -> the plan with its given addresses
+
+
+def plans(engine: Engine) -> list[ServicePlan]:
+    """Every Service with its given addresses, in order of namespace and name."""
+    return [codec.loads(lease.value) for lease in engine.store.leases.held(POOL)]
+
+
+def allocate(engine: Engine, plan: ServicePlan) -> ServicePlan:
+    """Give a Service its cluster address and node ports and remember them. Raises Conflict, Exhausted, InvalidInput."""
+    given: ServicePlan = engine.net.allocate_service(plan)
+    with engine.store.write() as db:
+        key = f"{plan.namespace}/{plan.name}"
+        db.execute("INSERT OR REPLACE INTO leases VALUES (?,?,?,?)", (POOL, key, holder(plan.namespace, plan.name), codec.dumps(given)))
+    return given
+
+
+def release(engine: Engine, namespace: str, name: str) -> None:
+    """Give back a Service's addresses and ports. Idempotent; the rules go with the next refresh."""
+    engine.net.release_service(namespace, name)
+    engine.store.leases.release(holder(namespace, name))
+
+
+def holder(namespace: str, name: str) -> str:
+    return f"svc:{namespace}/{name}"
+
+
+def refresh(engine: Engine) -> None:
+    """Compute every Service's endpoints and hand them to the network, with one sync of rules and names."""
+    engine.net.set_services(routes(engine))
+    engine.net.sync()
+
+
+def routes(engine: Engine) -> tuple[ServiceRoute, ...]:
+    services = plans(engine)
+    if not services:
+        return ()
+    pods = _pods(engine)
+    return tuple([route(service, pods) for service in services])
+
+
+class _Pod:
+    """A pod as endpoints see it."""
+
+    __slots__ = ("address", "labels", "namespace", "plan", "ready")
+
+    def __init__(self, plan: PodPlan, address: str, ready: bool) -> None:
+        self.plan = plan
+        self.namespace = plan.namespace
+        self.labels = dict(plan.labels)
+        self.address = address
+        self.ready = ready
+
+
+def _pods(engine: Engine) -> list[_Pod]:
+    import json
+
+    stored: dict[str, StoredObject] = {obj.uid: obj for obj in engine.store.objects.list("Pod")}
+    found = []
+    for row in engine.store.runtime.pods():
+        obj = stored.get(row.uid)
+        if obj is None or not obj.status:
+            continue
+        status = json.loads(obj.status)
+        if status.get("podIP") and status.get("phase") not in TERMINAL:
+            found.append(_Pod(plan_of(row), status["podIP"], _is_ready(status) and obj.deleted is None))
+    return found
+
+
+def _is_ready(status: dict[str, Any]) -> bool:
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", []))
+
+
+def route(service: ServicePlan, pods: list[_Pod]) -> ServiceRoute:
+    """One Service's endpoints: the ready pods it selects (EP1); a Service without selector has none of ours (EP2)."""
+    chosen = [p for p in pods if service.selector and p.namespace == service.namespace and p.ready and _selects(service, p)]
+    return ServiceRoute(service, tuple([_endpoints(port, chosen) for port in service.ports]))
+
+
+def _selects(service: ServicePlan, pod: _Pod) -> bool:
+    return all(pod.labels.get(key) == value for key, value in service.selector)
+
+
+def _endpoints(port: ServicePort, pods: list[_Pod]) -> tuple[Endpoint, ...]:
+    found = [Endpoint(pod.address, number) for pod in pods if (number := target(port, pod.plan)) is not None]
+    return tuple(sorted(found))
+
+
+def target(port: ServicePort, plan: PodPlan) -> int | None:
+    """The port number in a pod; a name is looked up in its containers (SV1), None when it is not there."""
+    if isinstance(port.target, int):
+        return port.target or port.port
+    for container in plan.containers:
+        for each in container.ports:
+            if each.name == port.target and each.protocol == port.protocol and container.kind == "app":
+                return each.container_port
+    return None

@@ -1,0 +1,86 @@
+"""Our own pods, in namespace kube-system: the DNS server that pods with dnsPolicy ClusterFirst ask (DN1, DN5).
+
+An ordinary pod with the host's network and the host's programs, so that conmon restarts it through the supervisor like any other. It
+comes with the first pod that needs it and goes with the last.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kubeplay.engine.store.runtime import DELETE, RUN, PodRow
+from kubeplay.errors import AlreadyExists
+from kubeplay.plan import codec
+from kubeplay.plan.container import ContainerPlan
+from kubeplay.plan.pod import Dns, PodPlan, SandboxPlan
+from kubeplay.plan.stack import ObjectKey
+from kubeplay.reconcile.observe import plan_of
+
+if TYPE_CHECKING:
+    from kubeplay.engine.engine import Engine
+
+NAMESPACE, NAME = "kube-system", "kube-dns"
+KEY = ObjectKey("Pod", NAMESPACE, NAME)
+
+
+def needs_dns(plan: PodPlan) -> bool:
+    """Whether a pod's resolv.conf points at our DNS server (DN1)."""
+    policy, sandbox = plan.sandbox.dns.policy, plan.sandbox
+    if sandbox.host_network:
+        return policy == "ClusterFirstWithHostNet"
+    return bool(sandbox.attachments) and policy in ("ClusterFirst", "ClusterFirstWithHostNet")
+
+
+def dns_plan(argv: tuple[str, ...]) -> PodPlan:
+    """The DNS server's pod."""
+    container = ContainerPlan("dns", "host", command=argv, host_rootfs=True, pull_policy="Never")
+    sandbox = SandboxPlan(NAME, host_network=True, dns=Dns("Default"))
+    return PodPlan(NAMESPACE, NAME, sandbox, (container,), grace_seconds=2, controlled=True)
+
+
+def ensure_dns(engine: Engine) -> str:
+    """Store the DNS pod unless it is there; its uid, to be reconciled. "" when the network has no DNS server to run."""
+    row = engine.store.runtime.find_pod(NAMESPACE, NAME)
+    argv = tuple(engine.net.dns_argv())
+    if not argv:
+        return ""
+    if row is not None and row.desired == RUN and plan_of(row).containers[0].command == argv:
+        return row.uid
+    if row is not None:
+        remove(engine, row)
+    plan = dns_plan(argv)
+    try:
+        with engine.store.write():
+            stored = engine.store.objects.create(KEY, _body())
+            engine.store.runtime.add_pod(PodRow(stored.uid, NAMESPACE, NAME, codec.dumps(plan), RUN, True, None, 0, False))
+    except AlreadyExists:  # another command was quicker
+        row = engine.store.runtime.find_pod(NAMESPACE, NAME)
+        return row.uid if row else ""
+    return stored.uid
+
+
+def _body() -> str:
+    import json
+
+    body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": NAME, "namespace": NAMESPACE, "labels": {"k8s-app": NAME}},
+            "spec": {"hostNetwork": True, "containers": [{"name": "dns", "image": "host"}]}}  # fmt: skip
+    return json.dumps(body, sort_keys=True, separators=(",", ":"))
+
+
+def remove(engine: Engine, row: PodRow) -> None:
+    from kubeplay.reconcile.pod import reconcile
+
+    engine.store.runtime.set_pod(row.uid, desired=DELETE)
+    reconcile(engine, row.uid, grace=1.0)
+
+
+def idle(engine: Engine) -> bool:
+    """Whether no pod of a person is left that needs DNS."""
+    return not any(row.namespace != NAMESPACE and row.desired != DELETE and needs_dns(plan_of(row)) for row in engine.store.runtime.pods())
+
+
+def remove_if_idle(engine: Engine) -> None:
+    """End the DNS pod when nobody needs it."""
+    row = engine.store.runtime.find_pod(NAMESPACE, NAME)
+    if row is not None and idle(engine):
+        remove(engine, row)

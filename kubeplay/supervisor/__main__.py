@@ -1,0 +1,21 @@
+"""`python -m kubeplay.supervisor NAME=VALUE...`: settings by name, as start.py writes them."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main(words: list[str]) -> int:
+    from kubeplay.config import Settings, settings
+    from kubeplay.supervisor.loop import run
+
+    given: dict[str, str | bool] = {}
+    for word in words:
+        name, _, value = word.partition("=")
+        if name in Settings._fields:
+            given[name] = value == "True" if name == "seccomp_default" else value
+    return run(settings({}, **given))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

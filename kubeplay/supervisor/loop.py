@@ -1,0 +1,211 @@
+"""Who to reconcile when: timers of the store, wake-ups through the FIFO, one thread per pod that needs something.
+
+Crash-only: it holds no state. At the start it looks at every pod once; killed at any point, the next one does the same. It ends by
+itself when nothing is due: then the root has no kubeplay process at all.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from kubeplay.config import Settings
+from kubeplay.engine.engine import Engine
+from kubeplay.engine.host.on_exit import SUPERVISOR
+from kubeplay.engine.store.locks import Lock
+from kubeplay.engine.store.runtime import DELETE, EXITED, RUN, STOP
+from kubeplay.errors import KubeplayError
+from kubeplay.reconcile import services
+from kubeplay.reconcile.model import Outcome
+from kubeplay.reconcile.pod import reconcile
+from kubeplay.supervisor import start
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+WORKERS = 8
+LOG_SECONDS = 10.0  # CS12: how often log sizes are checked
+BUSY_SECONDS = 1.0  # a pod somebody else holds is looked at again
+LINGER = 0.5  # a burst of exits is served by one process
+FAILED_SECONDS = 10.0  # RB5: after an error of ours
+
+
+def run(settings: Settings) -> int:
+    """The supervisor's life: 0 when nothing is due any more or another one runs."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    os.chdir("/")
+    if not os.path.exists(f"{settings.runroot}/boot_id"):
+        return 0  # the root was reset: do not bring its directories back
+    engine = Engine(settings)
+    lock = Lock(engine.paths.lock(SUPERVISOR))
+    if not lock.try_take():
+        return 0
+    engine.cgroups.adopt_monitor(os.getpid())
+    loop = Loop(engine)
+    while True:
+        loop.run()
+        lock.release()
+        # an exit noted between our last look and the release saw the lock held and left it to us
+        if not (start.due(engine) or loop.woken()) or not lock.try_take():
+            return 0
+
+
+class Loop:
+    """One supervisor's loop; `run` returns when nothing is due."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        # open for writing too: the FIFO then never reports end of file
+        self.fifo = os.open(engine.paths.wake, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self.done_read, self.done_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self.waiting: dict[str, float] = {}
+        self.active: set[str] = set()
+        self.again: set[str] = set()
+        self.results: list[tuple[str, Outcome | None]] = []
+        self.guard = threading.Lock()
+        self.routes = False
+        self.next_logs = time.monotonic() + LOG_SECONDS
+        self.parent = _pidfd(os.getppid())
+
+    def run(self) -> None:
+        """Serve until nothing is due."""
+        self._adopt()
+        quiet_since = time.monotonic()
+        while True:
+            self._collect()
+            now = self.engine.clock.now()
+            self._begin(now)
+            if self.active or self.waiting or self.engine.store.runtime.next_wake() is not None:
+                quiet_since = time.monotonic()
+            elif time.monotonic() - quiet_since >= LINGER:
+                return
+            self._rotate()
+            self._sleep(now)
+
+    def woken(self) -> bool:
+        """Whether somebody wrote to the FIFO or marked a pod meanwhile."""
+        names = self._read_fifo()
+        self.waiting.update({name: 0.0 for name in names if name})
+        return bool(names)
+
+    def _adopt(self) -> None:
+        """Everything that may need something after a start: marked pods, unfinished ends, containers whose end nobody saw."""
+        self.engine.refresh()
+        for uid in start.marked(self.engine):
+            self.waiting[uid] = 0.0
+        ended = {row.pod_uid for row in self.engine.store.runtime.containers() if row.state == EXITED}
+        for row in self.engine.store.runtime.pods():
+            if row.desired in (STOP, DELETE) or (row.desired == RUN and row.uid in ended):
+                self.waiting[row.uid] = 0.0
+
+    def _begin(self, now: float) -> None:
+        for uid in self.engine.store.runtime.due(now):
+            self.waiting.setdefault(uid, 0.0)
+        ready = [uid for uid, when in self.waiting.items() if when <= now]
+        for uid in ready:
+            if uid in self.active:
+                self.again.add(uid)
+                del self.waiting[uid]
+            elif len(self.active) < WORKERS:
+                del self.waiting[uid]
+                self.active.add(uid)
+                threading.Thread(target=self._work, args=(uid,), daemon=True).start()
+
+    def _work(self, uid: str) -> None:
+        outcome: Outcome | None = None
+        try:
+            outcome = reconcile(self.engine, uid, wait_lock=False)
+        except (KubeplayError, OSError) as error:
+            print(f"kubeplay supervisor: pod {uid}: {error}", flush=True)
+        finally:
+            with self.guard:
+                self.results.append((uid, outcome))
+            os.write(self.done_write, b"x")
+
+    def _collect(self) -> None:
+        with self.guard:
+            results, self.results = self.results, []
+        now = self.engine.clock.now()
+        for uid, outcome in results:
+            self.active.discard(uid)
+            if outcome is None:
+                self.waiting[uid] = now + FAILED_SECONDS
+            elif outcome.busy:
+                self.waiting[uid] = now + BUSY_SECONDS
+            else:
+                self.routes = self.routes or outcome.routes
+            if uid in self.again:
+                self.again.discard(uid)
+                self.waiting.setdefault(uid, 0.0)
+        if self.routes and not self.active:
+            self.routes = False
+            self._refresh_services()
+
+    def _refresh_services(self) -> None:
+        try:
+            services.refresh(self.engine)
+        except (KubeplayError, OSError) as error:
+            self.routes = True
+            print(f"kubeplay supervisor: services: {error}", flush=True)
+
+    def _rotate(self) -> None:
+        if time.monotonic() < self.next_logs:
+            return
+        self.next_logs = time.monotonic() + LOG_SECONDS
+        from kubeplay.supervisor import logs
+
+        logs.rotate_all(self.engine)
+
+    def _sleep(self, now: float) -> None:
+        """Until a wake-up, a finished worker, the next timer, or our parent's death."""
+        times: list[float] = list(self._timers())
+        seconds = min(times) - now if times else LINGER
+        if self.active:
+            seconds = min(seconds, 60.0) if times else 60.0
+        poll = select.poll()
+        for fd in (self.fifo, self.done_read, self.parent):
+            if fd >= 0:
+                poll.register(fd, select.POLLIN)
+        for fd, _ in poll.poll(max(0.0, min(seconds, LOG_SECONDS)) * 1000 + 1):
+            if fd == self.fifo:
+                self.waiting.update({name: 0.0 for name in self._read_fifo() if name})
+            elif fd == self.done_read:
+                os.read(self.done_read, 4096)
+            elif fd == self.parent:
+                self._replace_parent()
+
+    def _timers(self) -> Iterable[float]:
+        due = self.engine.store.runtime.next_wake()
+        if due is not None and len(self.active) < WORKERS:
+            yield due if due > self.engine.clock.now() or not self.active else self.engine.clock.now() + BUSY_SECONDS
+        yield from (when for when in self.waiting.values())
+
+    def _read_fifo(self) -> set[str]:
+        try:
+            data = os.read(self.fifo, 65536)
+        except BlockingIOError:
+            return set()
+        return {name.decode(errors="replace") for name in data.split(b"\n")} if data else set()
+
+    def _replace_parent(self) -> None:
+        """The respawning shell was killed: leave it to a new one, which starts a new supervisor."""
+        os.close(self.parent)
+        self.parent = -1
+        start.install(self.engine)
+        start.begin(self.engine)
+        os._exit(0)
+
+
+def _pidfd(pid: int) -> int:
+    """A descriptor of the shell that respawns us; -1 when we were started in another way."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read().split(b"\0")
+        return os.pidfd_open(pid) if any(word.endswith(start.LOOP.encode()) for word in words) else -1
+    except OSError:
+        return -1

@@ -1,0 +1,138 @@
+"""Start the supervisor and wake it. What starts it is a few lines of sh in the runroot, so that conmon's exit script can do it too.
+
+`supervisor-cmd` puts `supervisor-loop` into a session of its own in the background; the loop starts Python and starts it again
+when it was killed (DESIGN.md: back within 2 s, a parent of about 0.3 MB); exit status 0 means that nothing is due any more.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from kubeplay.engine.host import processes
+from kubeplay.engine.host.on_exit import COMMAND, SUPERVISOR, quote
+from kubeplay.engine.store.locks import Lock
+from kubeplay.engine.store.runtime import DELETE
+
+if TYPE_CHECKING:
+    from kubeplay.engine.engine import Engine
+
+LOOP = "supervisor-loop"
+PAUSE = "0.2"  # seconds before a killed supervisor is started again
+
+_LOOP = """#!/bin/sh
+# kubeplay: starts the supervisor again when it was killed; ends when that says that nothing is due. One a root (descriptor 9).
+cd {runroot} || exit 0
+exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&-
+while [ -e boot_id ]; do
+    exec 9>locks/{loop}
+    flock -n 9 || exit 0
+    until (cd / && exec {command}) 9>&-; do
+        sleep {pause}
+        [ -e boot_id ] || exit 0
+    done
+    exec 9>&-
+    # who noted an exit while we held the lock relied on us
+    set -- locks/*.dirty
+    [ -e "$1" ] || exit 0
+done
+"""
+_COMMAND = """#!/bin/sh
+cd {runroot} || exit 0
+setsid sh ./{loop} </dev/null >/dev/null 2>&1 &
+exit 0
+"""
+
+
+def install(engine: Engine) -> None:
+    """Write both scripts unless they are there as they should be."""
+    runroot = engine.paths.runroot
+    loop = _LOOP.format(runroot=quote(runroot), loop=LOOP, command=_python(engine), pause=PAUSE)
+    _put(f"{runroot}/{LOOP}", loop)
+    _put(f"{runroot}/{COMMAND}", _COMMAND.format(runroot=quote(runroot), loop=LOOP))
+
+
+def _python(engine: Engine) -> str:
+    """The shell command that runs the supervisor with our own code and settings, in a clean environment."""
+    package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    words = ["env", "-i", f"PYTHONPATH={package}", *[f"{k}={v}" for k, v in processes.CLEAN_ENV.items()]]
+    words += [sys.executable, "-s", "-P", "-m", "kubeplay.supervisor"]
+    for name, value in zip(engine.settings._fields, engine.settings):
+        words.append(f"{name}={value}")
+    return " ".join(quote(word) for word in words)
+
+
+def _put(path: str, text: str) -> None:
+    try:
+        with open(path, encoding="utf-8") as file:
+            if file.read() == text:
+                return
+    except FileNotFoundError:
+        pass
+    temporary = f"{path}.{os.getpid()}"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+    os.rename(temporary, path)
+
+
+def running(engine: Engine) -> bool:
+    """Whether a supervisor holds the root's supervisor lock."""
+    lock = Lock(engine.paths.lock(SUPERVISOR))
+    if lock.try_take():
+        lock.release()
+        return False
+    return True
+
+
+def due(engine: Engine) -> bool:
+    """Whether anything of the root waits for a time or for somebody to end it."""
+    runtime = engine.store.runtime
+    return runtime.next_wake() is not None or any(row.desired == DELETE for row in runtime.pods()) or bool(marked(engine))
+
+
+def marked(engine: Engine) -> list[str]:
+    """Uids of pods whose container ended while nobody looked."""
+    try:
+        names = os.listdir(os.path.dirname(engine.paths.lock(SUPERVISOR)))
+    except FileNotFoundError:
+        return []
+    return [name.removesuffix(".dirty") for name in names if name.endswith(".dirty")]
+
+
+def ensure(engine: Engine) -> None:
+    """See that due things are looked after: at the end of every command. Starts nothing when nothing is due.
+
+    `install` before containers are started lets their exits start it, also when the command is killed before it comes here.
+    """
+    install(engine)
+    if not due(engine):
+        return
+    if running(engine):
+        wake(engine)
+    else:
+        begin(engine)
+
+
+def begin(engine: Engine) -> None:
+    """Start it in the background, out of our session and control groups: killing those must not hurt it (DESIGN.md)."""
+    pid = processes.spawn([processes.program("sh"), f"{engine.paths.runroot}/{COMMAND}"])
+    engine.cgroups.adopt_monitor(pid)  # before it forks, or the program below moves itself
+    processes.wait(pid)
+
+
+def wake(engine: Engine, uid: str = "") -> None:
+    """Have a running supervisor look again, at one pod or at its timers. Nothing happens when none runs."""
+    try:
+        fd = os.open(engine.paths.wake, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:  # ENXIO: nobody reads
+        return
+    try:
+        os.write(fd, f"{uid}\n".encode())
+    except BlockingIOError:
+        pass  # a full pipe wakes it just as well
+    finally:
+        os.close(fd)
