@@ -56,8 +56,7 @@ def pod(faults: Faults, path: str, spec: Object) -> None:
     total = effective_requests(spec) if _readable(spec) else {}
     requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
     for name, text in requests.items():
-        need = _amount(total.get(name)).nanos
-        if need > _amount(text).nanos:
+        if name in total and _amount(total[name]).nanos > _amount(text).nanos:
             detail = f"must be greater than or equal to aggregate container requests of {total[name]}"
             faults.invalid(f"{path}.requests[{name}]", text, detail)
     for field in ("containers", "initContainers"):

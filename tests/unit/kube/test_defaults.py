@@ -52,11 +52,17 @@ def test_df1_pod() -> None:
 @pytest.mark.parametrize(
     ("image", "policy"),
     [
-        ("nginx", "Always"), ("nginx:latest", "Always"), ("nginx:1", "IfNotPresent"), ("localhost:5000/x/y", "Always"),
-        ("localhost:5000/x/y:1", "IfNotPresent"), (f"nginx@sha256:{'a' * 64}", "IfNotPresent"), (f"nginx:latest@sha256:{'a' * 64}", "Always"),
-        ("Not Valid", "IfNotPresent"), ("", "IfNotPresent"),
+        ("nginx", "Always"),
+        ("nginx:latest", "Always"),
+        ("nginx:1", "IfNotPresent"),
+        ("localhost:5000/x/y", "Always"),
+        ("localhost:5000/x/y:1", "IfNotPresent"),
+        (f"nginx@sha256:{'a' * 64}", "IfNotPresent"),
+        (f"nginx:latest@sha256:{'a' * 64}", "Always"),
+        ("Not Valid", "IfNotPresent"),
+        ("", "IfNotPresent"),
     ],
-)  # fmt: skip
+)
 def test_df2_pull_policy(image: str, policy: str) -> None:
     assert pull_policy(image) == policy
 
@@ -85,13 +91,22 @@ def test_pr1_vo1_hp1() -> None:
         "livenessProbe": {"httpGet": {"port": 80}, "periodSeconds": 0},
         "env": [{"name": "N", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
     }
-    volumes = [{"name": "v"}, {"name": "e", "emptyDir": None}, {"name": "c", "configMap": {"name": "c"}}, {"name": "h", "hostPath": {"path": "/x"}}]
+    volumes = [
+        {"name": "v"},
+        {"name": "e", "emptyDir": None},
+        {"name": "c", "configMap": {"name": "c"}},
+        {"name": "h", "hostPath": {"path": "/x"}},
+    ]
     spec = _pod(containers=[container], hostNetwork=True, volumes=volumes, terminationGracePeriodSeconds=-1)
     made = spec["containers"][0]
     assert made["ports"] == [{"containerPort": 80, "hostPort": 80, "protocol": "TCP"}]
     assert made["livenessProbe"] == {
-        "httpGet": {"port": 80, "path": "/", "scheme": "HTTP"}, "periodSeconds": 10, "timeoutSeconds": 1, "successThreshold": 1, "failureThreshold": 3,
-    }  # fmt: skip
+        "httpGet": {"port": 80, "path": "/", "scheme": "HTTP"},
+        "periodSeconds": 10,
+        "timeoutSeconds": 1,
+        "successThreshold": 1,
+        "failureThreshold": 3,
+    }
     assert made["env"][0]["valueFrom"]["fieldRef"]["apiVersion"] == "v1"
     assert [volume.get("emptyDir") for volume in spec["volumes"][:2]] == [{}, {}]
     assert spec["volumes"][2]["configMap"]["defaultMode"] == 0o644

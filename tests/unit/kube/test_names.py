@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable
+from collections.abc import Callable
 
 import pytest
 
@@ -24,9 +24,13 @@ from kubeplay.kube import ip, labels, names
         (names.sysctl, ["net.ipv4.a", "kernel/shm", "a"], ["A.b", "a..b", "", "*"]),
         (labels.value, ["", "a", "A.b_c", "a" * 63], ["a b", "-a", "a" * 64, "a/b"]),
         (labels.annotation_key, ["A.B/c"], ["a b", ""]),
-        (ip.ip, ["1.2.3.4", "::1", "2001:db8::ffff", "1:2:3:4:5:6:7:8"], ["10.0.0", "010.1.1.1", "1.2.3.256", "", "::ffff:1.2.3.4", ":::", "1::2::3", "none"]),
+        (
+            ip.ip,
+            ["1.2.3.4", "::1", "2001:db8::ffff", "1:2:3:4:5:6:7:8"],
+            ["10.0.0", "010.1.1.1", "1.2.3.256", "", "::ffff:1.2.3.4", ":::", "1::2::3", "none"],
+        ),
     ],
-)  # fmt: skip
+)
 def test_vl1_syntax(rule: Callable[[str], list[str]], good: list[str], bad: list[str]) -> None:
     assert [text for text in good if rule(text)] == []
     assert [text for text in bad if not rule(text)] == []
@@ -36,14 +40,16 @@ def test_vl1_says_what_is_wrong() -> None:
     assert names.dns_label("a.b") == ["must not contain dots"]
     assert names.dns_label("c" * 64) == ["must be no more than 63 characters"]
     assert names.config_key("..") == ["must not be '..'"]
-    assert names.qualified("") [0] == "name part must be non-empty"
+    assert names.qualified("")[0] == "name part must be non-empty"
 
 
 def test_vl2_selectors() -> None:
     have = {"app": "w", "tier": "a"}
     assert labels.matches({}, have)
     assert not labels.matches(None, have)
-    assert labels.matches({"matchLabels": {"app": "w"}, "matchExpressions": [{"key": "tier", "operator": "In", "values": ["a", "b"]}]}, have)
+    assert labels.matches(
+        {"matchLabels": {"app": "w"}, "matchExpressions": [{"key": "tier", "operator": "In", "values": ["a", "b"]}]}, have
+    )
     assert not labels.matches({"matchExpressions": [{"key": "tier", "operator": "DoesNotExist"}]}, have)
     assert labels.matches({"matchExpressions": [{"key": "none", "operator": "NotIn", "values": ["a"]}]}, have)
     assert not labels.matches_map({}, have)
