@@ -1,0 +1,57 @@
+"""Pods as an author would write them: of a stored Pod, or of containers picked from pods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kubeplay.errors import InvalidInput
+
+Object = dict[str, Any]
+HASH_LABEL = "pod-template-hash"
+
+
+def plain(pod: Object) -> Object:
+    """A stored Pod without the traces of the controller that made it."""
+    meta = {field: value for field, value in pod["metadata"].items() if field not in ("ownerReferences", "generateName")}
+    if HASH_LABEL in (meta.get("labels") or {}):
+        meta["labels"] = {key: value for key, value in meta["labels"].items() if key != HASH_LABEL}
+    return {**pod, "metadata": meta}
+
+
+def of_containers(chosen: Sequence[tuple[Object, str]]) -> Object:
+    """One Pod of containers, `<first>-pod` as with Podman; pod-wide settings are those of the first one's pod."""
+    first_pod, first = chosen[0]
+    name = f"{first}-pod"
+    spec = {field: value for field, value in first_pod["spec"].items() if field not in ("initContainers", "containers", "volumes")}
+    spec["containers"] = [_container(pod, container) for pod, container in chosen]
+    names = [container["name"] for container in spec["containers"]]
+    if len(set(names)) < len(names):
+        raise InvalidInput(f"containers of the same name cannot share a pod: {', '.join(names)}")
+    volumes = _volumes(chosen)
+    if volumes:
+        spec["volumes"] = volumes
+    meta: Object = {"name": name, "namespace": first_pod["metadata"].get("namespace") or "default"}
+    for field in ("labels", "annotations"):
+        if plain(first_pod)["metadata"].get(field):
+            meta[field] = plain(first_pod)["metadata"][field]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec}
+
+
+def _container(pod: Object, name: str) -> Object:
+    for container in pod["spec"]["containers"] + (pod["spec"].get("initContainers") or []):
+        if container["name"] == name:
+            found: Object = container
+            return found
+    raise InvalidInput(f"pod {pod['metadata']['name']} has no container {name}")
+
+
+def _volumes(chosen: Sequence[tuple[Object, str]]) -> list[Object]:
+    """The volumes that the containers mount. Raises InvalidInput where one name means two volumes."""
+    made: dict[str, Object] = {}
+    for pod, name in chosen:
+        used = {mount["name"] for mount in _container(pod, name).get("volumeMounts") or []}
+        for volume in pod["spec"].get("volumes") or []:
+            if volume["name"] in used and made.setdefault(volume["name"], volume) != volume:
+                raise InvalidInput(f"volume {volume['name']} is not the same in both pods: use generate on the pods")
+    return list(made.values())
