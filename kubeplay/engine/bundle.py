@@ -1,0 +1,248 @@
+"""The bundle of a container: root file system, mounts, identity, config.json; what `oci.spec` is given, gathered from the rooms."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kubeplay.engine.host.machine import machine
+from kubeplay.engine.host.syscalls import RESOLVE_IN_ROOT, openat2
+from kubeplay.engine.oci import qos, spec, user
+from kubeplay.engine.oci.mounts import MountPoint
+from kubeplay.errors import ContainerError
+from kubeplay.plan.container import ContainerPlan, Resolved
+from kubeplay.plan.pod import PodPlan
+
+if TYPE_CHECKING:
+    from kubeplay.engine.container import Facts
+    from kubeplay.engine.engine import Engine
+    from kubeplay.engine.store.runtime import ContainerRow, SandboxRow
+
+_PROFILE_LIMIT = 1 << 20  # bytes of a Localhost seccomp profile; the largest known ones have some 20 KiB
+
+
+class Parts(NamedTuple):
+    """The volumes' sides of the mounts; descriptors are open as long as the runtime may need them."""
+
+    mounts: tuple[MountPoint, ...]
+    devices: tuple[spec.Device, ...]
+
+
+def rootfs(engine: Engine, container_id: str, layers: tuple[str, ...], *, host: bool) -> str:
+    """Mount the container's root; with `host` an empty directory that the host's programs are bound into."""
+    from kubeplay.engine.layers import overlay
+
+    if not host:
+        return overlay.mount_rootfs(container_id, layers, engine.paths)
+    path = f"{engine.paths.bundle(container_id)}/rootfs"
+    os.makedirs(path, mode=0o755, exist_ok=True)
+    return path
+
+
+@contextmanager
+def opened(
+    engine: Engine, row: ContainerRow, sandbox: SandboxRow, pod: PodPlan, plan: ContainerPlan, resolved: Resolved
+) -> Iterator[Parts]:
+    """The mounts of the container's volumes. A source that is a descriptor of ours is named by our pid, for the runtime to open."""
+    fds: list[int] = []
+    mounts: list[MountPoint] = []
+    devices: list[spec.Device] = []
+    try:
+        for place, wanted in enumerate(plan.mounts):
+            sub_path = resolved.sub_paths[place] if place < len(resolved.sub_paths) else wanted.sub_path
+            source = engine.volumes.source(row.pod_uid, pod, wanted, sub_path)
+            path = source.path
+            if source.fd >= 0:
+                fds.append(source.fd)
+                path = f"/proc/{os.getpid()}/fd/{source.fd}"
+            mounts.append(MountPoint(path, wanted.path, source.read_only, wanted.propagation))
+            if source.device:
+                devices.append(device(path, wanted.path))
+        yield Parts(tuple(mounts), tuple(devices))
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def device(host_path: str, path: str) -> spec.Device:
+    """A device node of the host as the runtime is told about it."""
+    import stat
+
+    info = os.stat(host_path)
+    kind = "b" if stat.S_ISBLK(info.st_mode) else "c"
+    return spec.Device(path, kind, os.major(info.st_rdev), os.minor(info.st_rdev), stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid)
+
+
+def write(
+    engine: Engine, row: ContainerRow, sandbox: SandboxRow, pod: PodPlan, plan: ContainerPlan, resolved: Resolved, root: str, parts: Parts
+) -> Facts:
+    """Write config.json and the facts; makes the termination log and the working directory. Raises ContainerError."""
+    from kubeplay.engine import container
+
+    image = image_defaults(engine, row.image_id)
+    where = f'pod: "{pod.name}_{pod.namespace}({row.pod_uid})", container: {plan.name}'
+    user.check_non_root(plan.security, image.user, where)
+    identity = user.resolve(plan.security, image.user, user.Accounts() if plan.host_rootfs else user.read_accounts(root))
+    inputs = _inputs(engine, row, sandbox, pod, plan, resolved, root, parts, image, identity)
+    if not plan.host_rootfs:
+        make_directory(root, spec.working_dir(inputs))
+    config = spec.build(inputs)
+    with open(f"{engine.paths.bundle(row.id)}/config.json", "w", encoding="utf-8", opener=_private) as file:
+        json.dump(config, file)
+    facts = container.Facts(
+        inputs.cgroups_path, plan.stop_signal or image.stop_signal, termination_log(engine, row), plan.termination_policy, row.log_path
+    )
+    container.write_facts(engine, row.id, facts)
+    return facts
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)  # it holds the environment, and so Secrets
+
+
+def image_defaults(engine: Engine, image_id: str) -> spec.ImageDefaults:
+    """What the image says, in the spec's own words."""
+    if not image_id:
+        return spec.ImageDefaults()
+    config = engine.images.config(image_id)
+    return spec.ImageDefaults(config.env, config.entrypoint or (), config.cmd or (), config.user, config.working_dir, config.stop_signal)
+
+
+def _inputs(
+    engine: Engine, row: ContainerRow, sandbox: SandboxRow, pod: PodPlan, plan: ContainerPlan, resolved: Resolved,
+    root: str, parts: Parts, image: spec.ImageDefaults, identity: user.Identity,
+) -> spec.SpecInputs:  # fmt: skip
+    from kubeplay.engine.pod import kernel_hostname
+
+    group = f"{engine.cgroups.pod(row.pod_uid, qos.qos(pod))}/{row.id}"
+    return spec.SpecInputs(
+        plan=plan, resolved=resolved, image=image, identity=identity, hostname=kernel_hostname(pod), rootfs=root, cgroups_path=group,
+        namespaces=_namespaces(engine, sandbox, pod), host=host_facts(engine),
+        shm="/dev/shm" if pod.sandbox.host_ipc else f"{engine.paths.sandbox(sandbox.id)}/shm",
+        files=_files(engine, row, plan), mounts=parts.mounts,
+        devices=host_devices() if plan.security.privileged else parts.devices,
+        oom_score_adj=qos.oom_score_adj(pod, plan, machine().memory),
+        default_seccomp=engine.settings.seccomp_default, seccomp_profile=_localhost_profile(engine, plan),
+    )  # fmt: skip
+
+
+def _namespaces(engine: Engine, sandbox: SandboxRow, pod: PodPlan) -> tuple[spec.Namespace, ...]:
+    """SC9: network, ipc and uts of the pod by path, mount and (v2 only) cgroup of its own, pid as asked."""
+    directory, wanted = f"{engine.paths.sandbox(sandbox.id)}/ns", pod.sandbox
+    found = [spec.Namespace("mount")]
+    if not wanted.host_network:
+        found += [spec.Namespace("network", f"{directory}/net"), spec.Namespace("uts", f"{directory}/uts")]
+    if not wanted.host_ipc:
+        found.append(spec.Namespace("ipc", f"{directory}/ipc"))
+    if not wanted.host_pid:
+        found.append(spec.Namespace("pid", f"{directory}/pid" if wanted.share_pid else ""))
+    if engine.cgroups.unified:
+        found.append(spec.Namespace("cgroup"))
+    return tuple(found)
+
+
+def host_facts(engine: Engine) -> spec.HostFacts:
+    """This machine, as the spec needs to know it."""
+    facts = machine()
+    return spec.HostFacts(
+        machine=os.uname().machine, cgroup_v2=engine.cgroups.unified, swap=engine.cgroups.swap_limited(), hugetlb=engine.cgroups.has("hugetlb"),
+        capabilities=facts.capabilities, can_raise_limits=facts.can_raise_limits, oom_floor=facts.oom_score_adj,
+        nofile_hard=facts.nofile_hard, seccomp=facts.seccomp, apparmor=facts.apparmor, selinux=facts.selinux,
+    )  # fmt: skip
+
+
+def host_devices() -> tuple[spec.Device, ...]:
+    """Every device node below /dev, for privileged containers; what the runtime mounts itself is left out."""
+    import stat
+
+    found: list[spec.Device] = []
+    for directory, names, files in os.walk("/dev"):
+        names[:] = [n for n in names if f"{directory}/{n}" not in ("/dev/pts", "/dev/shm", "/dev/mqueue", "/dev/hugepages", "/dev/fd")]
+        for name in files:
+            path = f"{directory}/{name}"
+            try:
+                mode = os.lstat(path).st_mode
+            except OSError:
+                continue
+            if (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)) and path != "/dev/console":
+                found.append(device(path, path))
+    return tuple(found)
+
+
+def _files(engine: Engine, row: ContainerRow, plan: ContainerPlan) -> tuple[MountPoint, ...]:
+    """SC11: hostname and resolv.conf follow the root file system, hosts and the termination log stay writable."""
+    directory = f"{engine.paths.sandbox(row.sandbox_id)}/files"
+    read_only = plan.security.read_only_rootfs
+    points = [
+        MountPoint(f"{directory}/hosts", "/etc/hosts"),
+        MountPoint(f"{directory}/hostname", "/etc/hostname", read_only),
+        MountPoint(f"{directory}/resolv.conf", "/etc/resolv.conf", read_only),
+    ]
+    if plan.termination_path:
+        path = termination_log(engine, row)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        os.fchmod(fd, 0o666)  # TM1, whatever the umask
+        os.close(fd)
+        points.append(MountPoint(path, plan.termination_path))
+    if plan.host_rootfs:
+        from kubeplay.engine.oci.runtime import host_directories
+
+        points += [MountPoint(d, d, True) for d in host_directories()]
+    return tuple(points)
+
+
+def termination_log(engine: Engine, row: ContainerRow) -> str:
+    """TM1: one per instance, on the pod's own small tmpfs, so that a container cannot fill the host's disk or memory with it."""
+    return f"{engine.paths.sandbox(row.sandbox_id)}/files/termination-{row.id}"
+
+
+def _localhost_profile(engine: Engine, plan: ContainerPlan) -> dict[str, Any] | None:
+    """SC5: a file below the profile root, never outside of it. Raises ContainerError."""
+    chosen = plan.security.seccomp
+    if chosen.type != "Localhost":
+        return None
+    base = engine.settings.seccomp_profile_root
+    try:
+        root = os.open(base, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            from kubeplay.engine.host.syscalls import RESOLVE_BENEATH
+
+            fd = openat2(root, chosen.profile, os.O_RDONLY | os.O_NONBLOCK, RESOLVE_BENEATH)
+        finally:
+            os.close(root)
+        with open(fd, "rb") as file:
+            data = json.loads(file.read(_PROFILE_LIMIT))
+    except (OSError, ValueError) as error:
+        raise ContainerError("CreateContainerError", f"cannot load seccomp profile {base}/{chosen.profile}: {error}") from error
+    if not isinstance(data, dict):
+        raise ContainerError("CreateContainerError", f"seccomp profile {base}/{chosen.profile} is not a JSON object")
+    return data
+
+
+def make_directory(root: str, path: str) -> None:
+    """Make the working directory inside the root file system, never through a link out of it (CVE-2026-55686).
+
+    Only what is missing is made, owned by root. A link in it is resolved as the container would see it; what cannot be made here (a
+    file is in the way) is left for the runtime to complain about.
+    """
+    at = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        made = ""
+        for part in [p for p in path.split("/") if p not in ("", ".")]:
+            if part == "..":
+                return
+            parent = openat2(at, made or "/", os.O_PATH | os.O_DIRECTORY, RESOLVE_IN_ROOT)
+            try:
+                os.mkdir(part, 0o755, dir_fd=parent)
+            except OSError:
+                pass  # there already, also as a link; the next step finds out whether it leads anywhere
+            finally:
+                os.close(parent)
+            made = f"{made}/{part}"
+    except OSError:
+        return
+    finally:
+        os.close(at)

@@ -1,0 +1,121 @@
+"""What a crash left: things on disk and in the kernel that carry an id of ours and that no row accounts for.
+
+Rows are written before the things and deleted after them. So listing the things first and reading the rows second finds garbage only:
+an id without a row belongs to nobody, or to a removal that is under way and does the same.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+from kubeplay.engine.host.ids import is_id
+
+if TYPE_CHECKING:
+    from kubeplay.engine.engine import Engine
+
+
+def _listing(path: str) -> list[str]:
+    try:
+        return [name for name in os.listdir(path) if is_id(name)]
+    except FileNotFoundError:
+        return []
+
+
+def _found(engine: Engine) -> tuple[set[str], set[str], dict[str, str]]:
+    """Ids of containers, ids of sandboxes, pod uid of each cgroup of a pod."""
+    paths = engine.paths
+    containers = {n for d in (f"{paths.runroot}/containers", f"{paths.root}/containers", paths.exits, engine.runtime.root) for n in _listing(d)}
+    groups: dict[str, str] = {}
+    for middle in ("", "/burstable", "/besteffort"):
+        base = f"/{engine.settings.cgroup_parent}/kubepods{middle}"
+        for name in engine.cgroups.children(base):
+            if name.startswith("pod"):
+                groups[name[3:]] = f"{base}/{name}"
+                containers.update(child for child in engine.cgroups.children(f"{base}/{name}") if is_id(child))
+    return containers, set(_listing(f"{paths.runroot}/sandboxes")), groups
+
+
+def _garbage(engine: Engine) -> tuple[set[str], set[str], dict[str, str]]:
+    containers, sandboxes, groups = _found(engine)
+    rows = engine.store.runtime
+    known_sandboxes = {row.id: row.pod_uid for row in rows.sandboxes()}
+    known = {row.id for row in rows.containers()} | known_sandboxes.keys()
+    uids = set(known_sandboxes.values()) | {row.uid for row in rows.pods()}
+    return containers - known, sandboxes - known_sandboxes.keys(), {uid: path for uid, path in groups.items() if uid not in uids}
+
+
+def leftovers(engine: Engine) -> list[str]:
+    """See Engine.leftovers."""
+    containers, sandboxes, groups = _garbage(engine)
+    lines = [f"container {name}" for name in sorted(containers)]
+    lines += [f"sandbox {name}" for name in sorted(sandboxes)]
+    return lines + [f"cgroup {path}" for path in sorted(groups.values())]
+
+
+def collect(engine: Engine) -> list[str]:
+    """See Engine.collect."""
+    from kubeplay.engine import container, pod
+    from kubeplay.engine.net import netns
+    from kubeplay.engine.oci.runtime import remove_tree
+
+    containers, sandboxes, groups = _garbage(engine)
+    lines = leftovers(engine) if containers or sandboxes or groups else []
+    for container_id in containers:
+        container.clear(engine, container_id, _uid_of(groups, engine, container_id))
+    for sandbox_id in sandboxes:
+        directory = engine.paths.sandbox(sandbox_id)
+        pod.unmount(f"{directory}/ns/pid")
+        netns.remove(f"{directory}/ns")
+        for name in ("shm", "files"):
+            pod.unmount(f"{directory}/{name}")
+        remove_tree(directory)
+    for path in groups.values():
+        engine.cgroups.kill(path)
+        engine.cgroups.remove(path)
+    if lines:
+        engine.cgroups.prune()
+    return lines
+
+
+def _uid_of(groups: dict[str, str], engine: Engine, container_id: str) -> str:
+    """The pod whose cgroup holds the container, for a container that has no facts."""
+    for uid, path in groups.items():
+        if container_id in engine.cgroups.children(path):
+            return uid
+    return "unknown"
+
+
+def void(engine: Engine) -> None:
+    """The runroot is a new one: end every process of ours that is still there (it was wiped while they ran), and their cgroups."""
+    from kubeplay.engine.oci.cgroup import Cgroups, discover
+
+    cgroups = Cgroups(engine.settings.cgroup_parent, discover())
+    base = f"/{cgroups.parent}"
+    if not any(os.path.isdir(h.mount + base) for h in cgroups.hierarchies):
+        return
+    cgroups.kill(base)
+    for pid in _monitors(engine):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    cgroups.remove(base)
+
+
+def _monitors(engine: Engine) -> list[int]:
+    """Our conmons that run in no cgroup of ours: their command line names this runroot."""
+    found = []
+    wanted = f"{engine.paths.runroot}/exits".encode()
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                words = file.read(65536).split(b"\0")
+        except OSError:
+            continue
+        if os.path.basename(words[0]) == b"conmon" and wanted in words:
+            found.append(int(name))
+    return found

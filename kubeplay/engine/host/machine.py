@@ -1,0 +1,86 @@
+"""Facts about this machine that decide what a container can be given: boot id, memory, capabilities, limits, security modules."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+CAP_SYS_RESOURCE = 24  # linux/capability.h
+CAP_LAST = 40  # CAP_CHECKPOINT_RESTORE, linux/capability.h
+_RLIMIT_NOFILE = 7  # asm-generic/resource.h
+
+
+class Machine(NamedTuple):
+    """What does not change while the machine is up. `capabilities` is the bounding set of this process, as a bit mask."""
+
+    boot_id: str
+    memory: int
+    capabilities: int
+    oom_score_adj: int
+    nofile_hard: int
+    apparmor: bool
+    selinux: bool
+    seccomp: bool
+
+    @property
+    def can_raise_limits(self) -> bool:
+        """Whether rlimits may be raised and oom_score_adj lowered (LR3)."""
+        return bool(self.capabilities >> CAP_SYS_RESOURCE & 1)
+
+
+def boot_id() -> str:
+    """The kernel's id of this boot."""
+    return _text("/proc/sys/kernel/random/boot_id").strip()
+
+
+def machine() -> Machine:
+    """This machine's facts; read once a process."""
+    global _facts
+    if _facts is None:
+        _facts = _read()
+    return _facts
+
+
+def notices() -> list[str]:
+    """What this machine cannot give to containers, one line each (LR3)."""
+    facts = machine()
+    lines = []
+    if not facts.can_raise_limits:
+        lines.append("CAP_SYS_RESOURCE is missing: oom_score_adj is not lowered, the open files limit stays at " + str(facts.nofile_hard))
+    if not facts.apparmor:
+        lines.append("AppArmor is off: appArmorProfile has no effect")
+    if not facts.selinux:
+        lines.append("SELinux is off: seLinuxOptions have no effect")
+    if not facts.seccomp:
+        lines.append("the kernel has no seccomp filters: seccompProfile has no effect")
+    return lines
+
+
+_facts: Machine | None = None
+
+
+def _read() -> Machine:
+    import resource
+
+    status = dict(line.split(":", 1) for line in _text("/proc/self/status").splitlines() if ":" in line)
+    first = _text("/proc/meminfo").split(None, 2)
+    return Machine(
+        boot_id=boot_id(),
+        memory=int(first[1]) * 1024,
+        capabilities=int(status["CapBnd"], 16) & int(status["CapPrm"], 16),
+        oom_score_adj=int(_text("/proc/self/oom_score_adj")),
+        nofile_hard=resource.getrlimit(_RLIMIT_NOFILE)[1],
+        apparmor=_text("/sys/module/apparmor/parameters/enabled", "N").startswith("Y"),
+        selinux=os.path.exists("/sys/fs/selinux/enforce"),
+        seccomp="Seccomp" in status,
+    )
+
+
+def _text(path: str, default: str | None = None) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        if default is None:
+            raise
+        return default

@@ -1,0 +1,43 @@
+"""KUBEPLAY_TRACE=1 prints what each step took to stderr; without it a step costs one attribute look-up."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from types import TracebackType
+
+_on = bool(os.environ.get("KUBEPLAY_TRACE"))
+_start = time.monotonic()
+
+
+class _Off:
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        return None
+
+
+class _Step:
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._began = 0.0
+
+    def __enter__(self) -> None:
+        self._began = time.monotonic()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        now = time.monotonic()
+        thread = threading.current_thread().name
+        failed = f" failed: {kind.__name__}" if kind else ""
+        print(f"trace {(self._began - _start) * 1000:8.1f} {(now - self._began) * 1000:7.2f} ms {self._name} [{thread}]{failed}", file=sys.stderr)
+
+
+_off = _Off()
+
+
+def trace(name: str) -> _Off | _Step:
+    """A context manager around one step."""
+    return _Step(name) if _on else _off

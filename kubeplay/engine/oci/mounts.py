@@ -1,0 +1,56 @@
+"""The mounts of a container: the kernel's file systems first, then the pod's files, then volumes, outer ones before inner ones."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from kubeplay.engine.oci.spec import SpecInputs
+
+_PROPAGATION = {"None": "rprivate", "HostToContainer": "rslave", "Bidirectional": "rshared"}
+
+
+class MountPoint(NamedTuple):
+    """A bind of `source` at `path`; sources are paths the runtime can open."""
+
+    source: str
+    path: str
+    read_only: bool = False
+    propagation: str = "None"
+
+
+def standard(inputs: SpecInputs) -> list[dict[str, Any]]:
+    """proc, dev, sys and the like, but not where a volume is mounted at the same place."""
+    privileged = inputs.plan.security.privileged
+    sys_mode = "rw" if privileged else "ro"
+    rows: list[tuple[str, str, str, list[str]]] = [
+        ("/proc", "proc", "proc", ["nosuid", "noexec", "nodev"]),
+        ("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        ("/dev/pts", "devpts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
+        ("/dev/mqueue", "mqueue", "mqueue", ["nosuid", "noexec", "nodev"]),
+        ("/sys", "sysfs", "sysfs", ["nosuid", "noexec", "nodev", sys_mode]),
+        ("/sys/fs/cgroup", "cgroup", "cgroup", ["nosuid", "noexec", "nodev", "relatime", sys_mode]),
+    ]
+    if inputs.shm:
+        rows.append(("/dev/shm", "bind", inputs.shm, ["rbind", "nosuid", "noexec", "nodev", "rprivate", "rw"]))
+    taken = {_clean(m.path) for m in inputs.mounts}
+    return [{"destination": d, "type": t, "source": s, "options": o} for d, t, s, o in rows if d not in taken]
+
+
+def volumes(inputs: SpecInputs) -> list[dict[str, Any]]:
+    """The pod's own files and the volumes, sorted so that /a comes before /a/b; equal places stack in the order given."""
+    taken = {_clean(m.path) for m in inputs.mounts}
+    ours = [m for m in inputs.files if _clean(m.path) not in taken]
+    ordered = sorted([*ours, *inputs.mounts], key=lambda m: _clean(m.path).count("/") if _clean(m.path) != "/" else 0)
+    return [bind(m) for m in ordered]
+
+
+def bind(point: MountPoint) -> dict[str, Any]:
+    """One bind mount; a read-only one is so at its top only, as Kubernetes' default (recursiveReadOnly: Disabled)."""
+    options = ["rbind", _PROPAGATION.get(point.propagation, "rprivate"), "ro" if point.read_only else "rw"]
+    return {"destination": point.path, "type": "bind", "source": point.source, "options": options}
+
+
+def _clean(path: str) -> str:
+    return os.path.normpath("/" + path.lstrip("/"))

@@ -1,0 +1,46 @@
+"""The pause container: PID 1 for a pod with shareProcessNamespace. catatonit waits and reaps, nothing else is in its root."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from kubeplay.engine.host import processes
+from kubeplay.engine.host.machine import machine
+
+_PROGRAM = "/catatonit"
+
+
+def write_bundle(bundle: str, sandbox: str, group: str, score: int) -> None:
+    """Write the pause container's config.json. Raises MissingPrerequisite without catatonit."""
+    facts = machine()
+    if not facts.can_raise_limits:
+        score = max(score, facts.oom_score_adj)
+    with open(f"{bundle}/config.json", "w", encoding="utf-8") as file:
+        json.dump(_spec(processes.program("catatonit"), sandbox, group, score), file)
+
+
+def _spec(program: str, sandbox: str, group: str, score: int) -> dict[str, Any]:
+    kinds = (("network", "net"), ("ipc", "ipc"), ("uts", "uts"))
+    pins = [{"type": kind, "path": f"{sandbox}/ns/{name}"} for kind, name in kinds if os.path.exists(f"{sandbox}/ns/{name}")]
+    return {
+        "ociVersion": "1.0.2",
+        "process": {
+            "args": [_PROGRAM, "-P"], "cwd": "/", "env": ["PATH=/"], "user": {"uid": 65535, "gid": 65535},  # as the pause image's user
+            "noNewPrivileges": True, "capabilities": {}, "oomScoreAdj": score,
+        },
+        "root": {"path": "rootfs", "readonly": True},
+        "mounts": [
+            {"destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"]},
+            {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "noexec", "mode=755", "size=64k"]},
+            {"destination": _PROGRAM, "type": "bind", "source": program, "options": ["bind", "ro", "nosuid", "nodev"]},
+        ],
+        "linux": {
+            "cgroupsPath": group,
+            "namespaces": [{"type": "pid"}, {"type": "mount"}, *pins],
+            "resources": {"cpu": {"shares": 2}},
+            "maskedPaths": ["/proc/kcore", "/proc/keys", "/proc/timer_list"],
+            "readonlyPaths": ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs"],
+        },
+    }  # fmt: skip

@@ -1,0 +1,37 @@
+"""The texts of /etc/hosts, /etc/hostname and /etc/resolv.conf of a pod (DN1, DN3, DN4), rendered by net.resolv."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kubeplay.engine.store.runtime import SandboxRow
+from kubeplay.plan.pod import PodPlan
+
+if TYPE_CHECKING:
+    from kubeplay.engine.engine import Engine
+
+_LIMIT = 1 << 20  # bytes of the node's own files; the pod's tmpfs has 4 MiB
+
+
+def texts(engine: Engine, row: SandboxRow, plan: PodPlan) -> dict[str, str]:
+    """File name -> content, for the directory the containers' binds come from."""
+    from kubeplay.engine.net import resolv
+    from kubeplay.engine.pod import kernel_hostname
+
+    sandbox = plan.sandbox
+    if sandbox.host_network:
+        hosts = resolv.host_network_hosts(_node("/etc/hosts"), sandbox.host_aliases)
+    else:
+        hosts = resolv.hosts(row.addresses, sandbox.hostname, sandbox.domain, sandbox.host_aliases)
+    cluster_dns = engine.net.dns_address() if row.addresses or sandbox.host_network else ""
+    resolver = resolv.resolv_conf(sandbox.dns, _node("/etc/resolv.conf"), plan.namespace, cluster_dns, host_network=sandbox.host_network)
+    return {"hostname": kernel_hostname(plan) + "\n", "hosts": hosts, "resolv.conf": resolver}
+
+
+def _node(path: str) -> str:
+    """A file of this machine; "" when it is not there."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(_LIMIT).decode(errors="replace")
+    except OSError:
+        return ""
