@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 Path = tuple["str | int", ...]
 
-_STEP = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
+_STEP = r"\[([^\]]*)\]|([^.\[\]]+)"
 
 
 class Place:
@@ -106,7 +106,7 @@ def _next(text: str, place: object) -> tuple[str | int, str]:
         if inner not in place:
             inner = text[1:].partition("]")[0]
         return inner, text[len(inner) + 2 :]
-    found = _STEP.match(text)
+    found = re.match(_STEP, text)
     if found is None:
         return text, ""
     index, name = found.groups()

@@ -165,25 +165,30 @@ def _json_float(text: str) -> int | float:
 
 def _split(data: bytes, line: int) -> Iterator[Chunk | _Separator]:
     """Cut at lines that start with `---`, before anything is parsed, so inside of block scalars too."""
-    start, at = 0, 0
-    if not data.startswith(b"---"):
-        at = data.find(b"\n---") + 1
-        at = at if at > 0 else -1
+    start, at = 0, _separator(data, 0)
     while at >= 0:
-        end = data.find(b"\n", at)
-        end = len(data) if end < 0 else end
-        rest = data[at + 3 : end].decode("utf-8").strip()
+        end = data.find(b"\n", at) + 1 or len(data)
+        rest = data[at + 3 : end].decode("utf-8")
         if at > start:
             yield Chunk(data[start:at], line)
             line += data.count(b"\n", start, at)
-        if rest and not rest.startswith("#"):
-            yield _Separator(line, data[at + 3 : end].decode("utf-8").rstrip())
-        line += 1
-        start = min(end + 1, len(data))
-        at = start if data.startswith(b"---", start) else data.find(b"\n---", start) + 1
-        at = at if at > 0 else -1
+            start = end
+            line += 1
+        # One that follows nothing is left in the text, where YAML takes it for the start of the document.
+        if rest.strip() and not rest.strip().startswith("#"):
+            yield _Separator(line - (start == end), rest.rstrip())
+            line += start != end
+            start = end
+        at = _separator(data, end)
     if start < len(data):
         yield Chunk(data[start:], line)
+
+
+def _separator(data: bytes, start: int) -> int:
+    """Where the next line that starts with `---` begins; -1 when there is none. `start` is the start of a line."""
+    if data.startswith(b"---", start):
+        return start
+    return data.find(b"\n---", start) + 1 or -1
 
 
 def _value(chunk: Chunk, source: str, index: int, faults: list[Fault]) -> tuple[Any, bytes]:

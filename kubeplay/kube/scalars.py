@@ -29,9 +29,10 @@ for _word in ("inf", "Inf", "INF"):
 
 _INT = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|(0|[1-9][0-9]*))\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
-_DOTTED = re.compile(r"\.[0-9]+(?:_[0-9]+)*(?:[eE][-+]?[0-9]+(?:_[0-9]+)*)?\Z")
-_ODD_BINARY = re.compile(r"0b[-+][01]{1,63}\Z")
-_TIMESTAMP = re.compile(
+# Rare ones are compiled when met, not on every start of the program.
+_DOTTED = r"\.[0-9]+(?:_[0-9]+)*(?:[eE][-+]?[0-9]+(?:_[0-9]+)*)?\Z"
+_ODD_BINARY = r"0b[-+][01]{1,63}\Z"
+_TIMESTAMP = (
     r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
     r"(?:(?:[Tt]| +)[0-9]{1,2}:[0-9]{1,2}:[0-9]{1,2}(?:\.[0-9]+)?(?:Z|[-+][0-9:]{2,5})?)?\Z"
 )
@@ -57,7 +58,7 @@ def resolve(text: str) -> object:
     if not text or text[0] not in "+-.0123456789":
         return text
     if text[0] == ".":
-        return _float(text.replace("_", ""), text) if _DOTTED.match(text) else text
+        return _float(text.replace("_", ""), text) if re.match(_DOTTED, text) else text
     plain = text.replace("_", "") if "_" in text else text
     found = _INT.match(plain)
     if found:
@@ -65,7 +66,7 @@ def resolve(text: str) -> object:
         # A signed number has 63 bits, an unsigned one 64; what is longer is read as a float.
         if -_INT64 <= number < (_INT64 << (0 if found.group(1) else 1)):
             return number
-    if plain.startswith("0b") and _ODD_BINARY.match(plain):
+    if plain.startswith("0b") and re.match(_ODD_BINARY, plain):
         return int(plain[2:], 2)
     return _float(plain, text) if _FLOAT.match(plain) else text
 
@@ -102,7 +103,7 @@ def resolve_tagged(tag: str, text: str) -> object:
     kinds = {BOOL: bool, INT: int, FLOAT: float, NULL: type(None)}
     if tag in kinds and type(value) is not kinds[tag]:
         raise BadScalar(f"{text[:60]!r} cannot be read as !!{tag[len(_TAG):]}")
-    if tag == TIMESTAMP and not (isinstance(value, str) and _TIMESTAMP.match(value)):
+    if tag == TIMESTAMP and not (isinstance(value, str) and re.match(_TIMESTAMP, value)):
         raise BadScalar(f"{text[:60]!r} cannot be read as !!timestamp")
     return value
 

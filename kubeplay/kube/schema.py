@@ -20,7 +20,7 @@ Types = dict[str, dict[str, str]]
 _Chain = Any
 
 _INT32, _INT64 = 1 << 31, 1 << 63
-_TIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:[.,]\d+)?(?:Z|[+-]\d\d:\d\d)\Z")
+_TIME = r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:[.,][0-9]+)?(?:Z|[+-]([0-9]{2}):([0-9]{2}))\Z"
 _WORDS = {
     "s": "a string",
     "i": "an integer",
@@ -305,11 +305,11 @@ def _quantity_hint(text: str) -> str:
 
 
 def _valid_time(text: str) -> bool:
-    found = _TIME.match(text)
+    found = re.match(_TIME, text)
     if found is None:
         return False
-    year, month, day, hour, minute, second = map(int, found.groups())
-    if not (1 <= month <= 12 and hour < 24 and minute < 60 and second < 60):
+    year, month, day, hour, minute, second, zone_hour, zone_minute = (int(group or 0) for group in found.groups())
+    if not (1 <= month <= 12 and hour < 24 and minute < 60 and second < 60 and zone_hour <= 24 and zone_minute < 60):
         return False
     leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
     return 1 <= day <= (31, 29 if leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month - 1]

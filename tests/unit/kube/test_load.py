@@ -156,6 +156,13 @@ def test_bad_separator(line: str) -> None:
     assert (found.line, found.column, found.reason) == (2, 1, "YAML") and "separator" in found.message
 
 
+def test_a_bad_separator_is_not_the_end() -> None:
+    documents, faults = scan(b"--- !x\na: 1\n----\nb: 2\n---\nc: 3", "f")
+    assert [document.value for document in documents] == [{"a": 1}, {"b": 2}, {"c": 3}]
+    assert [fault.line for fault in faults] == [1, 3]
+    assert documents[2].positions.at(("c",)) == (6, 1)
+
+
 def test_directive_is_an_error() -> None:
     assert fault("%YAML 1.1\n---\na: 1\n").line <= 2
 
