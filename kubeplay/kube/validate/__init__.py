@@ -1,7 +1,8 @@
 """The API server's validation of each kind, as kube-apiserver 1.36 does it (VL1-VL8).
 
 `validate` takes an object with its defaults (kube/defaults.py), already checked for types and unknown
-fields (kube/schema.py) and admitted (kube/admission.py), and returns every fault, in the order in which the server lists them.
+fields (kube/schema.py) and admitted (kube/admission.py), and returns every fault, in the order in which
+the server lists them. The rules of a kind are imported when its first object comes.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kubeplay.errors import Fault
-from kubeplay.kube.validate import claim, data, pod, service, workload
 from kubeplay.kube.validate.report import Faults, Object
 
 if TYPE_CHECKING:
     from kubeplay.kube.kinds import Kind
+
+Check = Callable[[Faults, Object], None]
 
 
 def validate(obj: Object, kind: Kind) -> list[Fault]:
@@ -22,18 +24,67 @@ def validate(obj: Object, kind: Kind) -> list[Fault]:
     faults = Faults()
     if not isinstance(obj.get("metadata"), dict):
         obj = {**obj, "metadata": {}}
-    for check in _KINDS.get((kind.group, kind.kind), ()):
-        check(faults, obj)
+    load = _KINDS.get((kind.group, kind.kind))
+    if load is not None:
+        load()(faults, obj)
     return faults.items
 
 
-_KINDS: dict[tuple[str, str], tuple[Callable[[Faults, Object], None], ...]] = {
-    ("", "Pod"): (pod.pod,),
-    ("", "ConfigMap"): (data.config_map,),
-    ("", "Secret"): (data.secret,),
-    ("", "Namespace"): (data.namespace,),
-    ("", "PersistentVolumeClaim"): (claim.claim,),
-    ("", "Service"): (service.service,),
-    ("apps", "Deployment"): (workload.deployment,),
-    ("apps", "ReplicaSet"): (workload.replica_set,),
+def _pod() -> Check:
+    from kubeplay.kube.validate import pod
+
+    return pod.pod
+
+
+def _deployment() -> Check:
+    from kubeplay.kube.validate import workload
+
+    return workload.deployment
+
+
+def _replica_set() -> Check:
+    from kubeplay.kube.validate import workload
+
+    return workload.replica_set
+
+
+def _config_map() -> Check:
+    from kubeplay.kube.validate import data
+
+    return data.config_map
+
+
+def _secret() -> Check:
+    from kubeplay.kube.validate import data
+
+    return data.secret
+
+
+def _namespace() -> Check:
+    from kubeplay.kube.validate import data
+
+    return data.namespace
+
+
+def _claim() -> Check:
+    from kubeplay.kube.validate import claim
+
+    return claim.claim
+
+
+def _service() -> Check:
+    from kubeplay.kube.validate import service
+
+    return service.service
+
+
+_KINDS: dict[tuple[str, str], Callable[[], Check]] = {
+    ("", "Pod"): _pod,
+    ("", "ConfigMap"): _config_map,
+    ("", "Secret"): _secret,
+    ("", "Namespace"): _namespace,
+    ("", "PersistentVolumeClaim"): _claim,
+    ("", "Service"): _service,
+    ("apps", "Deployment"): _deployment,
+    ("apps", "ReplicaSet"): _replica_set,
 }

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from base64 import b64decode
-
 from kubeplay.kube import names
 from kubeplay.kube.validate import metadata
 from kubeplay.kube.validate.report import Faults, Object
@@ -75,6 +72,9 @@ def _docker(faults: Faults, key: str, data: dict[str, str]) -> None:
     if key not in data:
         faults.required(f"data[{key}]")
         return
+    import json
+    from base64 import b64decode
+
     problem = ""
     try:
         content = json.loads(b64decode(data[key] or ""))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -88,6 +87,8 @@ class Faults:
 
 def show(value: Any) -> str:
     """A value as the server prints it in a message: compact JSON."""
+    import json
+
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
 
 

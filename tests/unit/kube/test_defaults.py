@@ -60,6 +60,12 @@ def test_df1_pod() -> None:
         (f"nginx@sha256:{'a' * 64}", "IfNotPresent"),
         (f"nginx:latest@sha256:{'a' * 64}", "Always"),
         ("Not Valid", "IfNotPresent"),
+        ("reg.io/a-b/c.d:v1_2", "IfNotPresent"),
+        ("a..b", "IfNotPresent"),
+        ("a__b", "Always"),
+        ("A/b", "IfNotPresent"),
+        ("x:", "IfNotPresent"),
+        ("x:a/b", "IfNotPresent"),
         ("", "IfNotPresent"),
     ],
 )
