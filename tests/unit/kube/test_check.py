@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kubeplay.errors import InvalidInput
 from kubeplay.kube import check
@@ -146,3 +148,17 @@ def test_modes() -> None:
 def test_lists_keep_their_places() -> None:
     text = "apiVersion: v1\nkind: List\nitems:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: a}\n  foo: 1\n- 5\n"
     assert faults(text) == [(7, "foo", "FieldValueUnknown"), (8, "items[1]", "FieldValueTypeInvalid")]
+
+
+_PIECES = st.sampled_from(
+    ["apiVersion: v1\n", "kind: Pod\n", "kind: List\n", "items:\n", "metadata: {name: p}\n", "spec:\n", "---\n", "...\n", "%YAML 1.1\n"]
+    + ["a: ", "- ", "{", "}", "[", "]", ",", ":", "<<: ", "&a ", "*a", "!!int ", "|\n", "\n  ", '"', "'", "? ", "~", "0x", ".inf"]
+    + ["\ufeff", "\r\n", "\t", "\\/", "\x00"]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.binary(max_size=200), st.lists(_PIECES, max_size=30).map(lambda pieces: "".join(pieces).encode())))
+def test_hostile_text_only_gives_faults(data: bytes) -> None:
+    _, found = check.inspect(data, "f")
+    assert all(fault.line >= 1 and fault.column >= 1 and str(fault) for fault in found)
