@@ -9,18 +9,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kubeplay.clock import rfc3339
 from kubeplay.engine.host.paths import Paths, ensure_directory, hex_digest
-from kubeplay.engine.images import archive as archives
 from kubeplay.engine.images import config as configs
 from kubeplay.engine.images import reference
 from kubeplay.engine.images.config import ImageConfig
-from kubeplay.engine.layers.depot import Depot
 from kubeplay.engine.store.db import Store
 from kubeplay.engine.store.images import ImageRow
 from kubeplay.errors import Ambiguous, Conflict, Exhausted, InvalidInput, NotFound
+
+if TYPE_CHECKING:
+    from kubeplay.engine.layers.depot import Depot
 
 _SHORTEST_PREFIX = 3  # of an id: a shorter text is more likely a name
 _HEX = frozenset("0123456789abcdef")
@@ -61,7 +62,16 @@ class ImageStore:
     def __init__(self, store: Store, paths: Paths) -> None:
         self._store = store
         self._paths = paths
-        self.layers = Depot(paths)
+        self._layers: Depot | None = None
+
+    @property
+    def layers(self) -> Depot:
+        """The layers themselves; imported when first asked for, because resolving a name does not need them."""
+        if self._layers is None:
+            from kubeplay.engine.layers.depot import Depot
+
+            self._layers = Depot(self._paths)
+        return self._layers
 
     # looking
     def normalise(self, name: str) -> str:
@@ -146,6 +156,7 @@ class ImageStore:
 
         Raises NotFound, InvalidInput (damaged or hostile), NotSupported, Exhausted (the disk is full; nothing is left).
         """
+        from kubeplay.engine.images import archive as archives
         from kubeplay.engine.images import formats
 
         self.layers.sweep()
@@ -166,6 +177,7 @@ class ImageStore:
 
         `name` may be "" (an image without a name); `changes` are Dockerfile instructions.
         """
+        from kubeplay.engine.images import archive as archives
         from kubeplay.engine.images import changes as instructions
         from kubeplay.engine.images.formats import architecture
 
@@ -222,12 +234,12 @@ class ImageStore:
         return self.layers.collect(lambda: (layer for row in self._store.images.list() for layer in row.layers))
 
     def _add(self, document: configs.Document, config: bytes, names: tuple[str, ...], manifest: bytes) -> Loaded:
+        from kubeplay.engine.images.archive import sha256
         from kubeplay.engine.images.formats import docker_manifest
 
         metas = [self.layers.meta(diff_id) for diff_id in document.diff_ids]
         manifest = manifest or docker_manifest(config, [(meta.diff_id, meta.size) for meta in metas])
-        digest = archives.sha256(manifest)
-        image_id = archives.sha256(config)
+        digest, image_id = sha256(manifest), sha256(config)
         if self._store.images.get(image_id) is None:
             self._keep_manifest(digest, manifest)
         with self._store.write():

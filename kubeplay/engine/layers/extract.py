@@ -88,6 +88,7 @@ class Extractor:
         path = clean(entry.name)
         parent, _, name = path.rpartition(b"/")
         if name.startswith(_WHITEOUT):
+            self._reproducible &= not entry.size  # its content, if any, is kept nowhere
             self._whiteout(parent, name)
             return
         if not path:

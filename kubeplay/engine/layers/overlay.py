@@ -90,8 +90,9 @@ def remove_rootfs(container_id: str, paths: Paths) -> None:
     unmount_rootfs(container_id, paths)
     try:
         os.rmdir(f"{paths.bundle(container_id)}/rootfs")
-    except (FileNotFoundError, NotADirectoryError):
-        pass
+    except OSError as error:  # not empty: no overlay but the mount points of a host_rootfs container, which go with the bundle
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ENOTEMPTY):
+            raise
     container = paths.container(container_id)
     for name in ("upper", "work"):
         tree.remove(f"{container}/{name}")
