@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.config import Settings, settings
@@ -41,6 +43,17 @@ class App:
         import os
 
         return self._engine is not None or os.path.exists(f"{self.settings.root}/state.db")
+
+    @contextmanager
+    def supervised(self) -> Iterator[None]:
+        """Around whatever starts or ends containers: from the first moment on, somebody looks after what is due."""
+        from kubeplay.supervisor import ensure, install
+
+        install(self.engine)
+        try:
+            yield
+        finally:
+            ensure(self.engine)
 
     def scope(self, all_namespaces: bool) -> str:
         """The namespace a listing covers; "" = every one."""

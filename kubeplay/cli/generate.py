@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli.declare import argument, choice, command, flag, integer, text
 from kubeplay.errors import AlreadyExists, InvalidInput
+from kubeplay.generate.options import GenerateOptions
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
@@ -39,18 +40,40 @@ def generate(
     podman_only: bool,
     no_trunc: bool,
 ) -> None:
-    from kubeplay.cli.generating import manifests
-
     if replicas is not None and (replicas < 1 or type != "deployment"):
         raise InvalidInput(
             "--replicas can only be set when --type is set to deployment" if type != "deployment" else "--replicas must be at least 1"
         )
     if filename and os.path.lexists(filename):
         raise AlreadyExists(f'cannot write to "{filename}"; file exists')
-    written = manifests(app, name, type or "", replicas, service, show_secrets)
+    written = _written(app, name, GenerateOptions(type or "", replicas, service, show_secrets))
     if not filename:
         sys.stdout.write(written)
         return
     fd = os.open(filename, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600 if show_secrets else 0o644)
     with open(fd, "w", encoding="utf-8") as file:
         file.write(written)
+
+
+def _written(app: App, names: tuple[str, ...], options: GenerateOptions) -> str:
+    from kubeplay.generate import documents, lookup
+
+    wanted = lookup.find(app.store, names, app.namespace)
+    return text_of(documents.generate(wanted, lookup.stored(app.store), options))
+
+
+def text_of(objects: list[dict[str, Any]]) -> str:
+    """YAML documents, with the line that says where they come from."""
+    import yaml
+
+    from kubeplay import __version__
+
+    class Dumper(yaml.CSafeDumper):
+        """Repeated parts are written out: nobody wants &id001 in a manifest."""
+
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+    parts = [yaml.dump(one, Dumper=Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=120) for one in objects]
+    head = f"# A manifest for kubeplay play kube and for kubectl apply -f.\n# Created with kubeplay {__version__}\n"
+    return head + "---\n".join(parts)

@@ -1,12 +1,11 @@
 """stop, start, restart, kill, rm and wait, for pods and for containers.
 
-A pod is stopped and started as a whole: what a person stopped stays stopped. A single container of a pod with several is
-signalled and stopped where it stands, and its restart policy decides what comes next, as on a kubelet.
+What a person stopped stays stopped, a pod as well as a single container of a pod with several. The only container of a
+pod stands for the pod.
 """
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -34,6 +33,7 @@ LATEST = flag("-l", "--latest", help="The newest pod.")
 PODS = argument("POD", "Names or ids.", many=True, required=False, complete="pod")
 NAMES = argument("NAME", "Pods or containers, by name or id.", many=True, required=False, complete="container")
 Target = PodRow | Found
+Act = Callable[["App", Target], "str | None"]
 
 
 def targets(
@@ -64,18 +64,19 @@ def _target(app: App, name: str) -> Target:
     return found.pod if len(resolve.plan(found.pod).containers) == 1 else found
 
 
-def each(app: App, found: Iterator[Target], act: Callable[[App, Target], str | None]) -> int:
+def each(app: App, found: Iterator[Target], act: Act) -> int:
     """Act on every target, report every failure; the exit status."""
     from kubeplay.cli.failure import report
 
     status = 0
-    for target in list(found):
-        try:
-            text_ = act(app, target)
-            if text_:
-                print(text_)
-        except KubeplayError as error:
-            status = report(error, app.settings.log_level, app.settings.log_format)
+    with app.supervised():
+        for target in list(found):
+            try:
+                text_ = act(app, target)
+                if text_:
+                    print(text_)
+            except KubeplayError as error:
+                status = report(error, app.settings.log_level, app.settings.log_format)
     return status
 
 
@@ -85,25 +86,17 @@ def label(target: Target) -> str:
 
 
 # stop
-def _stop(seconds: int | None) -> Callable[[App, Target], str | None]:
+def _stop(seconds: int | None) -> Act:
     def act(app: App, target: Target) -> str:
-        from kubeplay.reconcile import control
+        from kubeplay.play import lifecycle
 
         if isinstance(target, PodRow):
-            control.stop(app.engine, target.uid, grace=seconds)
+            lifecycle.stop_pods(app.engine, [target.uid], seconds)
         else:
-            row = _existing(target)
-            control.stop_container(app.engine, row, grace=seconds)
-            _note(app, target)
+            lifecycle.stop_container(app.engine, _existing(target), seconds)
         return label(target)
 
     return act
-
-
-def _note(app: App, target: Found) -> None:
-    planned = next(c for c in resolve.plan(target.pod).containers if c.name == target.name)
-    if planned.restart_policy == "Always":
-        print(f"Note: {target.pod.name} restarts its containers; to keep it down: kubeplay stop {target.pod.name}", file=sys.stderr)
 
 
 def _existing(target: Found) -> runtime.ContainerRow:
@@ -127,9 +120,12 @@ def pod_stop(app: App, *, pod: tuple[str, ...], all: bool, latest: bool, ignore:
 
 # start
 def _start(app: App, target: Target) -> str:
-    from kubeplay.reconcile import control
+    from kubeplay.play import lifecycle
 
-    control.start(app.engine, target.uid if isinstance(target, PodRow) else target.pod.uid)
+    if isinstance(target, PodRow):
+        lifecycle.start_pods(app.engine, [target.uid])
+    else:
+        lifecycle.start_container(app.engine, target.pod.uid, target.name)
     return label(target)
 
 
@@ -144,14 +140,14 @@ def pod_start(app: App, *, pod: tuple[str, ...], all: bool, latest: bool) -> int
 
 
 # restart
-def _restart(seconds: int | None) -> Callable[[App, Target], str | None]:
+def _restart(seconds: int | None) -> Act:
     def act(app: App, target: Target) -> str:
-        from kubeplay.reconcile import control
+        from kubeplay.play import lifecycle
 
         if isinstance(target, PodRow):
-            control.restart(app.engine, target.uid, grace=seconds)
+            lifecycle.restart_pods(app.engine, [target.uid], seconds)
         else:
-            control.restart_container(app.engine, _existing(target), grace=seconds)
+            lifecycle.restart_container(app.engine, _existing(target), seconds)
         return label(target)
 
     return act
@@ -168,16 +164,16 @@ def pod_restart(app: App, *, pod: tuple[str, ...], all: bool, latest: bool, time
 
 
 # kill
-def _kill(word: str) -> Callable[[App, Target], str | None]:
+def _kill(word: str) -> Act:
     number_ = signal_number(word)
 
     def act(app: App, target: Target) -> str:
-        rows = app.store.runtime.containers(target.uid) if isinstance(target, PodRow) else [_existing(target)]
-        running = [row for row in rows if row.state == runtime.RUNNING]
-        if not running:
-            raise NotRunning(f"{label(target)} is not running")
-        for row in running:
-            app.engine.signal_container(row, number_)
+        from kubeplay.play import lifecycle
+
+        if isinstance(target, PodRow):
+            lifecycle.kill_pods(app.engine, [target.uid], number_)
+        else:
+            lifecycle.kill_container(app.engine, _existing(target), number_)
         return label(target)
 
     return act
@@ -211,20 +207,15 @@ def pod_kill(app: App, *, pod: tuple[str, ...], all: bool, latest: bool, signal:
 
 
 # rm
-def _rm(force: bool, seconds: int | None) -> Callable[[App, Target], str | None]:
+def _rm(force: bool, seconds: int | None) -> Act:
     def act(app: App, target: Target) -> str:
-        from kubeplay.plan.stack import ObjectKey
-        from kubeplay.play.down import down
+        from kubeplay.play import lifecycle
 
         if not isinstance(target, PodRow):
             raise Conflict(
                 f"container {target.name} belongs to pod {target.pod.name}", hint=f"remove the pod: kubeplay pod rm {target.pod.name}"
             )
-        app.engine.refresh()
-        running = [row.name for row in app.store.runtime.containers(target.uid) if row.state == runtime.RUNNING]
-        if running and not force:
-            raise Conflict(f"pod {target.name} is running", hint=f"stop it first, or: kubeplay pod rm --force {target.name}")
-        down(app.engine, [ObjectKey("Pod", target.namespace, target.name)], timeout=seconds, progress=lambda event: None)
+        lifecycle.remove_pods(app.engine, [target.uid], force=force, timeout=seconds)
         return target.name
 
     return act

@@ -31,12 +31,25 @@ class Progress:
             else:
                 self._write(f"{subject}: {state}\n")
 
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        if self._quiet:
+            return
+        with self._lock:
+            self._clear()
+            self._write(text + "\n")
+            if self._live:
+                self._draw()
+
     def done(self) -> None:
         """Take the display away: the result follows."""
         with self._lock:
-            if self._live and self._drawn:
-                self._write(f"\x1b[{self._drawn}F\x1b[J")
-                self._drawn = 0
+            self._clear()
+
+    def _clear(self) -> None:
+        if self._live and self._drawn:
+            self._write(f"\x1b[{self._drawn}F\x1b[J")
+            self._drawn = 0
 
     def _draw(self) -> None:
         import shutil

@@ -23,7 +23,6 @@ def reset(app: App) -> Iterator[str]:
     """Remove everything, telling what. First in order, then by force: each step goes on when the one before has failed."""
     settings = app.settings
     _check(settings)
-    yield from _step("supervisor", lambda: _stop_supervisor(app))
     yield from _step("pods", lambda: _remove_pods(app))
     yield from _step("networks", lambda: app.engine.net.reset())
     yield from _step("leftovers", lambda: app.engine.collect())
@@ -56,12 +55,6 @@ def _check(settings: Settings) -> None:
             )
 
 
-def _stop_supervisor(app: App) -> None:
-    from kubeplay.supervisor import control
-
-    control.stop(app.engine)
-
-
 def _remove_pods(app: App) -> None:
     from kubeplay.plan.stack import ObjectKey
     from kubeplay.play.down import down
@@ -72,9 +65,13 @@ def _remove_pods(app: App) -> None:
 
 
 def _kill(settings: Settings) -> None:
-    """Whatever still runs in cgroups of ours, and monitors that run elsewhere."""
+    """Whatever still runs in cgroups of ours: containers, monitors, the supervisor (which does not come back without boot_id)."""
     from kubeplay.engine.oci.cgroup import Cgroups, discover
 
+    try:
+        os.unlink(f"{settings.runroot}/boot_id")
+    except OSError:
+        pass
     groups = Cgroups(settings.cgroup_parent, discover())
     groups.kill(f"/{groups.parent}")
     groups.remove(f"/{groups.parent}")

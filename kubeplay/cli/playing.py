@@ -1,0 +1,143 @@
+"""What a person sees of a play and a down: progress on stderr, ids on stdout in podman's form."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kubeplay.cli.progress import Progress
+from kubeplay.plan.stack import ObjectKey, Stack
+
+if TYPE_CHECKING:
+    from kubeplay.cli.app import App
+    from kubeplay.plan.service import ServicePlan
+    from kubeplay.play.down import DownResult
+    from kubeplay.play.progress import ProgressEvent
+    from kubeplay.play.up import UpResult
+
+LOOK_SECONDS = 0.25  # how soon --wait sees that the last pod has ended
+
+
+def run(app: App, stack: Stack, given: dict[str, Any]) -> int | None:
+    """Play the stack; with --wait stay until it ends or a signal comes, then remove it."""
+    from kubeplay.play.up import UpOptions, up
+
+    options = UpOptions(given["replace"], given["keep_on_failure"], given["wait_ready"], given["timeout"])
+    with Reporter(given["quiet"]) as reporter, app.supervised():
+        result = up(app.engine, stack, options, reporter)
+    sys.stdout.write(played(result))
+    sys.stdout.flush()
+    for pod in result.pods:
+        for failure in pod.failures:
+            print(f"Warning: pod {pod.namespace}/{pod.name}: {failure.container}: {failure.reason}: {failure.message}", file=sys.stderr)
+    return _stay(app, stack, result) if given["wait"] else None
+
+
+class Reporter:
+    """Passes what happens on to the progress display; remembers the ids of the pods that went."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.progress = Progress(quiet=quiet)
+        self.gone: list[str] = []
+
+    def __enter__(self) -> Reporter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.done()
+
+    def __call__(self, event: ProgressEvent) -> None:
+        if event.kind == "pod" and event.action == "removed":
+            self.gone.append(event.id)
+        details = " ".join(part for part in (event.id[:12] if event.kind == "container" else event.id, event.message) if part)
+        if event.kind == "warning":
+            self.progress.say(f"{event.name}: {event.action}: {event.message}" if event.name else event.message)
+        else:
+            self.progress.step(f"{event.kind} {event.name}", f"{event.action} {details}".rstrip())
+
+
+def played(result: UpResult) -> str:
+    """podman's form: a heading, then an id per line; a blank line ends each pod."""
+    lines: list[str] = []
+    if result.unchanged:
+        lines.append("Nothing has changed.")
+    for pod in result.pods:
+        ids = [container_id for _, container_id in pod.containers]
+        lines += ["Pod:", pod.uid, "Container:" if len(ids) == 1 else "Containers:", *ids, ""]
+    if result.services:
+        lines += ["Services:", *map(_service, result.services), ""]
+    secrets = [key.name for key in result.created if key.kind == "Secret"]
+    volumes = [key.name for key in result.created if key.kind == "PersistentVolumeClaim"]
+    for heading, names in (("Secrets:", secrets), ("Volumes:", volumes)):
+        if names:
+            lines += [heading, *names, ""]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _service(plan: ServicePlan) -> str:
+    ports = ",".join(f"{p.port}{f':{p.node_port}' if p.node_port else ''}/{p.protocol}" for p in plan.ports)
+    return f"{plan.namespace}/{plan.name} {plan.cluster_ip} {ports}"
+
+
+def _stay(app: App, stack: Stack, result: UpResult) -> int:
+    """--wait: until every pod has ended, or a signal."""
+    from kubeplay.play.down import down
+
+    print("Use ctrl+c to clean up or wait for pods to exit", file=sys.stderr)
+    stop = _on_signal()
+    uids = [pod.uid for pod in result.pods]
+    while not stop() and not _ended(app, uids):
+        app.engine.clock.sleep(LOOK_SECONDS)
+    print("Cleaning up containers, pods, and volumes", file=sys.stderr)
+    with Reporter(True) as reporter, app.supervised():
+        gone = down(app.engine, [one.key for one in stack.objects], force=True, progress=reporter)
+    sys.stdout.write(removed(gone, reporter.gone))
+    return 0
+
+
+def _on_signal() -> Callable[[], bool]:
+    """Whether SIGINT, SIGTERM or SIGHUP has come."""
+    hit: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda got, frame: hit.append(got))
+    return lambda: bool(hit)
+
+
+def _ended(app: App, uids: Sequence[str]) -> bool:
+    from kubeplay.cli.podstatus import statuses
+    from kubeplay.errors import NotFound
+
+    rows = []
+    for uid in uids:
+        try:
+            rows.append(app.store.runtime.pod(uid))
+        except NotFound:
+            continue
+    return all(status.get("phase") in ("Succeeded", "Failed") for status in statuses(app, rows).values())
+
+
+def take_down(app: App, keys: Sequence[ObjectKey], *, force: bool, timeout: float | None, quiet: bool) -> int | None:
+    """kube down."""
+    from kubeplay.play.down import down
+
+    with Reporter(quiet) as reporter, app.supervised():
+        result = down(app.engine, keys, force=force, timeout=timeout, progress=reporter)
+    sys.stdout.write(removed(result, reporter.gone))
+    return None
+
+
+def removed(result: DownResult, ids: Sequence[str]) -> str:
+    """podman's form of what has gone."""
+    lines = ["Pods stopped:", *ids, "Pods removed:", *ids]
+    kinds: dict[str, list[str]] = {}
+    for key in result.objects:
+        kinds.setdefault(key.kind, []).append(key.name)
+    for kind in sorted(kinds):
+        lines += [f"{kind}s removed:", *kinds[kind]]
+    if result.volumes:
+        lines += ["Volumes removed:", *(key.name for key in result.volumes)]
+    if result.kept:
+        lines += ["Volumes kept, as pods use them:", *(key.name for key in result.kept)]
+    return "".join(f"{line}\n" for line in lines)
