@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kubeplay.engine.host import processes
+from kubeplay.engine.host.paths import ensure_directory
 from kubeplay.engine.store.runtime import DELETE, RUN, PodRow
 from kubeplay.errors import AlreadyExists
 from kubeplay.plan import codec
 from kubeplay.plan.container import ContainerPlan
 from kubeplay.plan.pod import Dns, PodPlan, SandboxPlan
 from kubeplay.plan.stack import ObjectKey
+from kubeplay.plan.volumes import HostPath, Mount, Volume
 from kubeplay.reconcile.observe import plan_of
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
 
 NAMESPACE, NAME = "kube-system", "kube-dns"
+RECORDS = "/records"  # where the server sees its records
 KEY = ObjectKey("Pod", NAMESPACE, NAME)
 
 
@@ -31,24 +35,26 @@ def needs_dns(plan: PodPlan) -> bool:
     return bool(sandbox.attachments) and policy in ("ClusterFirst", "ClusterFirstWithHostNet")
 
 
-def dns_plan(argv: tuple[str, ...]) -> PodPlan:
-    """The DNS server's pod."""
-    container = ContainerPlan("dns", "host", command=argv, host_rootfs=True, pull_policy="Never")
+def dns_plan(argv: tuple[str, ...], directory: str) -> PodPlan:
+    """The DNS server's pod; `directory` holds its records on the host."""
+    container = ContainerPlan(
+        "dns", "host", command=argv, host_rootfs=True, pull_policy="Never", mounts=(Mount("records", RECORDS, read_only=True),)
+    )
     sandbox = SandboxPlan(NAME, host_network=True, dns=Dns("Default"))
-    return PodPlan(NAMESPACE, NAME, sandbox, (container,), grace_seconds=2, controlled=True)
+    volumes = (Volume("records", HostPath(directory)),)
+    return PodPlan(NAMESPACE, NAME, sandbox, (container,), volumes, grace_seconds=2, controlled=True)
 
 
 def ensure_dns(engine: Engine) -> str:
-    """Store the DNS pod unless it is there; its uid, to be reconciled. "" when the network has no DNS server to run."""
+    """Store the DNS pod unless it is there; its uid, to be reconciled. Raises MissingPrerequisite without dnsmasq."""
     row = engine.store.runtime.find_pod(NAMESPACE, NAME)
-    argv = tuple(engine.net.dns_argv())
-    if not argv:
-        return ""
+    argv = tuple(engine.net.dns_argv(processes.program("dnsmasq"), RECORDS))
     if row is not None and row.desired == RUN and plan_of(row).containers[0].command == argv:
         return row.uid
     if row is not None:
         remove(engine, row)
-    plan = dns_plan(argv)
+    directory = ensure_directory(engine.net.dns_directory, 0o755)
+    plan = dns_plan(argv, directory)
     try:
         with engine.store.write():
             stored = engine.store.objects.create(KEY, _body())
