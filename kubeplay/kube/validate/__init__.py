@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kubeplay.errors import Fault
-from kubeplay.kube.validate.report import Faults, Object
+from kubeplay.kube.validate.report import SERVICE_RANGE, Faults, Object
 
 if TYPE_CHECKING:
     from kubeplay.kube.kinds import Kind
@@ -19,9 +19,12 @@ if TYPE_CHECKING:
 Check = Callable[[Faults, Object], None]
 
 
-def validate(obj: Object, kind: Kind) -> list[Fault]:
-    """Every fault of a defaulted object; none for a kind that has no rules here."""
-    faults = Faults()
+def validate(obj: Object, kind: Kind, *, service_range: str = SERVICE_RANGE) -> list[Fault]:
+    """Every fault of a defaulted object; none for a kind that has no rules here.
+
+    `service_range` is the IPv4 range in which a Service may ask for an address (another root has another one).
+    """
+    faults = Faults(service_range)
     if not isinstance(obj.get("metadata"), dict):
         obj = {**obj, "metadata": {}}
     load = _KINDS.get((kind.group, kind.kind))

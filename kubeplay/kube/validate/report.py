@@ -9,17 +9,20 @@ from kubeplay.errors import Fault
 
 Object = dict[str, Any]
 
+# Where Service addresses come from [SV2; --service-cluster-ip-range of the recorded server, and of our first root].
+SERVICE_RANGE = "10.96.0.0/16"
 NEGATIVE = "must be greater than or equal to 0"
 NOT_POSITIVE = "must be greater than zero"
 
 
 class Faults:
-    """The faults of one object, in the order in which they were found."""
+    """The faults of one object, in the order in which they were found, and what the rules need to know of the outside."""
 
-    __slots__ = ("items",)
+    __slots__ = ("items", "service_range")
 
-    def __init__(self) -> None:
+    def __init__(self, service_range: str = SERVICE_RANGE) -> None:
         self.items: list[Fault] = []
+        self.service_range = service_range
 
     def __len__(self) -> int:
         return len(self.items)

@@ -7,8 +7,6 @@ from kubeplay.kube.validate import metadata
 from kubeplay.kube.validate.ports import PROTOCOLS, port_or_name
 from kubeplay.kube.validate.report import Faults, Object, records
 
-# The range Service addresses come from [SV2; the recorded server: --service-cluster-ip-range 10.96.0.0/16].
-CLUSTER_RANGE = "10.96.0.0/16"
 KUBELET_PORT = 10250
 _TYPES = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 _POLICIES = ("PreferDualStack", "RequireDualStack", "SingleStack")
@@ -94,12 +92,12 @@ def _stack(faults: Faults, spec: Object, addresses: list[str], families: list[st
 
 
 def _range(faults: Faults, addresses: list[str]) -> None:
-    packed, bits = ip.cidr(CLUSTER_RANGE) or (b"", 0)
+    packed, bits = ip.cidr(faults.service_range) or (b"", 0)
     prefix = int.from_bytes(packed, "big") >> (32 - bits)
     for text in addresses:
         address = ip.sloppy(text)
         if address is not None and len(address) == 4 and int.from_bytes(address, "big") >> (32 - bits) != prefix:
-            detail = f"the provided IP ({text}) is not in the valid range. The range of valid IPs is {CLUSTER_RANGE}"
+            detail = f"the provided IP ({text}) is not in the valid range. The range of valid IPs is {faults.service_range}"
             faults.invalid("spec.clusterIPs", addresses, f"failed to allocate IP {text}: {detail}")
 
 

@@ -304,6 +304,14 @@ def test_sv1_service(obj: dict[str, Any], faults: list[tuple[str, str]]) -> None
     assert found("Service", obj) == faults
 
 
+def test_sv2_service_range() -> None:
+    named = Named("", "Service")
+    obj = defaults.apply(service(clusterIP="10.97.0.5"), named)  # type: ignore[arg-type]
+    obj["metadata"]["namespace"] = "default"
+    assert [fault.path for fault in validate(obj, named)] == ["spec.clusterIPs"]  # type: ignore[arg-type]
+    assert validate(obj, named, service_range="10.97.0.0/16") == []  # type: ignore[arg-type]
+
+
 def test_vl2_data() -> None:
     assert found("ConfigMap", {"data": {"a": "x"}, "binaryData": {"a": "eA=="}}) == [("data[a]", INVALID)]
     assert found("ConfigMap", {"data": {"a": "x" * (1024 * 1024 + 1)}}) == [("", LONG)]
