@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from kubeplay.engine.host.paths import Paths
 from kubeplay.engine.layers import tree
 from kubeplay.engine.layers.depot import Depot
 from kubeplay.engine.layers.stream import Blob
+from kubeplay.engine.layers.tar import TarReader
 from kubeplay.errors import Exhausted, InvalidInput, NotFound, StoreError
 from tests.support.images import digest, directory, file, layer
 
@@ -164,3 +166,63 @@ def test_tree_removal_follows_no_link_and_manages_depth(tmp_path: Path) -> None:
     os.symlink(outside, tmp_path / "link")
     tree.remove(str(tmp_path / "link"))
     assert os.listdir(outside) == ["keep"]
+
+
+def test_the_stored_headers_and_files_give_the_archive_back(paths: Paths, tmp_path: Path) -> None:
+    """The door for `save` and `push` (docs/decisions/0101-images.md), on an archive of GNU tar with all it can do."""
+    source = tmp_path / "source"
+    (source / "d" / ("n" * 150)).mkdir(parents=True)
+    (source / "d" / "big").write_bytes(os.urandom(100_001))
+    (source / "d" / ("n" * 150) / "f").write_bytes(b"x" * 513)
+    os.link(source / "d" / "big", source / "again")
+    os.symlink("d/big", source / "link")
+    with open(source / "sparse", "wb") as opened:
+        opened.seek(1 << 20)
+        opened.write(b"end")
+    for options in (["--format=gnu", "-S"], ["--format=posix", "-S"], ["--format=posix", "-b", "100"]):
+        archive = subprocess.run(["tar", "-c", *options, "-C", source, "."], stdout=subprocess.PIPE, check=True).stdout
+        meta = add(Depot(paths), tmp_path, archive)
+        assert meta.reproducible and rebuilt(paths.layer(digest(archive))) == archive  # type: ignore[attr-defined]
+
+
+def test_layers_that_cannot_be_given_back_say_so(paths: Paths, tmp_path: Path) -> None:
+    for members in ([file("a", b"1"), file("a", b"2")], [file("d/x"), file("d", b"2")], [file(".wh.a", b"content")]):
+        assert not add(Depot(paths), tmp_path, layer(members)).reproducible  # type: ignore[attr-defined]
+
+
+def rebuilt(where: str) -> bytes:
+    kept = memoryview(zlib.decompress(Path(where, "headers").read_bytes(), wbits=-15))
+    out: list[bytes] = []
+
+    class Feed:
+        at = 0
+
+        def take(self, count: int) -> bytes:
+            self.at += count
+            return bytes(kept[self.at - count : self.at])
+
+        def skip(self, count: int) -> None:
+            raise AssertionError("contents are not in the headers")
+
+        def pieces(self, count: int) -> Iterator[memoryview]:
+            return iter(())
+
+        def peek(self, offset: int, count: int) -> bytes:
+            return b""
+
+        def ready(self) -> int:
+            return 0
+
+        def at_end(self) -> bool:
+            return self.at >= len(kept)
+
+    feed = Feed()
+    reader = TarReader(feed, out.append)
+    while (entry := reader.next()) is not None:
+        if entry.type == b"0":
+            reader.content()
+            with open(os.path.join(where, "fs", os.fsdecode(entry.name)), "rb") as opened:
+                for offset, length in entry.sparse if entry.sparse is not None else ((0, entry.size),):
+                    opened.seek(offset)
+                    out.append(opened.read(length))
+    return b"".join(out) + bytes(kept[feed.at :])
