@@ -1,0 +1,70 @@
+"""play -> generate -> play gives an equal plan, and a cluster's schemas take what is written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+
+from kubeplay.generate import documents
+from kubeplay.generate.options import GenerateOptions, Wanted
+from kubeplay.plan.stack import Stack
+from kubeplay.play import read, stack
+from tests.support.manifests import play
+from tests.support.pods import pods
+
+EXAMPLES = sorted(Path(__file__).parents[2].glob("examples/manifests/*.yaml"))
+VERSION = "1.36"
+
+
+def written(made: Stack, **options: Any) -> str:
+    """What generate writes of everything the author of a stack wrote."""
+    stored = {one.key: json.loads(one.body) for one in made.objects}
+    top = tuple(stored[one.key] for one in made.objects if one.owner is None)
+    return documents.to_yaml(documents.generate(Wanted(top), stored.get, GenerateOptions(show_secrets=True, **options)))
+
+
+def check(text: str) -> None:
+    for obj in yaml.safe_load_all(text):
+        kubernetes_validate.validate(obj, VERSION, strict=True)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(pods())
+def test_random_pods(pod: dict[str, Any]) -> None:
+    first = play(json.dumps(pod))
+    text = written(first)
+    assert play(text) == first
+    check(text)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(pods())
+def test_random_pods_as_deployments(pod: dict[str, Any]) -> None:
+    """The pods of `--type deployment` run what the pod runs."""
+    pod["spec"].pop("restartPolicy", None)
+    first = play(json.dumps(pod))
+    text = written(first, type="deployment", replicas=2)
+    check(text)
+    (before,) = first.pods
+    for after in play(text).pods:
+        assert after.containers == before.containers and after.volumes == before.volumes
+        assert after.sandbox._replace(hostname="") == before.sandbox._replace(hostname="")
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_examples(path: Path) -> None:
+    first = stack.build(read.read([str(path)]))
+    text = written(first)
+    assert play(text) == first
+    assert written(play(text)) == text
+    check(text)
+
+
+def test_there_are_examples() -> None:
+    assert len(EXAMPLES) >= 10
