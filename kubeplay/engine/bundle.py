@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kubeplay.engine.host.machine import machine
-from kubeplay.engine.host.syscalls import RESOLVE_IN_ROOT, openat2
+from kubeplay.engine.host.syscalls import MS_BIND, MS_REC, RESOLVE_IN_ROOT, mount, openat2, umount
 from kubeplay.engine.oci import qos, spec, user
 from kubeplay.engine.oci.mounts import MountPoint
 from kubeplay.errors import ContainerError
@@ -46,7 +46,11 @@ def rootfs(engine: Engine, container_id: str, layers: tuple[str, ...], *, host: 
 def opened(
     engine: Engine, row: ContainerRow, sandbox: SandboxRow, pod: PodPlan, plan: ContainerPlan, resolved: Resolved
 ) -> Iterator[Parts]:
-    """The mounts of the container's volumes. A source that is a descriptor of ours is named by our pid, for the runtime to open."""
+    """The mounts of the container's volumes, as long as the runtime needs them.
+
+    A source that is a descriptor of ours (a checked subPath) is bound to a place in the bundle first: the runtime's init opens sources in
+    a mount namespace of its own, where the kernel refuses to bind what a descriptor of another one names.
+    """
     fds: list[int] = []
     mounts: list[MountPoint] = []
     devices: list[spec.Device] = []
@@ -57,14 +61,33 @@ def opened(
             path = source.path
             if source.fd >= 0:
                 fds.append(source.fd)
-                path = f"/proc/{os.getpid()}/fd/{source.fd}"
+                path = _stage(engine.paths.bundle(row.id), place, source.path, is_file=source.is_file)
             mounts.append(MountPoint(path, wanted.path, source.read_only, wanted.propagation))
             if source.device:
                 devices.append(device(path, wanted.path))
         yield Parts(tuple(mounts), tuple(devices))
     finally:
+        unstage(engine.paths.bundle(row.id))
         for fd in fds:
             os.close(fd)
+
+
+def _stage(bundle: str, place: int, source: str, *, is_file: bool) -> str:
+    target = f"{bundle}/mounts/{place}"
+    os.makedirs(target if not is_file else os.path.dirname(target), mode=0o700, exist_ok=True)
+    if is_file:
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    mount(source, target, flags=MS_BIND | MS_REC)
+    return target
+
+
+def unstage(bundle: str) -> None:
+    """Unmount every staged source; must come before the bundle's files are removed, or a volume's files would go with them."""
+    directory = f"{bundle}/mounts"
+    if os.path.isdir(directory):
+        for name in os.listdir(directory):
+            with suppress(OSError):  # EINVAL: a crash came before the mount
+                umount(f"{directory}/{name}")
 
 
 def device(host_path: str, path: str) -> spec.Device:

@@ -208,11 +208,13 @@ def remove(engine: Engine, row: ContainerRow, *, keep_row: bool = False) -> None
 
 def clear(engine: Engine, container_id: str, uid: str) -> None:
     """Remove everything of a container in the kernel and on disk except its log and row, whatever state a crash left it in."""
+    from kubeplay.engine import bundle as bundles
     from kubeplay.engine.layers import overlay
     from kubeplay.engine.oci import conmon
     from kubeplay.engine.oci.runtime import remove_tree
 
     bundle = engine.paths.bundle(container_id)
+    bundles.unstage(bundle)
     facts = read_facts(engine, container_id)
     groups = [facts.cgroup] if facts else [f"{engine.cgroups.pod(uid, q)}/{container_id}" for q in ("Guaranteed", "Burstable", "BestEffort")]
     for group in groups:
