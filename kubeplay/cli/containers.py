@@ -9,12 +9,14 @@ from kubeplay.cli.declare import ALL_NAMESPACES, LISTING, argument, command, fla
 from kubeplay.cli.listing import Column, Fields, Listing
 from kubeplay.engine.store import runtime
 from kubeplay.engine.store.runtime import ContainerRow, PodRow
-from kubeplay.plan.container import ContainerPlan, Port
-from kubeplay.plan.pod import PodPlan
 
 if TYPE_CHECKING:
-    from kubeplay.cli.app import App
+    from collections.abc import Sequence
 
+    from kubeplay.cli.app import App
+    from kubeplay.plan.container import Port
+
+Plan = dict[str, Any]
 COMMAND_WIDTH = 20  # characters of COMMAND that podman shows
 
 COLUMNS = (
@@ -79,39 +81,45 @@ def ps(app: App, *, all: bool, latest: bool, pod: bool, all_namespaces: bool, **
 
 
 def _records(app: App, namespace: str, full: bool) -> list[Fields]:
+    """A record per container. Plans are read as plain JSON: making their records would double the time of `ps`."""
+    import json
+
     app.engine.refresh()
     pods = app.store.runtime.pods(namespace)
     newest = resolve.newest(app.store.runtime.containers())
-    images = _Images(app)
+    images = Images(app)
     now = app.engine.clock.now()
     found = []
     for row in pods:
-        made = resolve.plan(row)
-        for planned in made.containers:
-            instance = newest.get((row.uid, planned.name))
+        made = json.loads(row.plan)
+        for planned in made["containers"]:
+            instance = newest.get((row.uid, planned["name"]))
             if instance is not None:
                 found.append(_record(row, made, planned, instance, images, now, full))
     return sorted(found, key=lambda r: r["_RunningFor"], reverse=True)
 
 
-def _record(
-    pod: PodRow, made: PodPlan, planned: ContainerPlan, row: ContainerRow, images: _Images, now: float, full: bool
-) -> dict[str, Any]:
-    words = images.command(planned, row)
+def _record(pod: PodRow, made: Plan, planned: Plan, row: ContainerRow, images: Images, now: float, full: bool) -> dict[str, Any]:
+    words = images.command(planned["command"], planned["args"], row.image_id)
     text = " ".join(words)
+    ports = [port for port in planned["ports"] if port["host_port"]]
+    ago = human.ago(row.created, now)
     return {
-        "ID": row.id if full else human.short(row.id), "_ID": row.id, "Names": resolve.container_name(made, row.name),
-        "Container": row.name,
+        "ID": row.id if full else human.short(row.id), "_ID": row.id,
+        "Names": f"{pod.name}-{row.name}" if made["container_prefix"] else row.name, "Container": row.name,
         "Image": row.image, "ImageID": row.image_id, "Command": text if full else human.cut(text, COMMAND_WIDTH), "_Command": words,
-        "RunningFor": human.ago(row.created, now), "_RunningFor": row.created, "CreatedAt": _time(row.created),
-        "Created": human.ago(row.created, now),
-        "_Created": row.created, "State": row.state, "Status": status_text(row, now), "StartedAt": int(row.started or 0),
-        "ExitedAt": int(row.finished or 0), "ExitCode": row.exit_code if row.exit_code is not None else 0,
-        "Pid": row.pid if row.state == runtime.RUNNING else 0,
+        "RunningFor": ago, "_RunningFor": row.created, "CreatedAt": _time(row.created), "Created": ago, "_Created": row.created,
+        "State": row.state, "Status": status_text(row, now), "StartedAt": int(row.started or 0), "ExitedAt": int(row.finished or 0),
+        "ExitCode": row.exit_code if row.exit_code is not None else 0, "Pid": row.pid if row.state == runtime.RUNNING else 0,
         "Pod": pod.uid if full else human.short_uid(pod.uid), "_Pod": pod.uid, "PodName": pod.name, "Namespace": pod.namespace,
-        "Ports": ", ".join(port_text(p) for p in planned.ports if p.host_port), "_Ports": [_port(p) for p in planned.ports if p.host_port],
-        "Labels": dict(made.labels), "Restarts": row.attempt, "IsInit": planned.kind == "init", "Reason": row.reason,
+        "Ports": ", ".join(_arrow(p["host_ip"], p["host_port"], p["container_port"], p["protocol"]) for p in ports),
+        "_Ports": [{**p, "range": 1, "protocol": p["protocol"].lower()} for p in ports],
+        "Labels": dict(made["labels"]), "Restarts": row.attempt, "IsInit": planned["kind"] == "init", "Reason": row.reason,
     }  # fmt: skip
+
+
+def _arrow(host_ip: str, host_port: int, container_port: int, protocol: str) -> str:
+    return f"{host_ip or '0.0.0.0'}:{host_port}->{container_port}/{protocol.lower()}"
 
 
 def status_text(row: ContainerRow, now: float) -> str:
@@ -125,39 +133,25 @@ def status_text(row: ContainerRow, now: float) -> str:
     return f"Unknown ({row.exit_code if row.exit_code is not None else '?'})"
 
 
-def port_text(port: Port) -> str:
-    return f"{port.host_ip or '0.0.0.0'}:{port.host_port}->{port.container_port}/{port.protocol.lower()}"
-
-
-def _port(port: Port) -> dict[str, Any]:
-    return {
-        "host_ip": port.host_ip,
-        "container_port": port.container_port,
-        "host_port": port.host_port,
-        "range": 1,
-        "protocol": port.protocol.lower(),
-    }
-
-
 def _time(seconds: float) -> str:
     import time
 
     return time.strftime("%Y-%m-%d %H:%M:%S +0000 UTC", time.gmtime(seconds))
 
 
-class _Images:
+class Images:
     """What images run by themselves; each is read once."""
 
     def __init__(self, app: App) -> None:
         self._app = app
         self._known: dict[str, tuple[list[str], list[str]]] = {}
 
-    def command(self, planned: ContainerPlan, row: ContainerRow) -> list[str]:
+    def command(self, command: Sequence[str] | None, args: Sequence[str] | None, image_id: str) -> list[str]:
         """CM1: command replaces ENTRYPOINT and drops CMD, args replaces CMD."""
-        if planned.command is not None:
-            return [*planned.command, *(planned.args or ())]
-        entrypoint, words = self._image(row.image_id)
-        return [*entrypoint, *(words if planned.args is None else planned.args)]
+        if command is not None:
+            return [*command, *(args or ())]
+        entrypoint, words = self._image(image_id)
+        return [*entrypoint, *(words if args is None else args)]
 
     def _image(self, image_id: str) -> tuple[list[str], list[str]]:
         if image_id not in self._known:

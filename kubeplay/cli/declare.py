@@ -5,55 +5,62 @@ Nothing is imported, so that declaring a command costs nothing on the way of run
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Body = Callable[..., "int | None"]
 
 TEXT, FLAG, INTEGER, NUMBER, CHOICE = "text", "flag", "integer", "number", "choice"
 
 
-class Option(NamedTuple):
-    """An option; `dest` is the body's keyword. A FLAG takes `--x`, `--x=false` and, when its default is true, `--no-x`."""
+class Option:
+    """An option; `dest` is the body's keyword. A FLAG takes `--x`, `--x=false` and, when its default is true, `--no-x`.
 
-    flags: tuple[str, ...]
-    help: str
-    dest: str
-    kind: str = TEXT
-    default: Any = None
-    many: bool = False
-    choices: tuple[str, ...] = ()
-    metavar: str = ""
-    hidden: bool = False
-    complete: str = ""
+    Rows are plain classes: three NamedTuples would cost every command a millisecond and a half.
+    """
+
+    __slots__ = ("flags", "help", "dest", "kind", "default", "many", "choices", "metavar", "hidden", "complete")
+
+    def __init__(
+        self, flags: tuple[str, ...], help: str, dest: str, kind: str = TEXT, default: Any = None, many: bool = False,
+        choices: tuple[str, ...] = (), metavar: str = "", hidden: bool = False, complete: str = "",
+    ) -> None:  # fmt: skip
+        self.flags, self.help, self.dest, self.kind, self.default = flags, help, dest, kind, default
+        self.many, self.choices, self.metavar, self.hidden, self.complete = many, choices, metavar, hidden, complete
 
     @property
     def takes_value(self) -> bool:
         return self.kind != FLAG
 
 
-class Argument(NamedTuple):
+class Argument:
     """A positional argument; `rest` = a command with its own options: from its first word on nothing is ours."""
 
-    name: str
-    help: str
-    dest: str
-    many: bool = False
-    required: bool = True
-    rest: bool = False
-    complete: str = ""
+    __slots__ = ("name", "help", "dest", "many", "required", "rest", "complete")
+
+    def __init__(
+        self, name: str, help: str, dest: str, many: bool = False, required: bool = True, rest: bool = False, complete: str = ""
+    ) -> None:
+        self.name, self.help, self.dest, self.many, self.required, self.rest, self.complete = (
+            name,
+            help,
+            dest,
+            many,
+            required,
+            rest,
+            complete,
+        )
 
 
-Body = Callable[..., "int | None"]
-
-
-class Command(NamedTuple):
+class Command:
     """A command: `help`'s first line is its summary; `run(app, **values)` returns the exit status (None = 0)."""
 
-    name: str
-    help: str
-    run: Body
-    options: tuple[Option, ...] = ()
-    arguments: tuple[Argument, ...] = ()
-    hidden: bool = False
+    __slots__ = ("name", "help", "run", "options", "arguments", "hidden")
+
+    def __init__(self, name: str, help: str, run: Body, options: tuple[Option, ...], arguments: tuple[Argument, ...], hidden: bool) -> None:
+        self.name, self.help, self.run, self.options, self.arguments, self.hidden = name, help, run, options, arguments, hidden
 
     @property
     def summary(self) -> str:
@@ -88,8 +95,8 @@ def number(*flags: str, help: str, default: float | None = None, dest: str = "",
     return Option(flags, help, dest or _dest(flags), NUMBER, default, metavar=metavar)
 
 
-def choice(*flags: str, choices: tuple[str, ...], help: str, default: str | None = None, dest: str = "") -> Option:
-    return Option(flags, help, dest or _dest(flags), CHOICE, default, choices=choices)
+def choice(*flags: str, choices: tuple[str, ...], help: str, default: str | None = None, dest: str = "", hidden: bool = False) -> Option:
+    return Option(flags, help, dest or _dest(flags), CHOICE, default, choices=choices, hidden=hidden)
 
 
 def argument(

@@ -68,16 +68,18 @@ def exec_(
     if tty and interactive and not sys.stdin.isatty():
         print("Warning: standard input is not a terminal", file=sys.stderr)
     row = running(app, name, container)
+    pairs = variables(env, env_file)
     return execs.run(
         app.engine,
         row,
-        list(words),
+        words,
         tty=tty,
         stdin=interactive,
-        env=variables(env, env_file),
+        env=pairs,
         user=user or "",
         workdir=workdir or "",
         detach=detach,
+        privileged=privileged,
     )
 
 

@@ -125,12 +125,12 @@ def _container(app: App, name: str) -> dict[str, Any]:
 
 def described_container(app: App, pod: PodRow, row: ContainerRow) -> dict[str, Any]:
     """A container in the form of `podman inspect`; values that come from Secrets are hidden."""
-    from kubeplay.cli.containers import _Images
+    from kubeplay.cli.containers import Images
     from kubeplay.clock import rfc3339
 
     made = resolve.plan(pod)
     planned = next(c for c in made.containers if c.name == row.name)
-    words = _Images(app).command(planned, row)
+    words = Images(app).command(planned.command, planned.args, row.image_id)
     sandbox = resolve.sandbox(app, pod)
     return {
         "Id": row.id, "Name": resolve.container_name(made, row.name), "Created": rfc3339(row.created), "Path": words[0] if words else "",

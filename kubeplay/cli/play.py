@@ -112,7 +112,7 @@ def options(app: App, given: dict[str, Any]) -> CompileOptions:
     FILES,
     flag("--force", help="Remove volumes too."),
     integer("-t", "--time", help="Seconds to wait before a container is killed, instead of its pod's own grace period.", metavar="SECONDS"),
-    VALIDATE._replace(default="ignore", hidden=True),
+    choice("--validate", choices=("strict", "warn", "ignore"), default="ignore", hidden=True, help="Accepted for symmetry with play."),
     flag("-q", "--quiet", help="Print no progress."),
 )
 def down(app: App, *, files: tuple[str, ...], force: bool, time: int | None, validate: str, quiet: bool) -> int | None:

@@ -8,7 +8,7 @@ from kubeplay.cli import human, listing, resolve
 from kubeplay.cli.declare import ALL_NAMESPACES, LISTING, argument, command, flag
 from kubeplay.cli.listing import Column, Fields, Listing
 from kubeplay.engine.store.objects import StoredObject
-from kubeplay.engine.store.runtime import ContainerRow, PodRow
+from kubeplay.engine.store.runtime import STOP, ContainerRow, PodRow
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
@@ -85,10 +85,13 @@ def _record(
     owners = metadata.get("ownerReferences") or []
     created = stored.created if stored else 0.0
     status = dict(status)
+    text = columns.text(status, bool(stored and stored.deleted))
+    if pod.desired == STOP and not any("running" in one["state"] for one in status.get("containerStatuses", [])):
+        text = "Stopped"  # kubectl has no word for it: a person stopped the pod
     count = sum(one.get("restartCount", 0) for one in status.get("containerStatuses", []))
     return {
         "ID": pod.uid if full else human.short_uid(pod.uid), "_ID": pod.uid, "Name": pod.name, "Namespace": pod.namespace,
-        "Status": columns.text(status, bool(stored and stored.deleted)), "Phase": status.get("phase", "Pending"),
+        "Status": text, "Phase": status.get("phase", "Pending"),
         "Created": human.ago(created, now), "_Created": created, "CreatedAt": _rfc3339(created), "NumberOfContainers": _planned(body),
         "Ready": columns.ready(status), "Restarts": columns.restarts(status, now), "_Restarts": count, "IP": status.get("podIP", ""),
         "Owner": f"{owners[0]['kind']}/{owners[0]['name']}" if owners else "", "Labels": metadata.get("labels") or {},

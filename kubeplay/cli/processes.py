@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kubeplay.cli.app import App
 
 TICKS = os.sysconf("SC_CLK_TCK")
+PASSWD_BYTES = 1 << 20
 DEFAULT = ("user", "pid", "ppid", "pcpu", "etime", "tty", "time", "args")  # podman's default columns
 HEADERS = {
     "user": "USER", "uid": "UID", "gid": "GID", "pid": "PID", "hpid": "HPID", "ppid": "PPID", "pcpu": "%CPU", "etime": "ELAPSED",
@@ -107,11 +108,33 @@ def _parent(pid: str) -> str:
 
 def _user(pid: int, uid: str) -> str:
     """The user's name in the container's own passwd file."""
-    for line in _text(f"/proc/{pid}/root/etc/passwd", 1 << 20).splitlines():
+    for line in _passwd(pid).splitlines():
         parts = line.split(":")
         if len(parts) > 2 and parts[2] == uid:
             return parts[0]
     return "root" if uid == "0" else uid
+
+
+def _passwd(pid: int) -> str:
+    """Opened inside the container's own root: a link in it must not lead to a file of the host (CVE-2022-1227's class)."""
+    from kubeplay.engine.host.syscalls import RESOLVE_IN_ROOT, openat2
+
+    try:
+        root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        fd = openat2(root, "etc/passwd", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, RESOLVE_IN_ROOT)
+    except OSError:
+        return ""
+    finally:
+        os.close(root)
+    try:
+        return os.read(fd, PASSWD_BYTES).decode(errors="replace")
+    except OSError:
+        return ""
+    finally:
+        os.close(fd)
 
 
 def _tty(device: int) -> str:

@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kubeplay.engine.store.runtime import ContainerRow, PodRow, SandboxRow
 from kubeplay.errors import Ambiguous, InvalidInput, NotFound
-from kubeplay.plan import codec
-from kubeplay.plan.pod import PodPlan
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
+    from kubeplay.plan.pod import PodPlan
 
 TYPES = ("pod", "pods", "po", "pod.v1")  # kubectl's TYPE/NAME
 SHORTEST_ID = 3  # fewer digits than this are a slip of the finger, not an id
@@ -79,8 +78,9 @@ def _elsewhere(app: App, name: str) -> str:
 
 def plan(row: PodRow) -> PodPlan:
     """The plan of a stored pod."""
-    made = codec.loads(row.plan)
-    assert isinstance(made, PodPlan)
+    from kubeplay.plan import codec
+
+    made: PodPlan = codec.loads(row.plan)
     return made
 
 

@@ -30,7 +30,8 @@ def wait_for(app: App, target: PodRow | Found, conditions: Sequence[str], interv
         if status is not None:
             return status
         if deadline is not None and app.engine.clock.monotonic() >= deadline:
-            raise Timeout(f"{target.name} is not {' or '.join(conditions)} after {timeout:g} s")
+            name = target.name if isinstance(target, PodRow) else f"{target.pod.name}-{target.name}"
+            raise Timeout(f"{name} is not {' or '.join(conditions)} after {timeout:g} s")
         app.engine.clock.sleep(max(0.01, interval))
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from kubeplay.plan.pod import PodPlan
-from kubeplay.plan.service import ServicePlan
+if TYPE_CHECKING:  # the store needs ObjectKey alone: `ps` must not pay for every record of a plan
+    from kubeplay.plan.pod import PodPlan
+    from kubeplay.plan.service import ServicePlan
 
 
 class ObjectKey(NamedTuple):
