@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from kubeplay.engine.net import netns, rtnl
+from kubeplay.engine.net import netns, nft, rtnl
 from kubeplay.engine.net.netlink import Netlink
 from kubeplay.engine.net.networks import DEFAULT
 from kubeplay.errors import Conflict, Exhausted, SandboxError
 from kubeplay.plan.pod import Attachment, SandboxPlan
-from tests.support.net import Lab, devices, fetch, inside, lab
+from tests.support.net import Lab, fetch, inside, lab
 
 pytestmark = pytest.mark.root
 
@@ -37,12 +37,10 @@ def test_two_pods_reach_each_other_through_the_host_and_keep_their_source_addres
     assert fetch(a.netns, b.ip, 80) == f"b {a.ip}"
 
 
-def test_pods_are_routed_not_bridged(net: Lab) -> None:
+def test_pods_share_no_layer_2(net: Lab) -> None:
     a, b = net.pod(), net.pod()
     net.serve(b.netns, b"b")
     fetch(a.netns, b.ip, 80)
-    with open("/proc/net/arp", encoding="ascii") as file:
-        assert b.ip in file.read()
     arp = inside(a.netns, lambda: Path("/proc/thread-self/net/arp").read_text())
     assert b.ip not in arp, "a pod must not see its neighbour's hardware address"
     assert net.net.inspect(DEFAULT).gateway in arp
@@ -81,7 +79,7 @@ def test_attach_again_keeps_the_address_and_completes_half_an_attachment(net: La
 
 def test_a_failed_attach_leaves_neither_device_nor_lease(net: Lab, tmp_path: Path) -> None:
     net.net.ensure()
-    before = devices()
+    before = net.devices()
     (tmp_path / "nothing").write_text("")
     with pytest.raises(SandboxError, match="network namespace"):
         net.net.attach(str(uuid.uuid4()), str(tmp_path / "nothing"), SandboxPlan("pod", attachments=(Attachment(""),)))
@@ -90,7 +88,7 @@ def test_a_failed_attach_leaves_neither_device_nor_lease(net: Lab, tmp_path: Pat
     inside(pins.net, lambda: subprocess.run(["ip", "link", "add", "eth0", "type", "bridge"], check=True))  # in the way of ours
     with pytest.raises(SandboxError, match="create veth"):
         net.net.attach(uid, pins.net, SandboxPlan("pod", attachments=(Attachment(""),)))
-    assert devices() == before
+    assert net.devices() == before
     assert not net.store.leases.held(f"ip:{DEFAULT}")
 
 
@@ -132,7 +130,7 @@ def test_a_pod_on_two_networks_has_two_devices_and_one_default_route(net: Lab) -
     net.net.detach(uid)
     net.remove(other)
     net.net.remove("second")
-    assert not [name for name in devices() if name.startswith(net.settings.bridge) and name != net.settings.bridge]
+    assert net.devices() == {net.settings.bridge}
 
 
 def test_ten_pods_at_once(net: Lab) -> None:
@@ -156,10 +154,10 @@ def test_ten_pods_at_once(net: Lab) -> None:
 
 
 def test_detach_many_removes_every_device_and_lease(net: Lab) -> None:
-    before = devices()
+    before = net.devices()
     pods = [net.pod() for _ in range(4)]
     net.net.detach_many([pod.uid for pod in pods])
-    assert devices() - before == {net.settings.bridge}
+    assert net.devices() - before == {net.settings.bridge}
     assert not net.store.leases.held(f"ip:{DEFAULT}")
     net.net.detach_many([pod.uid for pod in pods])  # idempotent
 
@@ -233,35 +231,31 @@ net.attach({uid!r}, pins.net, SandboxPlan("killed", attachments=(Attachment(""),
 
 def test_kill_9_half_way_leaves_nothing_after_detach(net: Lab) -> None:
     net.net.ensure()
-    before, uid = devices(), str(uuid.uuid4())
+    before, uid = net.devices(), str(uuid.uuid4())
     script = KILLED.format(source=os.getcwd(), root=net.settings.root, runroot=net.settings.runroot, uid=uid)
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
-    assert len(devices() - before) == 1, "the fault point is meant to leave a device"
+    assert len(net.devices() - before) == 1, "the fault point is meant to leave a device"
     assert net.store.leases.held(holder=uid)
     pins = netns.Pins(net=f"{net.directory(uid)}/net")
     assert net.net.attach(uid, pins.net, SandboxPlan("killed", attachments=(Attachment(""),)))  # continues
     net.net.detach(uid)
     netns.remove(net.directory(uid))
-    assert devices() == before
+    assert net.devices() == before
     assert not net.store.leases.held(holder=uid)
 
 
-def test_reset_removes_a_half_made_pod_and_everything_of_the_root(tmp_path: Path) -> None:
-    before = devices()
-    with lab(tmp_path) as net:
-        net.net.ensure()
-        uid = str(uuid.uuid4())
-        script = KILLED.format(source=os.getcwd(), root=net.settings.root, runroot=net.settings.runroot, uid=uid)
-        subprocess.run([sys.executable, "-c", script], check=False)
-        net.net.reset()
-        assert {name for name in devices() - before if not name.startswith("kv")} - _bridges_of_others(net) == set()
-        assert not any(net.net.devices([uid]))
-        assert not os.path.exists(f"{net.settings.runroot}/net")
-        assert not net.store.leases.held()
-
-
-def _bridges_of_others(net: Lab) -> set[str]:
-    return {name for name in devices() if name.startswith("kp") and not name.startswith(net.settings.bridge)}
+def test_reset_removes_a_half_made_pod_and_everything_of_the_root(net: Lab) -> None:
+    net.net.ensure()
+    net.net.sync()
+    script = KILLED.format(source=os.getcwd(), root=net.settings.root, runroot=net.settings.runroot, uid=str(uuid.uuid4()))
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
+    assert len(net.devices()) == 2
+    net.net.reset()
+    assert net.devices() == set()
+    assert not nft.exists(net.settings.nft_table)
+    assert not os.path.exists(f"{net.settings.runroot}/net")
+    assert not net.store.leases.held()
+    assert net.net.list() == []
 
 
 def test_dn3_hostname_and_sc8_sysctls_are_in_the_namespaces(net: Lab) -> None:

@@ -14,7 +14,8 @@ from typing import NamedTuple, TypeVar
 from kubeplay.config import Settings
 from kubeplay.engine.host import syscalls
 from kubeplay.engine.host.paths import Paths
-from kubeplay.engine.net import netns
+from kubeplay.engine.net import netns, rtnl
+from kubeplay.engine.net.netlink import Netlink
 from kubeplay.engine.net.networks import Networks
 from kubeplay.engine.store.db import Store
 from kubeplay.plan.pod import Attachment, SandboxPlan
@@ -69,6 +70,12 @@ class Lab:
         sock = inside(netns_path, lambda: _bound(socket.SOCK_DGRAM, "0.0.0.0", port))
         self.servers.append(sock)
         threading.Thread(target=_serve_udp, args=(sock, answer), daemon=True).start()
+
+    def devices(self) -> set[str]:
+        """This root's devices on the host; other tests and programs make theirs meanwhile."""
+        with Netlink() as netlink:
+            listed = rtnl.links(netlink)
+        return {link.name for link in listed if link.group == self.net._group or link.name.startswith(self.settings.bridge)}
 
     def close(self) -> None:
         for server in self.servers:
@@ -141,10 +148,6 @@ def listening(address: str, port: int) -> socket.socket:
     return sock
 
 
-def devices() -> set[str]:
-    return set(os.listdir("/sys/class/net"))
-
-
 def _bound(kind: socket.SocketKind, address: str, port: int) -> socket.socket:
     sock = socket.socket(type=kind)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -167,5 +170,7 @@ def _serve_udp(sock: socket.socket, answer: bytes) -> None:
         try:
             _, address = sock.recvfrom(4096)
         except OSError:
+            return
+        if address is None:  # shut down
             return
         sock.sendto(answer, address)

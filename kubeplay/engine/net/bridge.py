@@ -1,4 +1,8 @@
-"""The bridge of a network: gateway address, the way to Services, and the sysctls that hold for this device only."""
+"""The device that stands for a network on the host: gateway address, the claim on its subnet, the way to Services.
+
+It is a bridge without ports, because every kernel that runs containers can make one (this machine has no dummy
+module); pods do not join it (veth.py).
+"""
 
 from __future__ import annotations
 
@@ -10,24 +14,9 @@ from kubeplay.engine.net.addresses import Subnet, packed, subnet
 from kubeplay.engine.net.netlink import Message, Netlink, NetlinkError
 from kubeplay.errors import SandboxError
 
-_DEVICES = "/proc/sys/net/ipv4/conf"
 _FORWARD = "/proc/sys/net/ipv4/ip_forward"
 _DEFAULT_MTU = 1500
 _EEXIST, _ENODEV = 17, 19
-
-# Documentation/networking/ip-sysctl.rst. route_localnet lets a connection to 127.0.0.1:PORT be sent to a pod; our nft
-# table drops what pods send to 127/8. rp_filter: what comes from the bridge must belong there. arp_*: the bridge
-# answers for its own addresses only. Redirects would lead pods around the host.
-SYSCTLS = (
-    ("route_localnet", "1"),
-    ("rp_filter", "1"),
-    ("arp_ignore", "1"),
-    ("arp_announce", "2"),
-    ("send_redirects", "0"),
-    ("accept_redirects", "0"),
-    ("forwarding", "1"),
-)
-
 
 class Bridge(NamedTuple):
     """What a bridge must have; `services` and `dns` only on the default network's."""
@@ -97,8 +86,6 @@ def enable_forwarding() -> bool:
 
 
 def _sysctls(name: str) -> None:
-    for key, value in SYSCTLS:
-        _write(f"{_DEVICES}/{name}/{key}", value)
     try:
         _write(f"/proc/sys/net/ipv6/conf/{name}/disable_ipv6", "1")  # our networks are IPv4: no addresses of its own making
     except OSError:

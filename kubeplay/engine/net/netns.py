@@ -24,8 +24,7 @@ _NSFS = "/proc/self/ns/net"  # all namespaces lie in one file system of the kern
 _IPC_SYSCTLS = ("kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue.")
 _UTS_SYSCTLS = ("kernel.domainname",)
 
-# SC8: containerd's defaults for pods with a network of their own. Redirects: pods reach each other through the host
-# on purpose, and a redirect would send them to a neighbour that the isolated bridge port hides.
+# SC8: containerd's defaults for pods with a network of their own. Redirects: a pod's only way is its gateway.
 NET_DEFAULTS = (
     ("net.ipv4.ip_unprivileged_port_start", "0"),
     ("net.ipv4.ping_group_range", "0 2147483647"),

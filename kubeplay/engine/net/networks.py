@@ -12,8 +12,8 @@ from zlib import crc32
 
 from kubeplay.config import Settings
 from kubeplay.engine.host.paths import Paths, ensure_directory
-from kubeplay.engine.net import bridge, claims, ipam, ports, rtnl, subnets, veth
-from kubeplay.engine.net.addresses import Subnet, number, subnet
+from kubeplay.engine.net import bridge, claims, conntrack, dns, ipam, nft, ports, rtnl, services, subnets, veth
+from kubeplay.engine.net.addresses import Subnet, number, subnet, text
 from kubeplay.engine.net.netlink import Netlink
 from kubeplay.engine.store.db import Store
 from kubeplay.engine.store.locks import Lock
@@ -21,19 +21,21 @@ from kubeplay.engine.store.resources import NetworkRow
 from kubeplay.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from kubeplay.plan.container import Port
 from kubeplay.plan.pod import SandboxPlan
+from kubeplay.plan.service import ServicePlan, ServiceRoute
 
 DEFAULT = "kubeplay-default"
 _AUTO = ("auto", "1")  # the subnet was ours to choose, and is so again when someone took it while we were down
 _RANGE_POOL = "servicerange"
-_HOLDING = ("ip:", ports.HOST_POOL, ports.NODE_POOL, "clusterip")
+_HOLDING = ("ip:", ports.HOST_POOL, ports.NODE_POOL, services.POOL)
 _OWN_POOLS = (*_HOLDING, _RANGE_POOL)
 
 
 class Networks:
     """All networks of one root. Thread-safe: state lives in the store and the kernel."""
 
-    def __init__(self, settings: Settings, store: Store, paths: Paths) -> None:
+    def __init__(self, settings: Settings, store: Store, paths: Paths, resolv_conf: str = "/etc/resolv.conf") -> None:
         self.settings = settings
+        self.resolv_conf = resolv_conf
         self.store = store
         self.paths = paths
         self.directory = f"{paths.runroot}/net"
@@ -152,6 +154,104 @@ class Networks:
     def unpublish(self, uid: str) -> None:
         ports.release(self.store, self.settings.bridge, [uid])
 
+    # Services
+    def service_range(self) -> Subnet:
+        """Where cluster IPs come from; brings the default network up, whose route claims the range on this machine."""
+        self.ensure()
+        return subnet(self.store.leases.held(_RANGE_POOL)[0].value)
+
+    def dns_address(self) -> str:
+        """The cluster DNS server's address, "" before the default network was ever up."""
+        held = self.store.leases.held(_RANGE_POOL)
+        return text(subnet(held[0].value).base + services.DNS) if held else ""
+
+    def allocate_service(self, plan: ServicePlan) -> ServicePlan:
+        """The plan with cluster IP and node ports; idempotent. Raises Conflict, InvalidInput, Exhausted."""
+        return services.allocate(self.store, self.settings.bridge, self.service_range(), plan)
+
+    def release_service(self, namespace: str, name: str) -> None:
+        services.release(self.store, self.settings.bridge, namespace, name)
+
+    def set_services(self, routes: Sequence[ServiceRoute]) -> bool:
+        """Say which endpoints every Service has now (all Services, each time); True when `sync` has something to do."""
+        ensure_directory(self.directory)
+        with self._lock():
+            return services.save(f"{self.directory}/services.json", routes)
+
+    def sync(self) -> bool:
+        """Bring packet rules and DNS records to what the store and `set_services` say; True when something changed.
+
+        Once per play, down or change of endpoints. Raises MissingPrerequisite without nft, CommandFailed.
+        """
+        ensure_directory(self.directory)
+        with self._lock():
+            return self._sync()
+
+    def _sync(self) -> bool:
+        state = self.state()
+        rules = nft.apply(state, f"{self.directory}/rules.nft")
+        if rules:
+            self._forget_udp(state)
+        return self._write_dns(state) or rules
+
+    def state(self) -> nft.NetState:
+        """What the rules follow from, as the store has it; empty while no bridge is up."""
+        with Netlink() as netlink:
+            up = [row for row in self.list() if self._up(netlink, row)]
+        if not up:
+            return nft.NetState(self.settings.nft_table)
+        held = self.store.leases.held(_RANGE_POOL)
+        return nft.NetState(
+            self.settings.nft_table,
+            self._group,
+            next((row.gateway for row in up if row.name == DEFAULT), up[0].gateway),
+            tuple(sorted(row.subnet for row in up)),
+            held[0].value if held else "",
+            self.dns_address(),
+            ports.published(self.store),
+            services.saved(f"{self.directory}/services.json"),
+        )
+
+    def _forget_udp(self, state: nft.NetState) -> None:
+        """Level-triggered like the rest: compare every UDP flow with the rules, and with the places of the rules before."""
+        now = conntrack.udp_rules(state)
+        path = f"{self.directory}/udp"
+        rules = {**dict.fromkeys(_places(path), set[tuple[str, int]]()), **now}
+        if not rules:
+            return
+        with Netlink() as netlink:
+            own = {text(int.from_bytes(raw, "big")) for _, raw, _ in rtnl.addresses(netlink)}
+        conntrack.forget(rules, own)
+        with open(path, "w", encoding="ascii") as file:
+            file.write("".join(f"{ip} {port}\n" for ip, port in sorted(now)))
+
+    def _write_dns(self, state: nft.NetState) -> bool:
+        if not state.dns:
+            return False
+        addresses = {lease.holder: lease.key for lease in reversed(self.store.leases.held(ipam.pool(DEFAULT)))}
+        for row in self.list():
+            for lease in self.store.leases.held(ipam.pool(row.name)):
+                addresses.setdefault(lease.holder, lease.key)
+        pods = dns.pod_names(addresses, self.store.rows("SELECT uid, namespace, plan FROM pods"))
+        found = dns.records(state.routes, pods, text(subnet(state.services).base + services.KUBERNETES))
+        try:
+            with open(self.resolv_conf, encoding="utf-8", errors="replace") as file:
+                host = file.read()
+        except OSError:
+            host = ""
+        return dns.write(self.dns_directory, dns.render_hosts(found), dns.upstream(host, state.dns))
+
+    @property
+    def dns_directory(self) -> str:
+        """The files dnsmasq reads: to be seen by the process of `dns_argv` at the `directory` given there."""
+        return f"{self.paths.runroot}/dns"
+
+    def dns_argv(self, program: str = "dnsmasq", directory: str = "") -> tuple[str, ...]:
+        """The DNS server's command, to be run in the host's network namespace; `directory` "" = `dns_directory`."""
+        range_ = self.service_range()
+        mine = [subnet(row.subnet) for row in self.list()]
+        return dns.argv(program, directory or self.dns_directory, self.dns_address(), [range_, *mine])
+
     # the end
     def teardown_if_idle(self) -> bool:
         """Remove bridges, routes, rules and DNS files when nothing holds an address, a port or a Service; True when done.
@@ -178,18 +278,25 @@ class Networks:
     def _tear_down(self) -> None:
         import shutil
 
+        ensure_directory(self.directory)
         names = {row.bridge for row in self.list()}
         with Netlink() as netlink:
             links = rtnl.links(netlink)
+            veth.delete(netlink, [link.name for link in links if link.kind == "veth" and link.group == self._group])
             names |= {link.name for link in links if link.kind == "bridge" and link.name.startswith(self.settings.bridge)}
-            mine = {link.number for link in links if link.name in names}
-            veth.delete(netlink, [link.name for link in links if link.master in mine])
             for name in names:
                 bridge.delete(netlink, name)
         claims.forget(self.settings.bridge)
+        nft.apply(nft.NetState(self.settings.nft_table), f"{self.directory}/rules.nft")
         shutil.rmtree(self.directory, ignore_errors=True)
+        shutil.rmtree(self.dns_directory, ignore_errors=True)
 
     # inside
+    @property
+    def _group(self) -> int:
+        """The device group of our host ends, by which rules and clean-up know them: 28 bits of the root's tag."""
+        return int(self.settings.tag, 16) >> 4 | 1 << 29
+
     def _port(self, uid: str, index: int, row: NetworkRow, ip: str, mac: str) -> veth.Port:
         name = veth.name_of(uid, index)
         address = ipam.take(self.store, row, uid, ip)
@@ -198,7 +305,7 @@ class Networks:
         if link is None:
             raise Conflict(f"bridge {row.bridge} of network {row.name} has just been removed", hint="try again")
         hardware = veth.parse_mac(mac) if mac else veth.mac_of(address)
-        return veth.Port(name, link.number, link.mtu, address, hardware, subnet(row.subnet), row.gateway)
+        return veth.Port(name, self._group, link.mtu, address, hardware, subnet(row.subnet), row.gateway)
 
     def _lock(self) -> Lock:
         ensure_directory(os.path.dirname(self.paths.lock("net")))
@@ -238,14 +345,13 @@ class Networks:
         if row and self._up(netlink, row):
             return
         foreign = self._foreign(netlink)
-        services = self._service_range(foreign)
-        row = self._settled(row or self._new_default(foreign, services), [*foreign, services])
+        range_ = self._service_range(foreign)
+        row = self._settled(row or self._new_default(foreign, range_), [*foreign, range_])
         if bridge.enable_forwarding():
             ensure_directory(self.directory)
             with open(f"{self.directory}/forwarding-enabled", "w", encoding="ascii"):
                 pass  # for `system check` and the curious; it is never switched off again
-        dns = services.base + 10  # issue 2: DNS at .10
-        self._finish(netlink, bridge.Bridge(row.bridge, row.subnet, row.gateway, str(services), _text(dns)))
+        self._finish(netlink, bridge.Bridge(row.bridge, row.subnet, row.gateway, str(range_), text(range_.base + services.DNS)))
 
     def _bring_up_named(self, netlink: Netlink, name: str) -> NetworkRow:
         row = self.inspect(name)
@@ -254,8 +360,8 @@ class Networks:
             self._finish(netlink, bridge.Bridge(row.bridge, row.subnet, row.gateway))
         return row
 
-    def _new_default(self, foreign: Sequence[Subnet], services: Subnet) -> NetworkRow:
-        chosen = subnets.free_pod_subnet([*foreign, services, *self._stored("")])
+    def _new_default(self, foreign: Sequence[Subnet], range_: Subnet) -> NetworkRow:
+        chosen = subnets.free_pod_subnet([*foreign, range_, *self._stored("")])
         row = NetworkRow(DEFAULT, str(chosen), subnets.gateway_of(chosen), self.settings.bridge, (_AUTO,), self.store.clock.now())
         self.store.resources.add_network(row)
         return row
@@ -282,7 +388,7 @@ class Networks:
             mine = subnet(held[0].value)
             if not any(mine.overlaps(other) for other in foreign):
                 return mine
-            if self.store.leases.held("clusterip"):
+            if self.store.leases.held(services.POOL):
                 subnets.check_free(mine, foreign, "Service addresses of this root")
             self.store.leases.release("root", _RANGE_POOL)
         chosen = subnets.free_service_range(foreign)
@@ -305,12 +411,7 @@ class Networks:
         return [subnet(lease.value) for lease in self.store.leases.held(_RANGE_POOL)]
 
     def _delete_bridge(self, netlink: Netlink, name: str) -> None:
-        link = rtnl.link(netlink, name)
-        if link:
-            stray = [port.name for port in rtnl.links(netlink) if port.master == link.number]
-            if stray:
-                veth.delete(netlink, stray)
-            bridge.delete(netlink, name)
+        bridge.delete(netlink, name)
         try:
             os.unlink(f"{self.directory}/{name}")
         except FileNotFoundError:
@@ -321,7 +422,9 @@ def _networks(leases: Sequence[object]) -> int:
     return sum(1 for lease in leases if getattr(lease, "pool", "").startswith("ip:"))
 
 
-def _text(value: int) -> str:
-    from kubeplay.engine.net.addresses import text
-
-    return text(value)
+def _places(path: str) -> Sequence[tuple[str, int]]:
+    try:
+        with open(path, encoding="ascii") as file:
+            return [(words[0], int(words[1])) for words in map(str.split, file)]
+    except FileNotFoundError:
+        return ()

@@ -129,14 +129,18 @@ def check_bindable(key: Key) -> None:
         probe.close()
 
 
-def take_node_port(store: Store, foreign: dict[str, str], holder: str, protocol: str, wanted: int = 0) -> int:
-    """A node port for a Service, `wanted` if given. Raises Conflict, Exhausted. Inside a transaction under the machine's lock."""
+def take_node_port(store: Store, foreign: dict[str, str], holder: str, protocol: str, wanted: int, value: str) -> int:
+    """A node port for a Service, `wanted` unless 0; `value` is kept with it. Raises Conflict, Exhausted.
+
+    Inside a transaction under the machine's lock.
+    """
     mine = {lease.key for lease in store.leases.held(NODE_POOL, holder)}
     if wanted:
         key = Key(ANY, protocol, wanted)
         if str(key) not in mine:
             check_free(store, foreign, key)
-            store.leases.take(NODE_POOL, str(key), holder)
+        store.leases.release(holder, NODE_POOL, str(key))
+        store.leases.take(NODE_POOL, str(key), holder, value)
         return wanted
     busy = [parse(lease.key) for lease in taken(store)] + [parse(text) for text in foreign]
     for port in _candidates(holder, protocol):
@@ -147,7 +151,7 @@ def take_node_port(store: Store, foreign: dict[str, str], holder: str, protocol:
             check_bindable(key)
         except Conflict:
             continue
-        store.leases.take(NODE_POOL, str(key), holder)
+        store.leases.take(NODE_POOL, str(key), holder, value)
         return port
     raise Exhausted(f"no node port left in {NODE_FIRST}-{NODE_LAST} ({protocol.lower()})", hint="remove Services of type NodePort")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from kubeplay.engine.net.addresses import Subnet, packed
@@ -14,25 +15,25 @@ RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_NEWNEIGH = 28
 IFF_UP = 1
 _AF_INET, _AF_INET6 = 2, 10
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO = 1, 3, 4, 10, 18
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINKINFO = 1, 3, 4, 18
 _IFLA_AF_SPEC, _IFLA_GROUP, _IFLA_NET_NS_FD, _IFLA_EXT_MASK = 26, 27, 28, 29
-_KIND, _DATA, _SLAVE_KIND, _SLAVE_DATA = 1, 2, 4, 5  # IFLA_INFO_*
-_VETH_INFO_PEER, _IFLA_BRPORT_ISOLATED, _IFLA_INET6_ADDR_GEN_MODE = 1, 33, 8
-_BR_FORWARD_DELAY, _BR_STP_STATE, _BR_MCAST_SNOOPING = 1, 5, 23  # IFLA_BR_*
+_KIND, _DATA = 1, 2  # IFLA_INFO_*
+_VETH_INFO_PEER, _IFLA_INET_CONF, _IFLA_INET6_ADDR_GEN_MODE = 1, 1, 8
+_BR_STP_STATE, _BR_MCAST_SNOOPING = 5, 23  # IFLA_BR_*
 _RT_MAIN, _RTPROT_STATIC, _RT_UNIVERSE, _RT_LINK, _RTN_UNICAST = 254, 4, 0, 253, 1
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_TABLE = 1, 4, 5, 7, 15
 _RTNH_F_ONLINK = 4
-_NUD_REACHABLE = 2
+_NUD_PERMANENT = 0x80
 
 
 class Link(NamedTuple):
-    """A network device as the kernel lists it; `master` 0 = none."""
+    """A network device as the kernel lists it."""
 
     number: int
     name: str
     flags: int
     mtu: int
-    master: int
+    group: int
     kind: str
 
 
@@ -49,27 +50,27 @@ def _info(index: int = 0, flags: int = 0, change: int = 0, family: int = 0) -> b
 
 
 def bridge(name: str, mac: bytes, mtu: int) -> Message:
-    """Make a bridge that forwards at once and does not listen in on multicast."""
-    options = nested(_DATA, u32(_BR_STP_STATE, 0), u32(_BR_FORWARD_DELAY, 0), attr(_BR_MCAST_SNOOPING, b"\0"))
+    """Make a bridge; ours never has a port, it is a device to hold addresses that every kernel can make."""
+    options = nested(_DATA, u32(_BR_STP_STATE, 0), attr(_BR_MCAST_SNOOPING, b"\0"))
     payload = _info() + text(_IFLA_IFNAME, name) + attr(_IFLA_ADDRESS, mac) + u32(_IFLA_MTU, mtu)
     payload += nested(_IFLA_LINKINFO, text(_KIND, "bridge"), options)
     return Message(RTM_NEWLINK, payload, f"create bridge {name}", NLM_F_CREATE | NLM_F_EXCL)
 
 
-def veth(name: str, master: int, mtu: int, peer: str, peer_mac: bytes, netns: int) -> Message:
-    """Make a pair: `name` here as a port of `master`, `peer` inside the network namespace of descriptor `netns`."""
+def veth(name: str, mac: bytes, group: int, mtu: int, peer: str, peer_mac: bytes, netns: int) -> Message:
+    """Make a pair: `name` here, in device group `group`, and `peer` inside the network namespace of descriptor `netns`."""
     inside = _info() + text(_IFLA_IFNAME, peer) + attr(_IFLA_ADDRESS, peer_mac)
     inside += u32(_IFLA_MTU, mtu) + u32(_IFLA_NET_NS_FD, netns)
-    payload = _info() + text(_IFLA_IFNAME, name) + u32(_IFLA_MTU, mtu) + u32(_IFLA_MASTER, master)
+    payload = _info() + text(_IFLA_IFNAME, name) + u32(_IFLA_MTU, mtu) + attr(_IFLA_ADDRESS, mac) + u32(_IFLA_GROUP, group)
     payload += nested(_IFLA_LINKINFO, text(_KIND, "veth"), nested(_DATA, attr(_VETH_INFO_PEER, inside)))
     return Message(RTM_NEWLINK, payload, f"create veth {name}", NLM_F_CREATE | NLM_F_EXCL)
 
 
-def isolate(name: str) -> Message:
-    """Bring a bridge port up that may talk to the bridge itself only, without an IPv6 address of its own."""
-    slave = nested(_IFLA_LINKINFO, text(_SLAVE_KIND, "bridge"), nested(_SLAVE_DATA, attr(_IFLA_BRPORT_ISOLATED, b"\1")))
-    no_ipv6 = nested(_IFLA_AF_SPEC, nested(_AF_INET6, attr(_IFLA_INET6_ADDR_GEN_MODE, b"\1")))
-    return Message(RTM_NEWLINK, _info(0, IFF_UP, IFF_UP) + text(_IFLA_IFNAME, name) + no_ipv6 + slave, f"isolate port {name}")
+def open_port(name: str, sysctls: Sequence[tuple[int, int]]) -> Message:
+    """Bring a host end up with these IPV4_DEVCONF_* values and without an IPv6 address of its own."""
+    values = nested(_IFLA_INET_CONF, *(u32(key, value) for key, value in sysctls))
+    spec = nested(_IFLA_AF_SPEC, nested(_AF_INET, values), nested(_AF_INET6, attr(_IFLA_INET6_ADDR_GEN_MODE, b"\1")))
+    return Message(RTM_NEWLINK, _info(0, IFF_UP, IFF_UP) + text(_IFLA_IFNAME, name) + spec, f"set {name} up")
 
 
 def up(index: int, what: str) -> Message:
@@ -110,8 +111,8 @@ def add_route(index: int, destination: Subnet | None, gateway: str = "", source:
 
 
 def add_neighbour(index: int, address: str, mac: bytes) -> Message:
-    """Tell the host a pod's hardware address: no ARP before the first packet, and none kept from an earlier pod."""
-    payload = struct.pack("=BxHiHBB", _AF_INET, 0, index, _NUD_REACHABLE, 0, 0) + attr(1, packed(address)) + attr(2, mac)
+    """Say once and for all which hardware address an IP has: nobody asks, nobody can answer in its stead."""
+    payload = struct.pack("=BxHiHBB", _AF_INET, 0, index, _NUD_PERMANENT, 0, 0) + attr(1, packed(address)) + attr(2, mac)
     return Message(RTM_NEWNEIGH, payload, f"add neighbour {address}", NLM_F_CREATE | NLM_F_REPLACE)
 
 
@@ -160,7 +161,7 @@ def _link(body: bytes) -> Link:
     values = attributes(body[16:])
     kind = attributes(values.get(_IFLA_LINKINFO, b"")).get(_KIND, b"").rstrip(b"\0").decode()
     name = values.get(_IFLA_IFNAME, b"").rstrip(b"\0").decode(errors="replace")
-    return Link(index, name, flags, _number(values, _IFLA_MTU), _number(values, _IFLA_MASTER), kind)
+    return Link(index, name, flags, _number(values, _IFLA_MTU), _number(values, _IFLA_GROUP), kind)
 
 
 def _number(values: dict[int, bytes], kind: int) -> int:

@@ -1,8 +1,9 @@
-"""Joining a pod's network namespace to bridges: all of it in two system calls, one on each side.
+"""Joining a pod's network namespace to the host: a pair of devices and a route, no shared layer 2.
 
-The host end is a port of the bridge that may talk to the bridge alone (isolated), the pod's address is a /32 and its
-way to everything leads through the gateway. So packets between pods are routed by the host, see conntrack both ways,
-and Services work by DNAT without br_netfilter.
+The pod's address is a /32 and its way to everything leads through the gateway, which is the host; the host has a /32
+route to the pod over its end of the pair. So every packet between pods is routed, seen by conntrack both ways, and
+Services work by DNAT whether br_netfilter is there or not (docs/decisions/0201). Both sides know the other's hardware
+address for good: no ARP, hence no answering for another pod, and strict rp_filter keeps pods to their own addresses.
 """
 
 from __future__ import annotations
@@ -19,13 +20,17 @@ from kubeplay.engine.net.netns import in_thread
 from kubeplay.errors import InvalidInput, SandboxError
 
 _EEXIST, _ENODEV = 17, 19
+_HOST_MAC = b"\x02\x6b\0\0\0\1"  # of every host end: each is alone on its wire
+# linux/ip.h IPV4_DEVCONF_*: forwarding, send_redirects, rp_filter, route_localnet (connections to 127.0.0.1:PORT may
+# be sent to a pod; our nft table drops what pods send to 127/8)
+_SYSCTLS = ((1, 1), (6, 0), (8, 1), (26, 1))
 
 
 class Port(NamedTuple):
-    """One attachment: `bridge` and `mtu` of the host side, the pod's `address` on `subnet` behind `gateway`."""
+    """One attachment: `name`, `group` and `mtu` of the host end, the pod's `address` on `subnet` behind `gateway`."""
 
     name: str
-    bridge: int
+    group: int
     mtu: int
     address: str
     mac: bytes
@@ -89,50 +94,66 @@ def _connect(host: Netlink, pod: Netlink, ports: Sequence[Port], netns: int) -> 
     names = [port.name for port in ports]
     try:
         try:
-            host.run(*_outside(ports, netns))
+            host.run(*_pairs(ports, netns))
         except NetlinkError as error:
             if error.errno != _EEXIST:
                 raise
-            if _complete(pod, ports):
+            if _complete(host, pod, ports):
                 return
             delete(host, names)
-            host.run(*_outside(ports, netns))
+            host.run(*_pairs(ports, netns))
         pod.run(*_inside(pod, ports))
+        host.run(*_outside(host, ports))  # last: a host that routes to the pod finds it ready
     except BaseException:
         delete(host, names)
         raise
 
 
-def _outside(ports: Sequence[Port], netns: int) -> list[Message]:
+def _pairs(ports: Sequence[Port], netns: int) -> list[Message]:
     messages = []
     for index, port in enumerate(ports):
-        messages.append(rtnl.veth(port.name, port.bridge, port.mtu, f"eth{index}", port.mac, netns))
-        messages.append(rtnl.isolate(port.name))
-        messages.append(rtnl.add_neighbour(port.bridge, port.address, port.mac))
+        messages.append(rtnl.veth(port.name, _HOST_MAC, port.group, port.mtu, f"eth{index}", port.mac, netns))
+        messages.append(rtnl.open_port(port.name, _SYSCTLS))
     return messages
 
 
 def _inside(pod: Netlink, ports: Sequence[Port]) -> list[Message]:
     messages = []
     for index, port in enumerate(ports):
-        device = _device(pod, index)
+        device = _device(pod, f"eth{index}")
         messages.append(rtnl.up(device, f"eth{index}"))
         messages.append(rtnl.add_address(device, port.address, 32))
         messages.append(rtnl.add_route(device, Subnet(number(port.gateway), 32)))
         destination = port.subnet if index else None  # None: everything
         messages.append(rtnl.add_route(device, destination, port.gateway, port.address))
+        messages.append(rtnl.add_neighbour(device, port.gateway, _HOST_MAC))
     return messages
 
 
-def _device(pod: Netlink, index: int) -> int:
-    found = rtnl.link(pod, f"eth{index}")
+def _outside(host: Netlink, ports: Sequence[Port]) -> list[Message]:
+    messages = []
+    for port in ports:
+        device = _device(host, port.name)
+        messages.append(rtnl.add_neighbour(device, port.address, port.mac))
+        messages.append(rtnl.add_route(device, Subnet(number(port.address), 32), source=port.gateway))
+    return messages
+
+
+def _device(netlink: Netlink, name: str) -> int:
+    found = rtnl.link(netlink, name)
     return found.number if found else 0
 
 
-def _complete(pod: Netlink, ports: Sequence[Port]) -> bool:
-    wanted = {(_device(pod, index), packed(port.address)) for index, port in enumerate(ports)}
-    routed = {route.device for route in rtnl.routes(pod) if route.gateway}
-    return wanted <= {(index, raw) for index, raw, _ in rtnl.addresses(pod)} and {index for index, _ in wanted} <= routed
+def _complete(host: Netlink, pod: Netlink, ports: Sequence[Port]) -> bool:
+    held = {(number_, raw) for number_, raw, _ in rtnl.addresses(pod)}
+    ways = {route.device for route in rtnl.routes(pod) if route.gateway}
+    back = {(route.device, route.destination) for route in rtnl.routes(host)}
+    for index, port in enumerate(ports):
+        inner, outer = _device(pod, f"eth{index}"), _device(host, port.name)
+        there = (outer, Subnet(number(port.address), 32)) in back
+        if not there or inner not in ways or (inner, packed(port.address)) not in held:
+            return False
+    return True
 
 
 def delete(host: Netlink, names: Sequence[str]) -> None:

@@ -1,0 +1,96 @@
+"""Forget UDP flows that go where the rules no longer lead.
+
+UDP has no end that conntrack could see: a client that keeps sending keeps its old mapping alive, to an endpoint that
+is gone, or past a port that was published after its first packet. There is no conntrack tool on a plain Debian, so the
+few requests are made here (linux/netfilter/nfnetlink_conntrack.h).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Set
+from typing import NamedTuple
+
+from kubeplay.engine.net.addresses import text
+from kubeplay.engine.net.netlink import NETLINK_NETFILTER, NLA_F_NESTED, Message, Netlink, attr, attributes
+from kubeplay.engine.net.nft import NetState
+from kubeplay.engine.net.ports import ANY
+
+_GET, _DELETE = 1 << 8 | 1, 1 << 8 | 2  # NFNL_SUBSYS_CTNETLINK
+_TUPLE_ORIG, _TUPLE_REPLY, _TUPLE_IP, _TUPLE_PROTO = 1, 2, 1, 2
+_V4_SRC, _V4_DST = 1, 2
+_PROTO_NUM, _SRC_PORT, _DST_PORT = 1, 2, 3
+_AF_INET, _UDP = 2, 17
+
+Place = tuple[str, int]
+
+
+class Flow(NamedTuple):
+    """One conntrack entry: `asked` is what the client sent to, `answered` who sends back; `raw` names it to the kernel."""
+
+    asked: Place
+    answered: Place
+    raw: bytes
+
+
+def udp_rules(state: NetState) -> dict[Place, set[Place]]:
+    """Where UDP packets to each redirected place may go; the address ANY stands for every one of this machine."""
+    found: dict[Place, set[Place]] = {}
+    for one in state.published:
+        if one.protocol == "UDP":
+            found.setdefault((one.ip, one.port), set()).add((one.target, one.target_port))
+    for route in state.routes:
+        for port, ends in zip(route.service.ports, route.endpoints):
+            if port.protocol != "UDP":
+                continue
+            places = [(ip, port.port) for ip in (route.service.cluster_ip, *route.service.external_ips)]
+            for place in [*places, *([(ANY, port.node_port)] if port.node_port else [])]:
+                found.setdefault(place, set()).update((end.ip, end.port) for end in ends)
+    return found
+
+
+def stale(flows: list[Flow], rules: Mapping[Place, Set[Place]], own: Set[str]) -> list[Flow]:
+    """The flows to redirected places that are answered by someone the rules do not name. `own`: this machine's addresses."""
+    found = []
+    for flow in flows:
+        right = rules.get(flow.asked)
+        if right is None and flow.asked[0] in own:
+            right = rules.get((ANY, flow.asked[1]))
+        if right is not None and flow.answered not in right:
+            found.append(flow)
+    return found
+
+
+def forget(rules: Mapping[Place, Set[Place]], own: Set[str]) -> int:
+    """Delete stale flows; the number deleted. A flow that ended by itself meanwhile is no error."""
+    with Netlink(NETLINK_NETFILTER) as netlink:
+        doomed = stale(flows(netlink), rules, own)
+        header = struct.pack("=BBH", _AF_INET, 0, 0)
+        wanted = [Message(_DELETE, header + attr(_TUPLE_ORIG | NLA_F_NESTED, flow.raw), "delete a UDP flow") for flow in doomed]
+        for error in netlink.errors(wanted):
+            if error.errno != 2:  # ENOENT
+                raise error
+        return len(doomed)
+
+
+def flows(netlink: Netlink) -> list[Flow]:
+    """All IPv4 UDP flows."""
+    found = []
+    for body in netlink.dump(_GET, struct.pack("=BBH", _AF_INET, 0, 0), "list connections"):
+        values = attributes(body[4:])
+        asked = _ends(values.get(_TUPLE_ORIG, b""))
+        answered = _ends(values.get(_TUPLE_REPLY, b""))
+        if asked and answered:
+            found.append(Flow(asked[1], answered[0], values[_TUPLE_ORIG]))
+    return found
+
+
+def _ends(data: bytes) -> tuple[Place, Place] | None:
+    values = attributes(data)
+    ip, proto = attributes(values.get(_TUPLE_IP, b"")), attributes(values.get(_TUPLE_PROTO, b""))
+    if proto.get(_PROTO_NUM) != bytes([_UDP]) or _V4_SRC not in ip or _SRC_PORT not in proto:
+        return None
+    return (
+        (text(int.from_bytes(ip[_V4_SRC], "big")), int.from_bytes(proto[_SRC_PORT], "big")),
+        (text(int.from_bytes(ip[_V4_DST], "big")), int.from_bytes(proto[_DST_PORT], "big")),
+    )
