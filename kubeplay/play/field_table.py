@@ -4,6 +4,7 @@ A line is `path | support | note`. Support is one of
   +          works
   o          no effect on one machine, or not yet: accepted and noted
   -          not supported (unless null or empty);  !  not supported even when empty
+  +i, oi     the same, but read only: `generate` does not write it
   =a,b       works with these values, others are not supported;  ~a,b  texts that start so are not supported
 `[]` marks a list, `{}` a map whose every key is meant, `{cpu}` one key of a map. A `+` or a condition speaks for its own field
 only, the others for everything below too. A note's number is the issue that brings the field.
@@ -13,26 +14,26 @@ from __future__ import annotations
 
 META = """
 name | + | generated from generateName when absent
-generateName | + | the suffix is drawn from the file, so that it stays the same
+generateName | +i | the suffix is drawn from the file, so that it stays the same
 namespace | + |
 labels{} | + |
 annotations{} | + | data; which ones change what runs is listed below
-ownerReferences[] | o | owners are set by our own controllers
-finalizers[] | o | nothing here waits for a finalizer
-managedFields[] | o | set by a server, dropped
-creationTimestamp | o | set by a server, dropped
-deletionTimestamp | o | set by a server, dropped
-deletionGracePeriodSeconds | o | set by a server, dropped
-generation | o | set by a server, dropped
-resourceVersion | o | set by a server, dropped
-selfLink | o | set by a server, dropped
-uid | o | set by a server, dropped
+ownerReferences[] | oi | owners are set by our own controllers
+finalizers[] | oi | nothing here waits for a finalizer
+managedFields[] | oi | set by a server, dropped
+creationTimestamp | oi | set by a server, dropped
+deletionTimestamp | oi | set by a server, dropped
+deletionGracePeriodSeconds | oi | set by a server, dropped
+generation | oi | set by a server, dropped
+resourceVersion | oi | set by a server, dropped
+selfLink | oi | set by a server, dropped
+uid | oi | set by a server, dropped
 """
 
 ROOT = """
 apiVersion | + |
 kind | + |
-status | o | set by a server, dropped
+status | oi | set by a server, dropped
 """
 
 POD = """
@@ -65,7 +66,7 @@ shareProcessNamespace | + |
 enableServiceLinks | + |
 imagePullSecrets[] | o | nothing is pulled from a registry yet: issue 3
 serviceAccountName | o | there are no service accounts; only fieldRef spec.serviceAccountName shows it
-serviceAccount | o | the old name of serviceAccountName
+serviceAccount | oi | the old name of serviceAccountName
 automountServiceAccountToken | o | no API token is ever mounted
 nodeName | o | there is one node
 nodeSelector{} | o | there is one node
@@ -335,7 +336,7 @@ dataSourceRef | - | cloning of volumes is not available
 DATA = """
 data{} | + |
 binaryData{} | + |
-stringData{} | + |
+stringData{} | +i | becomes data
 immutable | + |
 type | + | kept; the API server's rules for each type are checked
 """

@@ -14,7 +14,7 @@ from kubeplay.play import field_table as table
 
 WORKS, NO_EFFECT, NOT_SUPPORTED = "works", "no effect", "not supported"
 BOTH, IN, NEITHER = "in, out", "in", "-"
-_SUPPORT = {"+": WORKS, "o": NO_EFFECT, "-": NOT_SUPPORTED, "!": NOT_SUPPORTED}
+_SUPPORT = {"+": WORKS, "+i": WORKS, "o": NO_EFFECT, "oi": NO_EFFECT, "-": NOT_SUPPORTED, "!": NOT_SUPPORTED}
 
 
 class Row(NamedTuple):
@@ -68,7 +68,7 @@ def parse(text: str, prefix: str = "") -> list[Row]:
         only = tuple(code[1:].split(",")) if code[0] == "=" else ()
         never = tuple(code[1:].split(",")) if code[0] == "~" else ()
         support = _SUPPORT.get(code, WORKS)
-        direction = NEITHER if support == NOT_SUPPORTED else IN if note.endswith("dropped") else BOTH
+        direction = NEITHER if support == NOT_SUPPORTED else IN if code.endswith("i") else BOTH
         rows.append(Row(prefix + path, support, direction, note, only, never, code == "!"))
     return rows
 
@@ -200,10 +200,16 @@ def _walk(value: Any, node: Node, path: tuple[str | int, ...]) -> Iterator[Hit]:
 def unsupported(obj: dict[str, Any], kind: str) -> list[Fault]:
     """A fault for each field of `obj` that this version does not support; places are added by the caller (places.placed)."""
     return [
-        Fault(text(hit.path), "NotSupported", f"not supported: {hit.row.note}", _others(hit.row))
+        Fault(text(hit.path), "NotSupported", message(hit.row), _others(hit.row))
         for hit in hits(obj, kind)
         if hit.support == NOT_SUPPORTED
     ]
+
+
+def message(row: Row) -> str:
+    """What a person reads: whether it will come, and why it is not there."""
+    what, _, issue = row.note.partition(": issue ")
+    return f"not supported yet: {what}" if issue else f"not supported: {what}"
 
 
 def _others(row: Row) -> str:

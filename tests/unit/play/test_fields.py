@@ -132,3 +132,11 @@ def test_find_says_what_covers_a_field() -> None:
     assert support("Pod", "spec", "affinity", "nodeAffinity") == NO_EFFECT
     assert support("Pod", "spec", "containers", "env", "name") == WORKS
     assert fields.find("Pod", ("spec", "bogus")) is None
+
+
+def test_the_way_out_writes_the_metadata_that_the_table_says() -> None:
+    from kubeplay.generate import prune
+
+    rows = [row for row in fields.rows("Pod") if row.path.startswith("metadata.") and "out" in row.direction]
+    out = {row.path.removeprefix("metadata.").rstrip("{}") for row in rows}
+    assert out == set(prune._METADATA)
