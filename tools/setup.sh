@@ -27,6 +27,9 @@ if ! cmp -s requirements.lock "$stamp" || [ ! -x .venv/bin/kubeplay ]; then
     [ -x .venv/bin/python ] || python3 -m venv .venv
     .venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock 2>&1 | grep -v '^WARNING: Location' || true
     .venv/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --config-settings editable_mode=compat -e . 2>&1 | grep -v '^WARNING: Location' || true
+    rm -f .venv/lib/python3*/site-packages/distutils-precedence.pth  # setuptools' hook costs every start of the interpreter 5 ms
     .venv/bin/kubeplay --version >/dev/null
     cp requirements.lock "$stamp"
 fi
+# Where PYTHONDONTWRITEBYTECODE is set nothing would ever be compiled, and every command would compile everything anew.
+.venv/bin/python -m compileall -q kubeplay
