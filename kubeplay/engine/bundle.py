@@ -171,7 +171,8 @@ def host_facts(engine: Engine) -> spec.HostFacts:
     """This machine, as the spec needs to know it."""
     facts = machine()
     return spec.HostFacts(
-        machine=os.uname().machine, cgroup_v2=engine.cgroups.unified, swap=engine.cgroups.swap_limited(), hugetlb=engine.cgroups.has("hugetlb"),
+        machine=os.uname().machine, cgroup_v2=engine.cgroups.unified,
+        swap=engine.cgroups.swap_limited(), hugetlb=engine.cgroups.has("hugetlb"),
         capabilities=facts.capabilities, can_raise_limits=facts.can_raise_limits, oom_floor=facts.oom_score_adj,
         nofile_hard=facts.nofile_hard, seccomp=facts.seccomp, apparmor=facts.apparmor, selinux=facts.selinux,
     )  # fmt: skip

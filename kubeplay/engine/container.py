@@ -47,7 +47,20 @@ def create(
     image_id, layers = _image(engine, plan)
     log = "" if pod.log.driver == "none" else log_path(engine, uid, pod, plan.name, attempt)
     row = ContainerRow(
-        new_id(), uid, sandbox.id, plan.name, plan.kind, attempt, CREATING, boot_id(), 0, 0, plan.image, image_id, engine.clock.now(), log_path=log
+        new_id(),
+        uid,
+        sandbox.id,
+        plan.name,
+        plan.kind,
+        attempt,
+        CREATING,
+        boot_id(),
+        0,
+        0,
+        plan.image,
+        image_id,
+        engine.clock.now(),
+        log_path=log,
     )
     engine.creating.add(row.id)
     try:
@@ -95,7 +108,9 @@ def _create(
         faults.point("create:bundle")
         if row.log_path:
             os.makedirs(os.path.dirname(row.log_path), mode=0o755, exist_ok=True)
-        monitor = conmon.Monitor(row.id, row.pod_uid, bundle, row.log_path, pod.log, plan.tty, plan.stdin, plan.stdin and not plan.stdin_once)
+        monitor = conmon.Monitor(
+            row.id, row.pod_uid, bundle, row.log_path, pod.log, plan.tty, plan.stdin, plan.stdin and not plan.stdin_once
+        )
         with trace(f"{plan.name}: conmon and runtime"):
             pid = conmon.create(engine.runtime, engine.cgroups, engine.paths, monitor)
     faults.point("create:created")
@@ -216,7 +231,9 @@ def clear(engine: Engine, container_id: str, uid: str) -> None:
     bundle = engine.paths.bundle(container_id)
     bundles.unstage(bundle)
     facts = read_facts(engine, container_id)
-    groups = [facts.cgroup] if facts else [f"{engine.cgroups.pod(uid, q)}/{container_id}" for q in ("Guaranteed", "Burstable", "BestEffort")]
+    groups = (
+        [facts.cgroup] if facts else [f"{engine.cgroups.pod(uid, q)}/{container_id}" for q in ("Guaranteed", "Burstable", "BestEffort")]
+    )
     for group in groups:
         engine.cgroups.kill(group, _KILL_SECONDS)
     faults.point("remove:killed")

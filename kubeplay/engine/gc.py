@@ -26,7 +26,9 @@ def _listing(path: str) -> list[str]:
 def _found(engine: Engine) -> tuple[set[str], set[str], dict[str, str]]:
     """Ids of containers, ids of sandboxes, pod uid of each cgroup of a pod."""
     paths = engine.paths
-    containers = {n for d in (f"{paths.runroot}/containers", f"{paths.root}/containers", paths.exits, engine.runtime.root) for n in _listing(d)}
+    containers = {
+        n for d in (f"{paths.runroot}/containers", f"{paths.root}/containers", paths.exits, engine.runtime.root) for n in _listing(d)
+    }
     groups: dict[str, str] = {}
     for middle in ("", "/burstable", "/besteffort"):
         base = f"/{engine.settings.cgroup_parent}/kubepods{middle}"

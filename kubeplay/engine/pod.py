@@ -85,7 +85,8 @@ def kernel_hostname(plan: PodPlan) -> str:
     full = f"{sandbox.hostname}.{sandbox.domain}"
     if len(full) > MAX_HOSTNAME:
         raise SandboxError(
-            f"failed to construct FQDN from pod hostname and cluster domain, FQDN {full} is too long ({MAX_HOSTNAME} characters is the max, {len(full)} characters requested)"
+            f"failed to construct FQDN from pod hostname and cluster domain, FQDN {full} is too long "
+            f"({MAX_HOSTNAME} characters is the max, {len(full)} characters requested)"
         )
     return full
 
@@ -141,22 +142,6 @@ def _pause(engine: Engine, row: SandboxRow, plan: PodPlan) -> None:
 
     mount(f"/proc/{pid}/ns/pid", pin, "", MS_BIND)
     engine.runtime.start(row.id)
-
-
-def ready(engine: Engine, row: SandboxRow) -> bool:
-    """Whether the sandbox is whole: of this boot, every pin a namespace, the pause process alive where there is one."""
-    if row.state != READY or row.boot != boot_id():
-        return False
-    directory = f"{engine.paths.sandbox(row.id)}/ns"
-    try:
-        nsfs = os.stat("/proc/self/ns/mnt").st_dev
-        with os.scandir(directory) as entries:
-            pins = [e.name for e in entries]
-        if any(os.stat(f"{directory}/{name}").st_dev != nsfs for name in pins):
-            return False
-    except OSError:
-        return False
-    return not os.path.exists(f"{engine.paths.exits}/{row.id}")
 
 
 def remove_sandbox(engine: Engine, row: SandboxRow, *, wait_net: bool = True) -> None:
@@ -233,5 +218,3 @@ def image_view(engine: Engine, uid: str, volume: str, reference: str) -> str:
         raise ImageError("ErrImageNeverPull", f'Container image "{reference}" is not present')
     os.makedirs(target, exist_ok=True)
     return overlay.view_rootfs(image.layers, target, engine.paths)
-
-

@@ -46,8 +46,18 @@ def refresh(engine: Engine, uid: str = "") -> None:
         else:
             _check(engine, row)
     for sandbox in engine.store.runtime.sandboxes(uid):
-        if sandbox.state == READY and (sandbox.boot != boot or sandbox.id in ended):
+        if sandbox.state == READY and (sandbox.boot != boot or sandbox.id in ended or (uid and not pins_hold(engine, sandbox.id))):
             engine.store.runtime.set_sandbox(sandbox.id, state=NOTREADY)
+
+
+def pins_hold(engine: Engine, sandbox_id: str) -> bool:
+    """Whether every pin of a sandbox is a namespace still: after the runroot was wiped they are ordinary files, or not there."""
+    directory = f"{engine.paths.sandbox(sandbox_id)}/ns"
+    try:
+        nsfs = os.stat("/proc/self/ns/mnt").st_dev
+        return all(os.stat(f"{directory}/{name}").st_dev == nsfs for name in os.listdir(directory))
+    except OSError:
+        return False
 
 
 def _clear_half(engine: Engine, row: ContainerRow, uid: str) -> None:
@@ -104,9 +114,7 @@ def settle(engine: Engine, row: ContainerRow) -> ContainerRow:
 
 def lost(engine: Engine, row: ContainerRow) -> ContainerRow:
     """Ended without a witness: another boot, or conmon was killed."""
-    return _set(
-        engine, row, state=EXITED, exit_code=UNKNOWN_CODE, reason=UNKNOWN_REASON, message=UNKNOWN_MESSAGE, finished=engine.clock.now(), pid=0, pid_start=0
-    )
+    return _ended(engine, row, UNKNOWN_CODE, UNKNOWN_REASON, UNKNOWN_MESSAGE, engine.clock.now())
 
 
 def finish(engine: Engine, row: ContainerRow) -> ContainerRow:
@@ -127,8 +135,8 @@ def finish(engine: Engine, row: ContainerRow) -> ContainerRow:
     if code == 128 + signal.SIGKILL and facts and (_oom_noted(engine, row.id) or engine.cgroups.oom_killed(facts.cgroup)):
         reason = "OOMKilled"
     message = termination_message(facts.termination_log, facts.termination_policy, row.log_path, code) if facts else ""
-    started = row.started if row.started is not None else finished
-    return _set(engine, row, state=EXITED, exit_code=code, reason=reason, message=message, started=started, finished=finished, pid=0, pid_start=0)
+    row = row._replace(started=row.started if row.started is not None else finished)
+    return _ended(engine, row, code, reason, message, finished)
 
 
 def _oom_noted(engine: Engine, container_id: str) -> bool:
@@ -178,6 +186,10 @@ def end_monitor(pid: int) -> None:
         processes.await_end(found, _MONITOR_SECONDS)
 
 
-def _set(engine: Engine, row: ContainerRow, **values: Any) -> ContainerRow:
+def _ended(engine: Engine, row: ContainerRow, code: int, reason: str, message: str, finished: float) -> ContainerRow:
+    values: dict[str, Any] = {
+        "state": EXITED, "exit_code": code, "reason": reason, "message": message,
+        "started": row.started, "finished": finished, "pid": 0, "pid_start": 0,
+    }  # fmt: skip
     engine.store.runtime.set_container(row.id, **values)
     return row._replace(**values)

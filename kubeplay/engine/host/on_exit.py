@@ -1,7 +1,7 @@
 """The script conmon runs when a container has ended: a few lines of sh, no Python unless something must be started.
 
-A pod without a lock file is gone, so nothing is noted for it. Else it notes that the pod changed (`locks/UID.dirty`), then: whoever holds the pod's lock looks at that note before letting go, so there
-is nothing more to do; else the supervisor is woken through its FIFO; else it is started by `supervisor-cmd`, a file that exists only
+A pod without a lock file is gone, so nothing is noted for it. Else it notes that the pod changed (`locks/UID.dirty`), then: whoever
+holds the pod's lock looks at that note before letting go, so there is nothing more to do; else the supervisor is woken through its FIFO; else it is started by `supervisor-cmd`, a file that exists only
 while something of this root wants watching. Running it twice, late, or after the runroot is gone does no harm.
 """
 
@@ -39,7 +39,8 @@ def render(paths: Paths, python_argv: Sequence[str] = ()) -> str:
     start = _START.format(command=COMMAND)
     if python_argv:
         line = " ".join(map(quote, python_argv))
-        start = f"    if [ -f {COMMAND} ]; then exec sh ./{COMMAND} \"$1\" </dev/null >/dev/null 2>&1; fi\n    exec {line} </dev/null >/dev/null 2>&1"
+        quiet = "</dev/null >/dev/null 2>&1"
+        start = f"    if [ -f {COMMAND} ]; then exec sh ./{COMMAND} \"$1\" {quiet}; fi\n    exec {line} {quiet}"
     return _SCRIPT.format(runroot=quote(paths.runroot), supervisor=SUPERVISOR, start=start.rstrip("\n"))
 
 

@@ -79,7 +79,13 @@ def spawn(
     try:
         with _directory(cwd):
             return os.posix_spawn(
-                argv[0], list(argv), dict(CLEAN_ENV if env is None else env), file_actions=actions, setsid=session, setsigmask=(), setsigdef=_RESET
+                argv[0],
+                list(argv),
+                dict(CLEAN_ENV if env is None else env),
+                file_actions=actions,
+                setsid=session,
+                setsigmask=(),
+                setsigdef=_RESET,
             )
     except FileNotFoundError as error:
         raise MissingPrerequisite(f"{argv[0]} is not there", hint=f"apt-get install {os.path.basename(argv[0])}") from error

@@ -58,7 +58,10 @@ def _own_mount(path: str) -> bool:
 
 def _renew(paths: Paths) -> bool:
     if paths.runroot == "/" or paths.root.startswith(paths.runroot + "/"):
-        raise Conflict(f"the root {paths.root} lies inside the runroot {paths.runroot}, which is emptied at every boot", hint="choose another --runroot")
+        raise Conflict(
+            f"the root {paths.root} lies inside the runroot {paths.runroot}, which is emptied at every boot",
+            hint="choose another --runroot",
+        )
     ensure_directory(paths.runroot)
     release(paths)
     mount("kubeplay", paths.runroot, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0700")

@@ -32,7 +32,10 @@ class _Step:
         now = time.monotonic()
         thread = threading.current_thread().name
         failed = f" failed: {kind.__name__}" if kind else ""
-        print(f"trace {(self._began - _start) * 1000:8.1f} {(now - self._began) * 1000:7.2f} ms {self._name} [{thread}]{failed}", file=sys.stderr)
+        print(
+            f"trace {(self._began - _start) * 1000:8.1f} {(now - self._began) * 1000:7.2f} ms {self._name} [{thread}]{failed}",
+            file=sys.stderr,
+        )
 
 
 _off = _Off()

@@ -91,7 +91,8 @@ def command(runtime: Runtime, paths: Paths, monitor: Monitor) -> list[str]:
     bundle = monitor.bundle
     log = f"k8s-file:{monitor.log_path}" if monitor.log_path else "none"
     argv = [
-        processes.program("conmon"), "--api-version", "1", "-c", monitor.container_id, "-u", monitor.container_id, "-n", monitor.container_id[:12],
+        processes.program("conmon"), "--api-version", "1",
+        "-c", monitor.container_id, "-u", monitor.container_id, "-n", monitor.container_id[:12],
         "-r", runtime.choice.path, "--runtime-arg", "--root", "--runtime-arg", runtime.root,
         "-b", bundle, "-p", f"{bundle}/pidfile", "-P", f"{bundle}/conmon.pid", "--exit-dir", paths.exits, "--persist-dir", bundle,
         "--full-attach", "--no-sync-log", "--log-level", "error", "-l", log,

@@ -31,7 +31,9 @@ def pod_limits(pod: PodPlan) -> Limits:
     """
     if qos(pod) == BEST_EFFORT:
         return Limits()
-    request = _effective(pod, [c.resources.cpu_request if c.resources.cpu_request is not None else c.resources.cpu_limit for c in pod.containers])
+    request = _effective(
+        pod, [c.resources.cpu_request if c.resources.cpu_request is not None else c.resources.cpu_limit for c in pod.containers]
+    )
     cpu = [c.resources.cpu_limit for c in pod.containers]
     memory = [c.resources.memory_limit for c in pod.containers]
     return Limits(

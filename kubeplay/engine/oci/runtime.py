@@ -191,9 +191,7 @@ def _try(path: str, paths: Paths, cgroups: Cgroups) -> str:
 
 
 def _probe_spec(group: str) -> dict[str, Any]:
-    mounts: list[dict[str, Any]] = [
-        {"destination": d, "type": "bind", "source": d, "options": ["rbind", "ro"]} for d in host_directories()
-    ]
+    mounts: list[dict[str, Any]] = [{"destination": d, "type": "bind", "source": d, "options": ["rbind", "ro"]} for d in host_directories()]
     mounts.append({"destination": "/proc", "type": "proc", "source": "proc"})
     mounts.append({"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755", "size=64k"]})
     return {
@@ -236,5 +234,3 @@ def _keep(path: str, key: str, found: Host) -> None:
 def process_spec(cwd: str, args: Sequence[str], env: Sequence[str], **more: Any) -> dict[str, Any]:
     """An OCI process object for exec."""
     return {"cwd": cwd, "args": list(args), "env": list(env), **more}
-
-

@@ -14,12 +14,12 @@ from typing import Any
 _EPERM, _ENOSYS = 1, 38
 _ALLOW, _ERRNO = "SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO"
 _LOW32 = 0xFFFFFFFF
-_AF_ALG, _AF_VSOCK, _AF_MAX = 38, 40, 46  # linux/socket.h
-_BLOCKED_FAMILIES = (_AF_VSOCK,)
+_AF_VSOCK = 40  # linux/socket.h: reaches the hypervisor past every network rule
+_FAMILIES = 64  # the power of two above AF_MAX (46)
 # CLONE_NEWNS|NEWCGROUP|NEWUTS|NEWIPC|NEWUSER|NEWPID|NEWNET, linux/sched.h
 _CLONE_NAMESPACES = 0x7E020000
-# PER_LINUX, PER_LINUX32, UNAME26 of both, and "only tell me" (linux/personality.h)
-_PERSONALITIES = (0x0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)
+# PER_LINUX, PER_LINUX32 and UNAME26 (linux/personality.h); all ones only asks
+_PERSONALITY_BITS, _PERSONALITY_QUERY = 0x20008, 0xFFFFFFFF
 
 _FILES = """
 access chdir chmod chown chown32 close close_range copy_file_range creat dup dup2 dup3 faccessat faccessat2 fadvise64 fadvise64_64
@@ -84,9 +84,11 @@ _BY_CAPABILITY = {
     "CAP_SYSLOG": "syslog",
 }
 
+# Calls of an architecture that is not listed end the caller (libseccomp's default for them). x32 is left out on purpose: Debian's kernel
+# has it switched off, and listing it costs 12 ms at every start and exec (measured; a third of libseccomp's time).
 # machine (uname -m): the filter's architectures, its own system calls
 _MACHINES = {
-    "x86_64": (("SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"), "arch_prctl modify_ldt"),
+    "x86_64": (("SCMP_ARCH_X86_64", "SCMP_ARCH_X86"), "arch_prctl modify_ldt"),
     "aarch64": (("SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"), "arm_fadvise64_64 arm_sync_file_range breakpoint cacheflush set_tls"),
     "armv7l": (("SCMP_ARCH_ARM",), "arm_fadvise64_64 arm_sync_file_range breakpoint cacheflush set_tls"),
     "riscv64": (("SCMP_ARCH_RISCV64",), "riscv_flush_icache riscv_hwprobe"),
@@ -112,12 +114,24 @@ def default(capabilities: Iterable[str], machine: str) -> dict[str, Any] | None:
 
 
 def _personality() -> list[dict[str, Any]]:
-    return [_when("personality", _argument(0, "SCMP_CMP_EQ", value)) for value in _PERSONALITIES]
+    flags = _when("personality", _argument(0, "SCMP_CMP_MASKED_EQ", _LOW32 & ~_PERSONALITY_BITS, 0))
+    return [flags, _when("personality", _argument(0, "SCMP_CMP_EQ", _PERSONALITY_QUERY))]
 
 
 def _sockets() -> list[dict[str, Any]]:
-    families = (n for n in range(_AF_MAX) if n not in _BLOCKED_FAMILIES)
-    return [_when("socket", _argument(0, "SCMP_CMP_MASKED_EQ", _LOW32, family)) for family in families]
+    """Every family but the blocked one, as blocks that differ in their low bits: each rule costs 0.1 ms at every start (measured)."""
+    blocks = _blocks(0, _FAMILIES)
+    return [_when("socket", _argument(0, "SCMP_CMP_MASKED_EQ", _LOW32 & ~(size - 1), base)) for base, size in blocks]
+
+
+def _blocks(base: int, size: int) -> list[tuple[int, int]]:
+    """Aligned blocks (base, size) that cover all families from `base` on but the blocked one."""
+    if not base <= _AF_VSOCK < base + size:
+        return [(base, size)]
+    if size == 1:
+        return []
+    half = size // 2
+    return _blocks(base, half) + _blocks(base + half, half)
 
 
 def _clone(machine: str) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ annotation of a manifest or an image reaches the runtime.
 
 from __future__ import annotations
 
+import os
 from typing import Any, NamedTuple
 
 from kubeplay.engine.oci import capabilities, seccomp
@@ -117,7 +118,9 @@ def command_line(plan: ContainerPlan, resolved: Resolved, image: ImageDefaults) 
     else:
         line = image.entrypoint + image.cmd
     if not line or not line[0]:
-        raise ContainerError("CreateContainerError", f'container "{plan.name}": no command specified: the image has neither entrypoint nor cmd')
+        raise ContainerError(
+            "CreateContainerError", f'container "{plan.name}": no command specified: the image has neither entrypoint nor cmd'
+        )
     return line
 
 
@@ -141,8 +144,12 @@ def environment(inputs: SpecInputs) -> list[str]:
 
 
 def working_dir(inputs: SpecInputs) -> str:
-    """CM2."""
-    return inputs.plan.working_dir or inputs.image.working_dir or "/"
+    """CM2. Raises ContainerError for one that is relative or leads through a process's descriptors (CVE-2024-21626)."""
+    path = inputs.plan.working_dir or inputs.image.working_dir or "/"
+    clean = os.path.normpath("/" + path.lstrip("/"))
+    if not path.startswith("/") or "\0" in path or (clean.startswith("/proc/") and {"fd", "cwd", "root", "task"} & set(clean.split("/"))):
+        raise ContainerError("CreateContainerError", f'container "{inputs.plan.name}": working directory {path[:200]!r} is not allowed')
+    return path
 
 
 def _capabilities(security: Security, host: HostFacts) -> list[str]:
@@ -166,7 +173,9 @@ def _process(inputs: SpecInputs, caps: list[str]) -> dict[str, Any]:
         process["apparmorProfile"] = plan.security.apparmor.profile
     label = plan.security.selinux
     if inputs.host.selinux and any(label):
-        process["selinuxLabel"] = ":".join((label.user or "system_u", label.role or "system_r", label.type or "container_t", label.level or "s0"))
+        process["selinuxLabel"] = ":".join(
+            (label.user or "system_u", label.role or "system_r", label.type or "container_t", label.level or "s0")
+        )
     return process
 
 

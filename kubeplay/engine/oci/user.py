@@ -71,7 +71,9 @@ def check_non_root(security: Security, image_user: str, where: str) -> None:
     name = image_user.partition(":")[0]
     number = _number(name)
     if name and number is None:
-        raise ContainerError(CONFIG_ERROR, f"container has runAsNonRoot and image has non-numeric user ({name}), cannot verify user is non-root ({where})")
+        raise ContainerError(
+            CONFIG_ERROR, f"container has runAsNonRoot and image has non-numeric user ({name}), cannot verify user is non-root ({where})"
+        )
     if not number:
         raise ContainerError(CONFIG_ERROR, f"container has runAsNonRoot and image will run as root ({where})")
 

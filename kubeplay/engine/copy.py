@@ -1,0 +1,374 @@
+"""`cp` between a running container and this machine, or a tar archive on standard input and output.
+
+The container may change its files while we walk them. So it is entered once, through a descriptor of its root (volumes included), every
+path inside is resolved by the kernel below that root (openat2 RESOLVE_IN_ROOT), and every step from there on is one name in one open
+directory, never through a link (CVE-2018-15664, CVE-2019-10152). Nothing of the container is executed or loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
+
+from kubeplay.engine.host import processes
+from kubeplay.engine.host.processes import Process
+from kubeplay.engine.host.syscalls import RESOLVE_IN_ROOT, openat2
+from kubeplay.engine.store.runtime import RUNNING, ContainerRow
+from kubeplay.errors import Conflict, Exhausted, InvalidInput, NotFound, NotRunning
+
+if TYPE_CHECKING:
+    import tarfile
+
+    from kubeplay.engine.engine import Engine
+
+_CHUNK = 1 << 20
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_DEPTH = 256  # directories below each other; a hostile tree must not exhaust our stack or descriptors
+
+
+def out(engine: Engine, row: ContainerRow, source: str, target: str) -> None:
+    """Copy `source` of the container to `target` here; `-` writes a tar archive to standard output."""
+    with _root(row) as root, _opened(root, source) as (fd, name):
+        if target == "-":
+            _tar_out(fd, name, sys.stdout.buffer)
+            return
+        parent, final = _local_target(target, name, stat.S_ISDIR(os.fstat(fd).st_mode), _contents_only(source))
+        try:
+            _copy(fd, parent, final, 0)
+        finally:
+            os.close(parent)
+
+
+def into(engine: Engine, row: ContainerRow, source: str, target: str) -> None:
+    """Copy `source` of this machine to `target` in the container; `-` reads a tar archive from standard input into a directory."""
+    with _root(row) as root:
+        if source == "-":
+            with _directory_in(root, target) as fd:
+                _tar_in(sys.stdin.buffer, fd)
+            return
+        try:
+            fd = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        except OSError as error:
+            raise NotFound(f"{source}: {error.strerror}") from error
+        try:
+            name = os.path.basename(os.path.abspath(source)) or "root"
+            parent, final = _inner_target(root, target, name, stat.S_ISDIR(os.fstat(fd).st_mode), _contents_only(source))
+            try:
+                _copy(fd, parent, final, 0)
+            finally:
+                os.close(parent)
+        finally:
+            os.close(fd)
+
+
+def _contents_only(path: str) -> bool:
+    """`DIR/.` means what is in it (docker cp, podman cp)."""
+    return path.endswith("/.") or path == "."
+
+
+@contextmanager
+def _root(row: ContainerRow) -> Iterator[int]:
+    """A descriptor of the container's root as its own processes see it. Raises NotRunning."""
+    if row.state != RUNNING:
+        raise NotRunning(f"container {row.name} is {row.state}, not running")
+    try:
+        fd = os.open(f"/proc/{row.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise NotRunning(f"container {row.name} has just ended") from error
+    try:
+        if not processes.alive(Process(row.pid, row.pid_start)):  # the number may have gone to another process meanwhile
+            raise NotRunning(f"container {row.name} has just ended")
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _opened(root: int, path: str) -> Iterator[tuple[int, str]]:
+    """An ordinary file or directory of the container, and its last name."""
+    try:
+        fd = openat2(root, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, RESOLVE_IN_ROOT)
+    except OSError as error:
+        raise NotFound(f"{path}: {error.strerror} in the container") from error
+    try:
+        mode = os.fstat(fd).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise InvalidInput(f"{path} is neither a file nor a directory")
+        yield fd, os.path.basename(os.path.normpath("/" + path)) or "root"
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def _directory_in(root: int, path: str) -> Iterator[int]:
+    try:
+        fd = openat2(root, path, os.O_RDONLY | os.O_DIRECTORY, RESOLVE_IN_ROOT)
+    except OSError as error:
+        raise NotFound(f"{path}: {error.strerror} in the container") from error
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _inner_target(root: int, path: str, name: str, directory: bool, contents: bool) -> tuple[int, str]:
+    """The open parent directory in the container and the name to make there, "" = into the directory itself."""
+    try:
+        fd = openat2(root, path or "/", os.O_RDONLY | os.O_DIRECTORY, RESOLVE_IN_ROOT)
+        return (fd, "") if contents and directory else (fd, name)
+    except NotADirectoryError:
+        if directory:
+            raise Conflict(f"{path} is a file, and a directory cannot be copied onto it") from None
+    except FileNotFoundError:
+        if path.endswith("/") and not directory:
+            raise NotFound(f"{path}: no such directory in the container") from None
+    head, tail = os.path.split(path.rstrip("/"))
+    if tail in ("", ".", ".."):
+        raise InvalidInput(f"{path} cannot be a target")
+    try:
+        return openat2(root, head or "/", os.O_RDONLY | os.O_DIRECTORY, RESOLVE_IN_ROOT), tail
+    except OSError as error:
+        raise NotFound(f"{head or '/'}: {error.strerror} in the container") from error
+
+
+def _local_target(path: str, name: str, directory: bool, contents: bool) -> tuple[int, str]:
+    """As `_inner_target`, on this machine, where the person's own links are followed."""
+    if os.path.isdir(path):
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return (fd, "") if contents and directory else (fd, name)
+    if os.path.lexists(path) and directory:
+        raise Conflict(f"{path} is a file, and a directory cannot be copied onto it")
+    if path.endswith("/") and not directory:
+        raise NotFound(f"{path}: no such directory")
+    head, tail = os.path.split(path.rstrip("/"))
+    try:
+        return os.open(head or ".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), tail
+    except OSError as error:
+        raise NotFound(f"{head or '.'}: {error.strerror}") from error
+
+
+def _copy(source: int, parent: int, name: str, depth: int) -> None:
+    """Copy what `source` is open on to `name` in `parent` ("" = into `parent` itself)."""
+    status = os.fstat(source)
+    try:
+        if stat.S_ISDIR(status.st_mode):
+            _copy_directory(source, parent, name, depth)
+        elif stat.S_ISREG(status.st_mode):
+            _copy_file(source, parent, name, status)
+    except OSError as error:
+        if error.errno == 28:
+            raise Exhausted(f"{name}: no space left", hint="free some space and try again") from error
+        raise Conflict(f"cannot copy {name}: {error.strerror}") from error
+
+
+def _copy_directory(source: int, parent: int, name: str, depth: int) -> None:
+    if depth > _DEPTH:
+        raise InvalidInput(f"{name}: more than {_DEPTH} directories below each other")
+    target = os.dup(parent) if not name else _made_directory(parent, name)
+    try:
+        for entry in os.listdir(source):
+            _copy_entry(source, entry, target, depth)
+        if name:
+            _like(target, os.fstat(source))
+    finally:
+        os.close(target)
+
+
+def _made_directory(parent: int, name: str) -> int:
+    try:
+        os.mkdir(name, 0o700, dir_fd=parent)
+    except FileExistsError:
+        pass
+    return os.open(name, _DIRECTORY, dir_fd=parent)
+
+
+def _copy_entry(source: int, name: str, target: int, depth: int) -> None:
+    try:
+        status = os.stat(name, dir_fd=source, follow_symlinks=False)
+    except FileNotFoundError:
+        return  # removed while we copy
+    if stat.S_ISLNK(status.st_mode):
+        _replace_link(os.readlink(name, dir_fd=source), target, name)
+        os.chown(name, status.st_uid, status.st_gid, dir_fd=target, follow_symlinks=False)
+    elif stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode):
+        try:
+            fd = os.open(name, _DIRECTORY if stat.S_ISDIR(status.st_mode) else _FILE, dir_fd=source)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            if error.errno == 40:  # ELOOP: it has just become a link
+                return
+            raise
+        try:
+            _copy(fd, target, name, depth + 1)
+        finally:
+            os.close(fd)
+    else:
+        print(f"cp: {name}: not a file, directory or link: skipped", file=sys.stderr)
+
+
+def _replace_link(text: str, parent: int, name: str) -> None:
+    try:
+        os.unlink(name, dir_fd=parent)
+    except FileNotFoundError:
+        pass
+    os.symlink(text, name, dir_fd=parent)
+
+
+def _copy_file(source: int, parent: int, name: str, status: os.stat_result) -> None:
+    """Into a new file that takes the name when it is complete: nothing is written through a link or into a file others have open."""
+    temporary = f".kubeplay-{os.urandom(6).hex()}"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent)
+    try:
+        try:
+            while data := os.read(source, _CHUNK):
+                view = memoryview(data)
+                while view:
+                    view = view[os.write(fd, view) :]
+            _like(fd, status)
+        finally:
+            os.close(fd)
+        os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+    except BaseException:
+        os.unlink(temporary, dir_fd=parent)
+        raise
+
+
+def _like(fd: int, status: os.stat_result) -> None:
+    """Owner, mode and time of the original; set-id bits only survive when the owner could be kept."""
+    try:
+        os.fchown(fd, status.st_uid, status.st_gid)
+        mode = status.st_mode & 0o7777
+    except PermissionError:
+        mode = status.st_mode & 0o1777
+    os.fchmod(fd, mode)
+    os.utime(fd, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _tar_out(fd: int, name: str, stream: IO[bytes]) -> None:
+    import tarfile
+
+    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+        _tar_add(archive, fd, name, 0)
+
+
+def _tar_add(archive: tarfile.TarFile, fd: int, name: str, depth: int) -> None:
+    import tarfile
+
+    status = os.fstat(fd)
+    info = _tar_info(name, status)
+    if stat.S_ISREG(status.st_mode):
+        info.size = status.st_size
+        with open(os.dup(fd), "rb") as file:
+            archive.addfile(info, _Exactly(file, status.st_size))  # type: ignore[arg-type]
+        return
+    if depth > _DEPTH:
+        raise InvalidInput(f"{name}: more than {_DEPTH} directories below each other")
+    info.type = tarfile.DIRTYPE
+    archive.addfile(info)
+    for entry in sorted(os.listdir(fd)):
+        inner = os.stat(entry, dir_fd=fd, follow_symlinks=False)
+        if stat.S_ISLNK(inner.st_mode):
+            link = _tar_info(f"{name}/{entry}", inner)
+            link.type, link.linkname = tarfile.SYMTYPE, os.readlink(entry, dir_fd=fd)
+            archive.addfile(link)
+        elif stat.S_ISDIR(inner.st_mode) or stat.S_ISREG(inner.st_mode):
+            child = os.open(entry, _DIRECTORY if stat.S_ISDIR(inner.st_mode) else _FILE, dir_fd=fd)
+            try:
+                _tar_add(archive, child, f"{name}/{entry}", depth + 1)
+            finally:
+                os.close(child)
+
+
+def _tar_info(name: str, status: os.stat_result) -> tarfile.TarInfo:
+    import tarfile
+
+    info = tarfile.TarInfo(name)
+    info.mode, info.uid, info.gid, info.mtime = stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, int(status.st_mtime)
+    return info
+
+
+class _Exactly:
+    """A file that has exactly `size` bytes, whatever happens to it while it is read: a tar header cannot be taken back."""
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self._file = file
+        self._left = size
+
+    def read(self, size: int) -> bytes:
+        wanted = min(size, self._left)
+        data = self._file.read(wanted)
+        data += b"\0" * (wanted - len(data))
+        self._left -= wanted
+        return data
+
+
+def _tar_in(stream: IO[bytes], root: int) -> None:
+    """Unpack below `root`: each name is walked component by component without following links; devices and the like are refused."""
+    import tarfile
+
+    try:
+        with tarfile.open(fileobj=stream, mode="r|*") as archive:
+            for member in archive:
+                _tar_member(archive, member, root)
+    except tarfile.TarError as error:
+        raise InvalidInput(f"the archive on standard input cannot be read: {error}") from error
+    except OSError as error:
+        if error.errno == 28:
+            raise Exhausted("no space left in the container", hint="free some space and try again") from error
+        raise Conflict(f"the archive cannot be unpacked: {error.filename}: {error.strerror}") from error
+
+
+def _tar_member(archive: tarfile.TarFile, member: tarfile.TarInfo, root: int) -> None:
+    parts = [p for p in member.name.split("/") if p not in ("", ".")]
+    if ".." in parts:
+        raise InvalidInput(f"the archive names {member.name!r}, which would leave the target")
+    if not parts:
+        return
+    parent = os.dup(root)
+    try:
+        for part in parts[:-1]:
+            parent, before = _made_directory(parent, part), parent
+            os.close(before)
+        _tar_make(archive, member, parent, parts[-1])
+    finally:
+        os.close(parent)
+
+
+def _tar_make(archive: tarfile.TarFile, member: tarfile.TarInfo, parent: int, name: str) -> None:
+    if member.isdir():
+        fd = _made_directory(parent, name)
+        try:
+            os.fchown(fd, member.uid, member.gid)
+            os.fchmod(fd, member.mode & 0o7777)
+        finally:
+            os.close(fd)
+    elif member.issym():
+        _replace_link(member.linkname, parent, name)
+        os.chown(name, member.uid, member.gid, dir_fd=parent, follow_symlinks=False)
+    elif member.isreg():
+        _tar_file(archive, member, parent, name)
+    else:
+        raise InvalidInput(f"the archive holds {member.name!r}, which is neither a file, a directory nor a symbolic link")
+
+
+def _tar_file(archive: tarfile.TarFile, member: tarfile.TarInfo, parent: int, name: str) -> None:
+    temporary = f".kubeplay-{os.urandom(6).hex()}"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent)
+    try:
+        with open(fd, "wb") as file:
+            content = archive.extractfile(member)
+            while content is not None and (data := content.read(_CHUNK)):
+                file.write(data)
+            file.flush()
+            os.fchown(fd, member.uid, member.gid)
+            os.fchmod(fd, member.mode & 0o7777)
+        os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
+    except BaseException:
+        os.unlink(temporary, dir_fd=parent)
+        raise

@@ -1,0 +1,225 @@
+"""Run a further command in a running container: the OCI runtime's own exec with our stdio, nothing in between.
+
+Where a terminal is wanted the runtime proxies the one we have; without any, it gets a pty of ours. Exit codes follow podman: 126 the
+command cannot be invoked, 127 it is not there, else its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from kubeplay.engine.host import processes
+from kubeplay.engine.oci import user as users
+from kubeplay.engine.oci.runtime import remove_tree
+from kubeplay.engine.store.runtime import RUNNING, ContainerRow
+from kubeplay.errors import EXIT_CANNOT_INVOKE, EXIT_NOT_FOUND, InvalidInput, NotRunning, RuntimeFailed
+from kubeplay.plan.security import Security
+
+if TYPE_CHECKING:
+    from kubeplay.engine.engine import Engine
+
+_FORWARD = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT)
+_FROM_KEYS = (signal.SIGINT, signal.SIGQUIT)  # a terminal sends these to the whole group, so the runtime has them already
+_ABSENT = ("executable file not found", "no such file or directory", "not found in $PATH")
+
+
+def run(
+    engine: Engine,
+    row: ContainerRow,
+    argv: Sequence[str],
+    *,
+    tty: bool = False,
+    stdin: bool = False,
+    env: Sequence[tuple[str, str]] = (),
+    user: str = "",
+    workdir: str = "",
+    detach: bool = False,
+    privileged: bool = False,
+) -> int:
+    """Run `argv` and return its exit code; `detach` returns 0 once it runs. Raises NotRunning, InvalidInput, RuntimeFailed."""
+    if not argv or not argv[0]:
+        raise InvalidInput("no command given to exec")
+    if row.state != RUNNING:
+        raise NotRunning(f"container {row.name} is {row.state}, not running")
+    bundle = engine.paths.bundle(row.id)
+    directory = f"{bundle}/exec-{os.urandom(6).hex()}"
+    os.mkdir(directory, 0o700)
+    try:
+        _write_process(bundle, directory, argv, tty, env, user, workdir, privileged)
+        command = _command(engine, directory, row.id, detach)
+        if detach:
+            status = processes.wait(processes.spawn(command))
+        elif tty and not _terminals():
+            status = _with_pty(command, stdin)
+        else:
+            status = _with_stdio(command, stdin)
+        return _exit_code(directory, status, command)
+    finally:
+        remove_tree(directory)
+
+
+def capture(engine: Engine, row: ContainerRow, argv: Sequence[str], seconds: float, stdin: bytes = b"") -> processes.Result:
+    """Run a command and keep what it writes (bounded), for hooks, probes and copying. Raises NotRunning, Timeout."""
+    if row.state != RUNNING:
+        raise NotRunning(f"container {row.name} is {row.state}, not running")
+    bundle = engine.paths.bundle(row.id)
+    directory = f"{bundle}/exec-{os.urandom(6).hex()}"
+    os.mkdir(directory, 0o700)
+    try:
+        _write_process(bundle, directory, argv, False, (), "", "", False)
+        command = _command(engine, directory, row.id, False)
+        result = processes.run(command, stdin=stdin, check=False, seconds=seconds)
+        return result._replace(status=_exit_code(directory, result.status, command))
+    finally:
+        remove_tree(directory)
+
+
+def _command(engine: Engine, directory: str, container_id: str, detach: bool) -> list[str]:
+    options = ["--process", f"{directory}/process.json", "--pid-file", f"{directory}/pid", *(["--detach"] if detach else [])]
+    return engine.runtime.argv("--log", f"{directory}/log", "exec", *options, container_id)
+
+
+def _write_process(
+    bundle: str, directory: str, argv: Sequence[str], tty: bool, env: Sequence[tuple[str, str]], user: str, workdir: str, privileged: bool
+) -> None:
+    """The container's own process description with the caller's changes."""
+    with open(f"{bundle}/config.json", encoding="utf-8") as file:
+        config = json.load(file)
+    process: dict[str, Any] = config["process"]
+    values = dict(entry.partition("=")[::2] for entry in process["env"])
+    if tty:
+        values.setdefault("TERM", "xterm")
+    if user:
+        identity = users.resolve(Security(), user, users.read_accounts(config["root"]["path"]))
+        process["user"] = {"uid": identity.uid, "gid": identity.gid, "additionalGids": list(identity.groups)}
+        values["HOME"] = identity.home
+    if privileged:
+        from kubeplay.engine.host.machine import machine
+        from kubeplay.engine.oci import capabilities
+
+        process["capabilities"] = capabilities.sets(capabilities.names((), (), privileged=True, available=machine().capabilities))
+    values.update(env)
+    process |= {"args": list(argv), "terminal": tty, "env": [f"{k}={v}" for k, v in values.items()]}
+    if workdir:
+        process["cwd"] = workdir
+    fd = os.open(f"{directory}/process.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with open(fd, "w", encoding="utf-8") as file:
+        json.dump(process, file)
+
+
+def _with_stdio(command: list[str], stdin: bool) -> int:
+    fds = {1: 1, 2: 2, **({0: 0} if stdin else {})}
+    return _await(processes.spawn(command, fds=fds, cwd=None, session=False))
+
+
+def _await(pid: int) -> int:
+    """Wait for the runtime, passing signals on to it; it passes them on to the command."""
+    before: dict[int, Any] = {}
+
+    def forward(number: int, _: FrameType | None) -> None:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass
+
+    try:
+        before = _install(forward)
+        return processes.wait(pid)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _install(forward: Callable[[int, FrameType | None], None]) -> dict[int, Any]:
+    """Signal handlers while we wait; none when we are not the main thread, which alone may set them."""
+    import threading
+
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    before: dict[int, Any] = {number: signal.signal(number, forward) for number in _FORWARD}
+    keys = signal.SIG_IGN if _in_foreground() else forward
+    before.update({number: signal.signal(number, keys) for number in _FROM_KEYS})
+    return before
+
+
+def _in_foreground() -> bool:
+    try:
+        fd = os.open("/dev/tty", os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(fd) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+
+
+def _terminals() -> bool:
+    """Whether the runtime would find a terminal among our stdio."""
+    return any(os.isatty(fd) for fd in (0, 1, 2))
+
+
+def _with_pty(command: list[str], stdin: bool) -> int:
+    """Give the runtime a pty and copy between it and our stdio, which is no terminal."""
+    ours, theirs = os.openpty()
+    try:
+        pid = processes.spawn(command, fds={0: theirs, 1: theirs, 2: theirs}, cwd=None)
+    finally:
+        os.close(theirs)
+    try:
+        _pump(ours, stdin)
+    finally:
+        os.close(ours)
+    return processes.wait(pid)
+
+
+def _pump(master: int, stdin: bool) -> None:
+    poll = select.poll()
+    poll.register(master, select.POLLIN)
+    if stdin:
+        poll.register(0, select.POLLIN)
+    while True:
+        for fd, _ in poll.poll():
+            try:
+                data = os.read(fd, 65536)
+            except OSError:  # EIO: the other end of the pty is closed
+                return
+            if fd == master and not data:
+                return
+            if fd == master:
+                _write_all(1, data)
+            elif data:
+                _write_all(master, data)
+            else:
+                poll.unregister(0)
+                _write_all(master, b"\x04")  # end of input, as a terminal says it
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def _exit_code(directory: str, status: int, command: Sequence[str]) -> int:
+    """The command's own code when it ran, else what podman returns for commands that could not be invoked."""
+    if status < 0:
+        return 128 - status
+    if os.path.exists(f"{directory}/pid") or status == 0:
+        return status
+    try:
+        with open(f"{directory}/log", encoding="utf-8", errors="replace") as file:
+            said = file.read(1 << 16)
+    except OSError:
+        said = ""
+    if any(text in said for text in _ABSENT):
+        return EXIT_NOT_FOUND
+    if "permission denied" in said or "exec format error" in said or "is a directory" in said:
+        return EXIT_CANNOT_INVOKE
+    raise RuntimeFailed(command, status, said or "the command could not be started")
