@@ -17,7 +17,7 @@ from kubeplay.play import record as records
 from kubeplay.play.progress import Progress, ProgressEvent, silent
 from kubeplay.reconcile import parallel, services, system
 from kubeplay.reconcile.observe import plan_of
-from kubeplay.reconcile.pod import reconcile
+from kubeplay.reconcile.pod import reconcile, sweep
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
@@ -41,17 +41,29 @@ def down(
         left = hold.take()
         try:
             if left:
-                engine.collect()
+                collect(engine)
             wanted = [*keys, *[key for key, value in left if value == records.MADE]]
-            return remove(engine, wanted, force=force, timeout=timeout, progress=progress)
+            return remove(engine, wanted, force=force, timeout=timeout, progress=progress, recover=bool(left))
         finally:
             hold.release()
 
 
+def collect(engine: Engine) -> None:
+    """After a command was killed: whatever no row accounts for."""
+    engine.collect()
+    sweep(engine)
+
+
 def remove(
-    engine: Engine, keys: Iterable[ObjectKey], *, force: bool = False, timeout: float | None = None, progress: Progress = silent
+    engine: Engine,
+    keys: Iterable[ObjectKey],
+    *,
+    force: bool = False,
+    timeout: float | None = None,
+    progress: Progress = silent,
+    recover: bool = False,
 ) -> DownResult:
-    """As `down`, for a caller that holds the objects already."""
+    """As `down`, for a caller that holds the objects already; `recover`: a killed command may have left the network behind."""
     named = list(dict.fromkeys(keys))
     found = _owned(engine, [obj for key in named if (obj := engine.store.objects.find(key))])
     pods = [row for obj in found if obj.key.kind == "Pod" and (row := _row(engine, obj))]
@@ -62,7 +74,7 @@ def remove(
     removed = _objects(engine, found, progress)
     faults.point("down:objects")
     volumes, kept = _volumes(engine, named, force, progress)
-    _network(engine, bool(pods) or any(obj.key.kind == "Service" for obj in found))
+    _network(engine, recover or bool(pods) or any(obj.key.kind == "Service" for obj in found))
     faults.point("down:network")
     return DownResult(tuple([ObjectKey("Pod", p.namespace, p.name) for p in pods]), tuple(removed), tuple(volumes), tuple(kept))
 

@@ -125,7 +125,7 @@ def _take_over(engine: Engine, stack: Stack, hold: records.Record, left: list[tu
     """What killed commands left: keep what this play wants just so, undo the rest."""
     if not left:
         return
-    engine.collect()
+    downs.collect(engine)
     bodies = {planned.key: planned.body for planned in stack.objects}
     undo = []
     for key, value in left:
@@ -197,12 +197,16 @@ class _Play:
         return change.compare(self.engine, self.stack)
 
     def _all_up(self) -> bool:
-        """Whether every pod of an unchanged stack is as the file wants it: nothing stopped, nothing of another boot."""
+        """Whether every pod of an unchanged stack has come up: none stopped, of another boot, or left half made by a kill."""
         from kubeplay.reconcile.observe import look
+        from kubeplay.reconcile.pod import outcome
 
-        for uid in self.uids:
-            found = look(self.engine, uid)
+        for plan_uid in self.uids:
+            found = look(self.engine, plan_uid)
             if found.seen.void or found.row.desired == STOP or (found.row.desired == CREATE and self.stack.start):
+                return False
+            now = outcome(self.engine, found)
+            if not (now.started or now.phase in TERMINAL or (found.row.desired == CREATE and now.phase)):
                 return False
         return True
 

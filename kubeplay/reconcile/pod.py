@@ -184,3 +184,16 @@ def _unlock_for_ever(engine: Engine, uid: str) -> None:
         os.unlink(engine.paths.lock(uid))  # held by us: whoever waits for it sees that the file is another one (locks.py)
     except FileNotFoundError:
         pass
+
+
+def sweep(engine: Engine) -> None:
+    """Remove locks and marks of pods that are gone: what a kill right after a pod's removal leaves."""
+    directory = os.path.dirname(engine.paths.lock("x"))
+    uids = {row.uid for row in engine.store.runtime.pods()}
+    for name in os.listdir(directory):
+        uid = name.removesuffix(".dirty")
+        if len(uid) == 36 and uid.count("-") == 4 and uid not in uids:
+            lock = Lock(engine.paths.lock(uid))
+            if lock.try_take():
+                _unlock_for_ever(engine, uid)
+                lock.release()

@@ -10,7 +10,7 @@ from kubeplay.kube.downward import NodeFacts
 from kubeplay.plan.container import ContainerPlan, Resolved
 from kubeplay.plan.env import EnvLiteral
 from kubeplay.plan.pod import PodPlan
-from kubeplay.reconcile import service_env, services
+from kubeplay.reconcile import service_env, services, system
 from kubeplay.reconcile.objects import Contents
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ class Resolver:
         self.contents = Contents(engine.store, plan.namespace)
         self._plan = plan
         self._facts = environment.facts_of(plan, uid, addresses, (host_ip,) if host_ip else (), os.uname().nodename)
-        self._variables = service_env.variables(services.plans(engine), plan.namespace, plan.service_links)
+        known = [] if plan.namespace == system.NAMESPACE else [services.master(engine), *services.plans(engine)]
+        self._variables = service_env.variables(known, plan.namespace, plan.service_links)
 
     def resolve(self, container: ContainerPlan) -> Resolved:
         """Raises ContainerError with reason CreateContainerConfigError (EN5, EN3)."""

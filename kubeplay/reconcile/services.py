@@ -22,6 +22,15 @@ def plans(engine: Engine) -> list[ServicePlan]:
     return [codec.loads(lease.value) for lease in engine.store.leases.held(POOL)]
 
 
+def master(engine: Engine) -> ServicePlan:
+    """The API server's Service: its variables are in every container (SV4), although nothing listens there yet."""
+    from kubeplay.engine.net.addresses import text
+    from kubeplay.engine.net.services import KUBERNETES
+
+    address = text(engine.net.service_range().base + KUBERNETES)
+    return ServicePlan("default", "kubernetes", ports=(ServicePort(443, 6443, "TCP", "https"),), cluster_ip=address)
+
+
 def allocate(engine: Engine, plan: ServicePlan) -> ServicePlan:
     """Give a Service its cluster address and node ports and remember them. Raises Conflict, Exhausted, InvalidInput."""
     given: ServicePlan = engine.net.allocate_service(plan)

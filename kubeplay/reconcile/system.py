@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 NAMESPACE, NAME = "kube-system", "kube-dns"
 RECORDS = "/records"  # where the server sees its records
+ACCOUNTS = ("passwd", "group")  # it gives up root for `nobody`, which it looks up by name
 KEY = ObjectKey("Pod", NAMESPACE, NAME)
 
 
@@ -37,11 +38,10 @@ def needs_dns(plan: PodPlan) -> bool:
 
 def dns_plan(argv: tuple[str, ...], directory: str) -> PodPlan:
     """The DNS server's pod; `directory` holds its records on the host."""
-    container = ContainerPlan(
-        "dns", "host", command=argv, host_rootfs=True, pull_policy="Never", mounts=(Mount("records", RECORDS, read_only=True),)
-    )
+    mounts = (Mount("records", RECORDS, read_only=True), *[Mount(name, f"/etc/{name}", read_only=True) for name in ACCOUNTS])
+    container = ContainerPlan("dns", "host", command=argv, host_rootfs=True, pull_policy="Never", mounts=mounts)
     sandbox = SandboxPlan(NAME, host_network=True, dns=Dns("Default"))
-    volumes = (Volume("records", HostPath(directory)),)
+    volumes = (Volume("records", HostPath(directory)), *[Volume(name, HostPath(f"/etc/{name}", "File")) for name in ACCOUNTS])
     return PodPlan(NAMESPACE, NAME, sandbox, (container,), volumes, grace_seconds=2, controlled=True)
 
 

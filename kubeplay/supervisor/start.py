@@ -110,6 +110,7 @@ def ensure(engine: Engine) -> None:
     """
     install(engine)
     if not due(engine):
+        wake(engine)  # one that waits for what is no longer due ends
         return
     if running(engine):
         wake(engine)

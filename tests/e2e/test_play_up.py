@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from kubeplay.engine.store.runtime import STOP
 from kubeplay.errors import Conflict, ImageError, InvalidInput, PodError, Timeout
 from kubeplay.play import lifecycle
-from tests.support.root import Root, image_archives, root, shared_root  # noqa: F401
+from tests.support.root import Root
 
 pytestmark = pytest.mark.root
 
+VOLUME = """
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: v}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
+---"""
 
-def pod(name: str, command: str = "sleep 1000", policy: str = "Always", more: str = "", container: str = "", image: str = "busybox:1") -> str:
+
+def pod(
+    name: str, command: str = "sleep 1000", policy: str = "Always", more: str = "", container: str = "", image: str = "busybox:1"
+) -> str:
     return f"""
 apiVersion: v1
 kind: Pod
@@ -135,9 +146,8 @@ def test_a_dying_init_container_fails_the_play_with_its_last_words(root: Root) -
 def test_a_failure_undoes_this_play_and_nothing_else(root: Root) -> None:
     root.play(pod("bystander"))
     bad = pod("bad").replace("command: [sh, -c]", "command: [/no/such]")
-    volume = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: v}\nspec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}\n---"
     with pytest.raises(PodError, match="no such file"):
-        root.play(volume + pod("good") + "---" + bad)
+        root.play(VOLUME + pod("good") + "---" + bad)
     assert [row.name for row in root.engine.store.runtime.pods() if row.namespace == "default"] == ["bystander"]
     assert root.engine.store.resources.volumes() == []
     root.down(pod("bystander"))
@@ -192,12 +202,11 @@ def test_stop_and_start_one_container(root: Root) -> None:
 
 
 def test_down_keeps_volumes_unless_forced(root: Root) -> None:
-    volume = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: v}\nspec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}\n---"
-    text = volume + pod("keeper", "echo data > /d/f; sleep 1000", more="  volumes: [{name: d, persistentVolumeClaim: {claimName: v}}]",
+    text = VOLUME + pod("keeper", "echo data > /d/f; sleep 1000", more="  volumes: [{name: d, persistentVolumeClaim: {claimName: v}}]",
                         container="    volumeMounts: [{name: d, mountPath: /d}]")  # fmt: skip
     root.play(text)
     path = root.engine.volumes.named.path("default", "v")
-    root.wait(lambda: __import__("os").path.exists(f"{path}/f"))
+    root.wait(lambda: Path(path, "f").exists())
     root.down(text)
     assert root.engine.store.resources.volume("default", "v") is not None
     root.play(text)

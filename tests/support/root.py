@@ -29,7 +29,6 @@ from kubeplay.play.compile.options import CompileOptions
 from kubeplay.play.down import DownResult, down
 from kubeplay.play.progress import ProgressEvent
 from kubeplay.play.up import UpOptions, UpResult, up
-from tests.support import images
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TABLES = ("pods", "sandboxes", "containers", "backoffs", "objects", "leases", "volumes")
@@ -196,5 +195,3 @@ def root(shared_root: Root) -> Iterator[Root]:
     yield shared_root
     shared_root.clear()
 
-
-image_archives = images.image_archives

@@ -7,6 +7,7 @@ import sys
 from kubeplay import supervisor
 from kubeplay.config import Settings
 from kubeplay.engine.engine import Engine
+from kubeplay.engine.host import faults
 from kubeplay.errors import KubeplayError, exit_code
 from kubeplay.kube import check
 from kubeplay.play import stack as stacks
@@ -30,6 +31,8 @@ def main(directory: str, what: str, file: str, *words: str) -> int:
         return exit_code(error)
     finally:
         supervisor.ensure(engine)
+        if faults.seen:
+            print("points", *faults.seen, flush=True)
     return 0
 
 

@@ -20,8 +20,11 @@ _SCRIPT = """#!/bin/sh
 cd {runroot} 2>/dev/null || exit 0
 case "$1" in */*|.*|'') exit 0;; esac
 [ -e "locks/$1" ] || exit 0
+exec 7<"locks/$1"
 : > "locks/$1.dirty" 2>/dev/null || exit 0
-flock -n "locks/$1" true 2>/dev/null || exit 0
+flock -n 7 2>/dev/null || exit 0
+exec 7<&-
+[ -e "locks/$1" ] || {{ rm -f "locks/$1.dirty"; exit 0; }}
 if flock -n locks/{supervisor} true 2>/dev/null; then
 {start}
 elif [ -p wake ]; then

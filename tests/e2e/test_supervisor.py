@@ -1,0 +1,209 @@
+"""The supervisor: there only while something is due, back when killed, and nothing of it hurts a pod."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from kubeplay import supervisor
+from kubeplay.play import lifecycle
+from kubeplay.reconcile.pod import reconcile
+from kubeplay.supervisor import start
+from tests.support.root import REPOSITORY, Root
+
+pytestmark = pytest.mark.root
+
+
+def pod(name: str, command: str, policy: str = "Always") -> str:
+    return f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}}}
+spec:
+  restartPolicy: {policy}
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: main
+    image: busybox:1
+    command: [sh, -c]
+    args: [{command!r}]
+"""
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return b") Z" not in Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return False
+
+
+def _gone(root: Root) -> bool:
+    return not root.supervisors() and not root.parents()
+
+
+def test_a_quiet_stack_has_no_process_of_ours(root: Root) -> None:
+    root.play(pod("quiet", "sleep 1000"))
+    root.wait(lambda: _gone(root))
+    assert len(root.monitors()) == 2  # the pod's container and the DNS server
+
+
+def test_an_exit_is_seen_with_no_supervisor_running_and_it_ends_again(root: Root) -> None:
+    root.play(pod("ends", "sleep 0.5; exit 3", "Never"))
+    root.wait(lambda: _gone(root))
+    root.wait(lambda: root.status("ends")["phase"] == "Failed")
+    assert root.container("ends")["state"]["terminated"]["exitCode"] == 3
+    assert root.engine.store.runtime.sandboxes(root.uid("ends")) == []
+    root.wait(lambda: _gone(root))
+
+
+def test_rb1_restarts_at_once_then_after_ten_seconds(root: Root) -> None:
+    root.play(pod("loop", "date +%s.%N; exit 1"))
+    root.wait(lambda: root.container("loop")["restartCount"] == 1, 5)
+    begin = time.monotonic()
+    root.wait(lambda: root.container("loop")["restartCount"] == 2, 15)
+    assert 8 < time.monotonic() - begin < 13
+    row = [r for r in root.rows("loop") if r.attempt == 2]
+    finished = next(r.finished for r in root.rows("loop") if r.attempt == 1)
+    assert finished is not None and row[0].started is not None
+    assert 9.9 < row[0].started - finished < 11.5
+    assert len(root.rows("loop")) == 2  # CS8
+
+
+def test_killed_it_is_back_within_two_seconds_and_goes_on(root: Root) -> None:
+    root.play(pod("loop", "exit 1"))
+    first = root.wait(lambda: root.supervisors())[0]
+    root.wait(lambda: root.container("loop")["restartCount"] == 1)
+    os.kill(first, signal.SIGKILL)
+    second = root.wait(lambda: [p for p in root.supervisors() if p != first], 2)[0]
+    assert second != first
+    root.wait(lambda: root.container("loop")["restartCount"] == 2, 15)
+
+
+def test_its_parent_killed_and_then_itself_it_is_back(root: Root) -> None:
+    root.play(pod("loop", "exit 1"))
+    root.wait(lambda: root.supervisors() and root.container("loop")["restartCount"] == 1)
+    parent = root.parents()[0]
+    os.kill(parent, signal.SIGKILL)
+    root.wait(lambda: [p for p in root.parents() if p != parent] and root.supervisors(), 2)
+    os.kill(root.wait(lambda: root.supervisors())[0], signal.SIGKILL)
+    root.wait(lambda: root.supervisors(), 2)
+
+
+def test_the_parent_is_small_and_an_idle_supervisor_uses_no_cpu(root: Root) -> None:
+    root.play(pod("loop", "exit 1"))
+    pid = root.wait(lambda: root.container("loop")["restartCount"] == 1 and root.supervisors())[0]
+    time.sleep(1)
+    before = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+    time.sleep(3)
+    after = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+    ticks = sum(map(int, after)) - sum(map(int, before))
+    assert ticks <= 2, f"{ticks} ticks in three idle seconds"
+    rollup = Path(f"/proc/{root.parents()[0]}/smaps_rollup").read_text().splitlines()
+    assert next(int(line.split()[1]) for line in rollup if line.startswith("Pss:")) < 1024
+
+
+def test_the_callers_session_and_cgroup_killed_pods_live(root: Root) -> None:
+    group = Path(f"/sys/fs/cgroup/pids/kp-caller-{os.getpid()}")
+    if not group.parent.is_dir():
+        group = Path(f"/sys/fs/cgroup/kp-caller-{os.getpid()}")
+    group.mkdir()
+    try:
+        file = root.directory / "caller.yaml"
+        file.write_text(pod("steady", "sleep 1000") + "---" + pod("loop", "exit 1"))
+        argv = [sys.executable, "-m", "tests.support.run_play", str(root.directory), "play", str(file)]
+        code = f"import os,subprocess,time\nopen('{group}/cgroup.procs','w').write(str(os.getpid()))\nsubprocess.run({argv!r})\ntime.sleep(100)"
+        caller = subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY, start_new_session=True)
+        root.wait(lambda: root.engine.store.runtime.find_pod("default", "loop") and root.status("loop").get("phase") == "Running", 30)
+        root.wait(lambda: root.supervisors())
+        root.wait(lambda: root.container("loop")["restartCount"] == 1)
+        members = [int(pid) for pid in (group / "cgroup.procs").read_text().split()]
+        assert caller.pid in members
+        mine = [*root.monitors(), *root.supervisors(), *root.parents(), *[r.pid for r in root.rows("steady")]]
+        assert not set(members) & set(mine)
+        sessions = {os.getsid(pid) for pid in mine if _alive(pid)}
+        assert caller.pid not in sessions
+        os.killpg(caller.pid, signal.SIGKILL)
+        for pid in members:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        caller.wait()
+        time.sleep(0.5)
+        assert "running" in root.container("steady")["state"]
+        assert all(_alive(r.pid) for r in root.rows("steady"))
+        root.wait(lambda: root.container("loop")["restartCount"] == 2, 15)
+    finally:
+        root.wait(lambda: not (group / "cgroup.procs").read_text())
+        group.rmdir()
+
+
+def test_it_holds_nothing_of_the_callers(root: Root) -> None:
+    read, write = os.pipe()
+    os.set_inheritable(write, True)
+    try:
+        root.play(pod("loop", "exit 1"))
+        pid = root.wait(lambda: root.supervisors())[0]
+        assert os.readlink(f"/proc/{pid}/cwd") == "/"
+        held = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+        assert os.readlink(f"/proc/self/fd/{write}") not in held
+        variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        assert {v.split(b"=")[0] for v in variables if v} <= {b"PATH", b"LANG", b"PYTHONPATH", b"LC_CTYPE", b"PWD"}
+        assert os.getsid(pid) != os.getsid(0)
+    finally:
+        os.close(read)
+        os.close(write)
+
+
+def test_another_boot_pods_show_it_and_come_back_with_start(root: Root) -> None:
+    root.play(pod("reboot", "echo up; sleep 1000"))
+    uid = root.uid("reboot")
+    # what a reboot leaves: rows of another boot id, and processes gone
+    for row in root.rows("reboot"):
+        os.kill(row.pid, signal.SIGKILL)
+    root.wait(lambda: root.container("reboot")["restartCount"] == 1)
+    runtime = root.engine.store.runtime
+    for row in root.rows("reboot"):
+        runtime.set_container(row.id, boot="another")
+    for sandbox in runtime.sandboxes(uid):
+        runtime.set_sandbox(sandbox.id, boot="another")
+    outcome = reconcile(root.engine, uid)
+    assert outcome.wake_at is None
+    state = root.container("reboot")["state"]
+    assert (state["terminated"]["exitCode"], state["terminated"]["reason"]) == (137, "ContainerStatusUnknown")
+    supervisor.ensure(root.engine)
+    time.sleep(1)
+    assert "terminated" in root.container("reboot")["state"]  # nobody but a person starts it
+    lifecycle.start_pods(root.engine, [uid])
+    assert "running" in root.container("reboot")["state"]
+    assert root.container("reboot")["restartCount"] == 2
+
+
+def test_wake_without_supervisor_does_nothing_and_marks_are_found(root: Root) -> None:
+    root.wait(lambda: _gone(root))
+    supervisor.wake(root.engine)
+    assert not start.running(root.engine)
+    assert start.marked(root.engine) == []
+    assert not start.due(root.engine)
+
+
+def test_two_roots_each_have_their_own(root: Root, tmp_path: Path, image_archives: dict[str, Path]) -> None:
+    other = Root(tmp_path)
+    other.engine.images.load(str(image_archives["busybox"]))
+    try:
+        root.play(pod("same", "exit 1"))
+        other.play(pod("same", "exit 1"))
+        root.wait(lambda: root.supervisors())
+        other.wait(lambda: other.supervisors())
+        assert set(root.supervisors()).isdisjoint(other.supervisors())
+        other.clear()
+        assert other.leaks() == []
+        root.wait(lambda: root.container("same")["restartCount"] >= 1)
+    finally:
+        other.destroy()

@@ -1,0 +1,43 @@
+"""EP1 and SV1: which pods stand behind a Service, and at which port."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubeplay.plan.container import INIT, ContainerPlan, Port
+from kubeplay.plan.pod import PodPlan, SandboxPlan
+from kubeplay.plan.service import Endpoint, ServicePlan, ServicePort
+from kubeplay.reconcile.services import _Pod, route, target
+
+
+def plan(name: str = "p", namespace: str = "default", labels: tuple[tuple[str, str], ...] = (("app", "web"),), port: int = 8080) -> PodPlan:
+    web = ContainerPlan("web", "i", ports=(Port(port, name="http"), Port(53, "UDP", "dns")))
+    init = ContainerPlan("init", "i", kind=INIT, ports=(Port(1, name="only-init"),))
+    return PodPlan(namespace, name, SandboxPlan(name), (init, web), labels=labels)
+
+
+def service(*ports: ServicePort, selector: tuple[tuple[str, str], ...] = (("app", "web"),)) -> ServicePlan:
+    return ServicePlan("default", "web", ports=ports or (ServicePort(80, "http"),), selector=selector, cluster_ip="10.96.0.9")
+
+
+@pytest.mark.parametrize(("port", "expected"), [
+    (ServicePort(80, "http"), 8080), (ServicePort(80, 9), 9), (ServicePort(80, 0), 80), (ServicePort(53, "dns", "UDP"), 53),
+    (ServicePort(53, "dns", "TCP"), None), (ServicePort(80, "nosuch"), None), (ServicePort(80, "only-init"), None),
+])  # fmt: skip
+def test_sv1_target_port(port: ServicePort, expected: int | None) -> None:
+    assert target(port, plan()) == expected
+
+
+def test_ep1_ready_pods_of_the_namespace_that_match() -> None:
+    pods = [
+        _Pod(plan("b", port=81), "10.0.0.2", True),
+        _Pod(plan("a", port=80), "10.0.0.1", True),
+        _Pod(plan("unready"), "10.0.0.3", False),
+        _Pod(plan("elsewhere", "other"), "10.0.0.4", True),
+        _Pod(plan("unlabelled", labels=(("app", "db"),)), "10.0.0.5", True),
+    ]
+    assert route(service(), pods).endpoints == ((Endpoint("10.0.0.1", 80), Endpoint("10.0.0.2", 81)),)
+
+
+def test_ep2_no_selector_no_endpoints() -> None:
+    assert route(service(selector=()), [_Pod(plan(), "10.0.0.1", True)]).endpoints == ((),)
