@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.errors import Ambiguous, InvalidInput, NotFound
-from kubeplay.generate.documents import loaded
-from kubeplay.generate.options import Volume, Wanted
+from kubeplay.generate.documents import generate, loaded, to_yaml
+from kubeplay.generate.options import GenerateOptions, Volume, Wanted
 from kubeplay.plan.stack import ObjectKey
 
 if TYPE_CHECKING:
@@ -42,6 +42,11 @@ def find(store: Store, names: Sequence[str], namespace: str = "default") -> Want
     for name in names:
         wanted = _add(wanted, _one(store, name, namespace))
     return wanted
+
+
+def text(store: Store, names: Sequence[str], namespace: str = "default", options: GenerateOptions = GenerateOptions()) -> str:  # noqa: B008
+    """The YAML file of what is named: all that `generate kube` prints. Raises NotFound, Ambiguous, InvalidInput."""
+    return to_yaml(generate(find(store, names, namespace), stored(store), options))
 
 
 def _add(left: Wanted, right: Wanted) -> Wanted:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from kubeplay.errors import Fault, InvalidInput, NotFound
 from kubeplay.play import fields
+from kubeplay.play.compile import marks
+from kubeplay.play.fields import NO_EFFECT
 from kubeplay.play.places import placed
 
 if TYPE_CHECKING:
@@ -33,8 +35,9 @@ def read(
     configmaps: Sequence[str] = (),
     known: Known | None = None,
 ) -> list[Manifest]:
-    """The manifests of all sources, in their order. Raises InvalidInput with every fault of every source, NotFound for a
-    file that is not there.
+    """The manifests of all sources, in their order, with their warnings.
+
+    Raises InvalidInput with every fault of every source, NotFound for a file that is not there.
 
     `configmaps` are files of --configmap, which hold only ConfigMaps. With `validate_mode` "warn" or "ignore" fields that are
     not supported are warnings of their manifest (nothing at all with "ignore").
@@ -65,8 +68,31 @@ def summary(faults: Sequence[Fault]) -> str:
     return f"{what}: {count}" + (f" in {files} files" if files > 1 else "") + ", nothing was created"
 
 
+def notices(manifest: Manifest) -> list[str]:
+    """What `--log-level debug` tells of a manifest: its fields that have no effect, each with its place and why."""
+    found = [Fault(path, NO_EFFECT, f"has no effect: {why}") for path, why in fields.no_effect(manifest.document.value, manifest.kind.kind)]
+    return [str(placed(fault, manifest.document)) for fault in found]
+
+
+def _ignored_annotations(manifest: Manifest) -> list[str]:
+    """Annotations that work in Podman, or steer a runtime, and not here: a person may count on them, so they are warnings."""
+    meta = manifest.object["metadata"]
+    places = [("metadata", meta)]
+    template = (manifest.object.get("spec") or {}).get("template")
+    if isinstance(template, dict):
+        places.append(("spec.template.metadata", template.get("metadata") or {}))
+    found = []
+    for path, record in places:
+        for key, why in marks.notices(record.get("annotations") or {}):
+            found.append(str(placed(Fault(f"{path}.annotations[{key}]", NO_EFFECT, f"has no effect: {why}"), manifest.document)))
+    return found
+
+
 def _fields(manifest: Manifest, mode: str) -> tuple[list[Fault], Manifest]:
     """Fields that are not supported: faults, or warnings where the caller asked for leniency."""
+    ignored = _ignored_annotations(manifest) if mode != "ignore" else []
+    if ignored:
+        manifest = manifest._replace(warnings=(*manifest.warnings, *ignored))
     found = fields.unsupported(manifest.document.value, manifest.kind.kind)
     if not found or mode == "ignore":
         return [], manifest

@@ -28,12 +28,8 @@ def domain(spec: Mapping[str, Any], namespace: str, cluster_domain: str) -> str:
 
 
 def resolver(spec: Mapping[str, Any]) -> Dns:
-    """dnsPolicy as it takes effect: `ClusterFirst`, `Default` or `None`, with dnsConfig beside it (DN1)."""
+    """dnsPolicy as written and dnsConfig; what a policy comes to with hostNetwork is the network's business (DN1)."""
     policy = spec.get("dnsPolicy") or "ClusterFirst"
-    if policy == "ClusterFirst" and spec.get("hostNetwork"):
-        policy = "Default"
-    elif policy == "ClusterFirstWithHostNet":
-        policy = "ClusterFirst"
     config = spec.get("dnsConfig") or {}
     options = [(o["name"], o.get("value") or "") for o in config.get("options") or []]
     return Dns(policy, tuple(config.get("nameservers") or ()), tuple(config.get("searches") or ()), tuple(options))

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kubeplay.config import Settings
 from kubeplay.plan.security import AppArmor, Seccomp, Security, SELinuxOptions
 from kubeplay.play.compile.options import CompileOptions
+
+_DEFAULT_ROOT = Settings().seccomp_profile_root
 
 
 def plan(pod_spec: Mapping[str, Any], container: Mapping[str, Any], options: CompileOptions) -> Security:
@@ -47,8 +50,9 @@ def _seccomp(profile: Mapping[str, Any] | None, options: CompileOptions) -> Secc
     if not profile:
         return Seccomp() if options.seccomp_default else Seccomp("Unconfined")
     path = profile.get("localhostProfile") or ""
-    if path and options.seccomp_profile_root:  # a flag of this one play: the plan must not depend on the next one's
-        path = f"{options.seccomp_profile_root.rstrip('/')}/{path}"
+    root = options.seccomp_profile_root.rstrip("/")
+    if path and root not in ("", _DEFAULT_ROOT):  # a flag of this one play, which a restart much later must still know
+        path = f"{root}/{path}"
     return Seccomp(profile["type"], path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kubeplay.config import Settings
 from kubeplay.plan import codec
 from kubeplay.plan.container import Port, Resources
 from kubeplay.plan.env import EnvField, EnvFrom, EnvKeyRef, EnvLiteral, EnvResource
@@ -12,6 +13,7 @@ from kubeplay.plan.security import AppArmor, Seccomp, SELinuxOptions
 from kubeplay.plan.volumes import Claim, EmptyDir, HostPath, ImageVolume, KeyPath, ObjectFiles
 from tests.support.manifests import container, pod
 
+DEFAULT_PROFILES = Settings().seccomp_profile_root
 ONE = "containers: [{name: c, image: 'i:1'}]"
 
 
@@ -131,6 +133,7 @@ def test_sc4_sc5_privileges_and_seccomp() -> None:
     assert container("securityContext: {privileged: true}").security.seccomp == Seccomp("Unconfined")
     local = "securityContext: {seccompProfile: {type: Localhost, localhostProfile: a/b.json}}"
     assert container(local, seccomp_profile_root="/prof/").security.seccomp.profile == "/prof/a/b.json"
+    assert container(local, seccomp_profile_root=DEFAULT_PROFILES).security.seccomp.profile == "a/b.json"
 
 
 HOSTNAMES = [
@@ -161,8 +164,8 @@ def test_dn3_domain() -> None:
     ("spec", "dns"),
     [
         ("", Dns()),
-        ("hostNetwork: true", Dns("Default")),
-        ("hostNetwork: true, dnsPolicy: ClusterFirstWithHostNet", Dns("ClusterFirst")),
+        ("hostNetwork: true", Dns("ClusterFirst")),
+        ("hostNetwork: true, dnsPolicy: ClusterFirstWithHostNet", Dns("ClusterFirstWithHostNet")),
         ("dnsPolicy: Default", Dns("Default")),
         (
             "dnsPolicy: None, dnsConfig: {nameservers: [1.1.1.1], searches: [a.b], options: [{name: ndots, value: '2'}, {name: edns0}]}",

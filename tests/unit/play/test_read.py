@@ -119,3 +119,22 @@ def test_url_too_large_or_nobody_there(url: str, monkeypatch: pytest.MonkeyPatch
         read.read(["http://127.0.0.1:1/x"])
     with pytest.raises(NotFound):
         read.read(["ftp://127.0.0.1/x"])
+
+
+def test_notices_and_warnings_name_their_place(tmp_path: Path) -> None:
+    text = """apiVersion: v1
+kind: Pod
+metadata:
+  name: p
+  annotations:
+    io.podman.annotations.privileged/c: "true"
+    mine/x: z
+spec:
+  nodeSelector: {a: b}
+  containers: [{name: c, image: i}]
+"""
+    (manifest,) = read.read(["-"], io.BytesIO(text.encode()))
+    (warning,) = manifest.warnings
+    assert warning.startswith("stdin:6:") and "securityContext.privileged" in warning
+    (notice,) = read.notices(manifest)
+    assert notice.startswith("stdin:9:3: spec.nodeSelector: has no effect: there is one node")
