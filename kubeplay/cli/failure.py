@@ -11,6 +11,8 @@ def report(error: BaseException, level: str = "warning", form: str = "text") -> 
     """Print `error` on stderr; returns the exit status."""
     if isinstance(error, BrokenPipeError):
         return _quiet_pipe()
+    if isinstance(error, KeyboardInterrupt):  # ctrl+c of a command that only looked: whoever pressed it knows
+        return EXIT_INTERRUPTED
     if level in ("debug", "trace"):
         import traceback
 

@@ -85,8 +85,8 @@ def _stay(app: App, stack: Stack, result: UpResult) -> int:
     """--wait: until every pod has ended, or a signal."""
     from kubeplay.play.down import down
 
-    print("Use ctrl+c to clean up or wait for pods to exit", file=sys.stderr)
     stop = _on_signal()
+    print("Use ctrl+c to clean up or wait for pods to exit", file=sys.stderr, flush=True)
     uids = [pod.uid for pod in result.pods]
     while not stop() and not _ended(app, uids):
         app.engine.clock.sleep(LOOK_SECONDS)

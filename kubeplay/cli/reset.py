@@ -23,6 +23,9 @@ def reset(app: App) -> Iterator[str]:
     """Remove everything, telling what. First in order, then by force: each step goes on when the one before has failed."""
     settings = app.settings
     _check(settings)
+    if not _readable(app):
+        _forget_database(app)
+        yield "database: removed, as it cannot be read"
     yield from _step("pods", lambda: _remove_pods(app))
     yield from _step("networks", lambda: app.engine.net.reset())
     yield from _step("leftovers", lambda: app.engine.collect())
@@ -38,7 +41,7 @@ def _step(name: str, work: Callable[[], object]) -> Iterator[str]:
     try:
         work()
         yield f"{name}: removed"
-    except (KubeplayError, OSError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # whatever is broken here, the next step is to be taken
         yield f"{name}: {error}"
 
 
@@ -53,6 +56,24 @@ def _check(settings: Settings) -> None:
             raise Forbidden(
                 f"{settings.root} holds what is not kubeplay's: {', '.join(foreign[:5])}", hint="remove it yourself, or check --root"
             )
+
+
+def _readable(app: App) -> bool:
+    try:
+        app.store.runtime.pods()
+        app.store.objects.list()
+        return True
+    except (KubeplayError, OSError, ValueError):
+        return False
+
+
+def _forget_database(app: App) -> None:
+    """With an empty one everything on disk and in the kernel is garbage, which the engine knows how to find."""
+    app.close()
+    app.forget()
+    for name in ("state.db", "state.db-wal", "state.db-shm"):
+        if os.path.lexists(f"{app.settings.root}/{name}"):
+            os.unlink(f"{app.settings.root}/{name}")
 
 
 def _remove_pods(app: App) -> None:
