@@ -1,8 +1,9 @@
 """The script conmon runs when a container has ended: a few lines of sh, no Python unless something must be started.
 
 A pod without a lock file is gone, so nothing is noted for it. Else it notes that the pod changed (`locks/UID.dirty`), then: whoever
-holds the pod's lock looks at that note before letting go, so there is nothing more to do; else the supervisor is woken through its FIFO; else it is started by `supervisor-cmd`, a file that exists only
-while something of this root wants watching. Running it twice, late, or after the runroot is gone does no harm.
+holds the pod's lock looks at that note before letting go, so there is nothing more to do; else the supervisor is woken through its
+FIFO; else it is started by `supervisor-cmd`, a file that exists only while something of this root wants watching. Running it twice,
+late, or after the runroot is gone does no harm.
 """
 
 from __future__ import annotations
