@@ -11,6 +11,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 
+from kubeplay.errors import InvalidInput
 from kubeplay.generate import documents
 from kubeplay.generate.options import GenerateOptions, Wanted
 from kubeplay.plan.stack import Stack
@@ -68,3 +69,26 @@ def test_examples(path: Path) -> None:
 
 def test_there_are_examples() -> None:
     assert len(EXAMPLES) >= 10
+
+
+VERDICTS = Path(__file__).parents[1] / "conformance" / "verdicts"
+ACCEPTED = [
+    line["file"]
+    for line in map(json.loads, (VERDICTS / "verdicts.jsonl").read_text().splitlines())
+    if line["accepted"] and all(document.get("kind") in stack.ORDER for document in line["documents"])
+]
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_what_a_real_server_accepts(name: str) -> None:
+    """Also the oddest manifests come back, or are refused because a later version brings a field, and no other way."""
+    try:
+        first = stack.build(read.read([str(VERDICTS / "manifests" / name)]))
+    except InvalidInput as error:
+        assert all(fault.reason in ("NotSupported", "YAML") for fault in error.faults)
+        return
+    text = written(first)
+    again = play(text)
+    assert again.pods == first.pods and again.services == first.services and again.claims == first.claims
+    assert [one.key for one in again.objects] == [one.key for one in first.objects]
+    check(text)

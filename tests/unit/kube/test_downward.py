@@ -8,7 +8,7 @@ from kubeplay.kube import downward
 from kubeplay.plan.container import Resources
 
 POD = downward.PodFacts(
-    "p", "ns", "u-1", {"app.kubernetes.io/name": "long", "it's": "q"}, {"note": "multi\nline"}, "node1", "sa", ("192.0.2.2",), ("10.1.2.3", "fd00::3")
+    "p", "ns", "u-1", {"app.kubernetes.io/name": "long", "it's": "q"}, {"note": "multi\nline"}, "node1", "sa", ("192.0.2.2",), ("10.1.2.3", "fd00::3")  # noqa: E501
 )
 NODE = downward.NodeFacts(4000, 8 << 30, 100)
 RESOURCES = Resources(cpu_request=125, cpu_limit=1500, memory_request=32 << 20, memory_limit=64 << 20, others=(("hugepages-2Mi", 4 << 20),))
