@@ -13,11 +13,13 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from kubeplay.engine.net.addresses import number, subnet
+from kubeplay.engine.net.addresses import text as address_text
 from kubeplay.engine.net.netlink import NETLINK_NETFILTER, Message, Netlink, NetlinkError, text
 from kubeplay.engine.net.ports import ANY, Published
 from kubeplay.plan.service import Endpoint, ServicePlan, ServicePort, ServiceRoute
 
 _NFT_MSG_GETTABLE, _NFPROTO_INET = 10 << 8 | 1, 1  # linux/netfilter/nfnetlink.h: NFNL_SUBSYS_NFTABLES
+_NO_ADDRESS = ("", "None")  # ExternalName and headless Services are names only
 _AFFINITY_SEED = 0x6B706179  # any constant: the same client must come to the same place after each rewrite
 
 
@@ -43,7 +45,13 @@ def render(state: NetState) -> str:
     header = f"add table inet {state.table}\ndelete table inet {state.table}\n"
     if not state.subnets:
         return header
-    used = [(route.service, port, ends) for route in state.routes for port, ends in zip(route.service.ports, route.endpoints) if ends]
+    used = [
+        (route.service, port, ends)
+        for route in state.routes
+        if route.service.cluster_ip not in _NO_ADDRESS
+        for port, ends in zip(route.service.ports, route.endpoints)
+        if ends
+    ]
     parts = [*_sets(state, used), *(_chain(*one) for one in used), _redirects(), _source(state), *_filters(state)]
     return header + f"table inet {state.table} {{\n" + "\n".join(part for part in parts if part) + "}\n"
 
@@ -53,14 +61,14 @@ _Used = tuple[ServicePlan, ServicePort, tuple[Endpoint, ...]]
 
 def _sets(state: NetState, used: Sequence[_Used]) -> Iterable[str]:
     prefixes = [subnet(text) for text in state.subnets]
-    ends = {end for _, _, group in used for end in group}
+    ends = {end._replace(ip=_plain(end.ip)) for _, _, group in used for end in group}
     hairpin = {end.ip for end in ends} | {one.target for one in state.published}
     outside = {f"{end.ip} . {end.port}" for end in ends if not any(number(end.ip) in prefix for prefix in prefixes)}
     yield _set("set pods", "ipv4_addr; flags interval", state.subnets)
     yield _set("set hairpin", "ipv4_addr . ipv4_addr", (f"{ip} . {ip}" for ip in hairpin))
     yield _set("set outside", "ipv4_addr . inet_service", outside)
     cluster = [f"{ip} . {_low(port)} . {port.port} : goto {_name(service, port)}"
-               for service, port, _ in used for ip in (service.cluster_ip, *service.external_ips)]
+               for service, port, _ in used for ip in map(_plain, (service.cluster_ip, *service.external_ips))]
     yield _set("map services", "ipv4_addr . inet_proto . inet_service : verdict", cluster)
     nodes = [f"{_low(port)} . {port.node_port} : goto {_name(service, port)}" for service, port, _ in used if port.node_port]
     yield _set("map nodeports", "inet_proto . inet_service : verdict", nodes)
@@ -77,12 +85,12 @@ def _set(head: str, kind: str, elements: Iterable[str]) -> str:
 
 
 def _chain(service: ServicePlan, port: ServicePort, ends: Sequence[Endpoint]) -> str:
-    # SV3: random over the endpoints. sessionAffinity ClientIP: by a hash of the client's address, which needs no memory
-    choice = f"jhash ip saddr mod {len(ends)} seed {_AFFINITY_SEED:#x}" if service.affinity_seconds else f"numgen random mod {len(ends)}"
-    ordered = sorted(set(ends), key=lambda end: (number(end.ip), end.port))
-    choice = choice.replace(f"mod {len(ends)}", f"mod {len(ordered)}")
+    # SV3: random over the endpoints; sessionAffinity ClientIP by a hash of the client's address, which needs no memory
+    ordered = sorted({end._replace(ip=_plain(end.ip)) for end in ends}, key=lambda end: (number(end.ip), end.port))
+    count = len(ordered)
+    choice = f"jhash ip saddr mod {count} seed {_AFFINITY_SEED:#x}" if service.affinity_seconds else f"numgen random mod {count}"
     places = ", ".join(f"{index} : {end.ip} . {end.port}" for index, end in enumerate(ordered))
-    target = f"{choice} map {{ {places} }}" if len(ordered) > 1 else f"{ordered[0].ip}:{ordered[0].port}"
+    target = f"{choice} map {{ {places} }}" if count > 1 else f"{ordered[0].ip}:{ordered[0].port}"
     return f"  chain {_name(service, port)} {{\n    meta l4proto {_low(port)} dnat ip to {target}\n  }}\n"
 
 
@@ -140,6 +148,11 @@ def _filters(state: NetState) -> Iterable[str]:
 def _name(service: ServicePlan, port: ServicePort) -> str:
     """One chain per Service port; the address makes it unique, the text readable in `nft list ruleset`."""
     return f"svc_{service.cluster_ip.replace('.', '_')}_{_low(port)}_{port.port}"
+
+
+def _plain(ip: str) -> str:
+    """The address as we write it: what came from a manifest never gets into the rules as text."""
+    return address_text(number(ip))
 
 
 def _low(port: ServicePort) -> str:
