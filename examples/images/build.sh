@@ -21,7 +21,7 @@ if ! $kubeplay image exists localhost/nginx:1; then
     echo "building localhost/nginx:1 from Debian's nginx-light (some seconds)"
     # "extract" unpacks the packages without running their scripts: enough for one static web server.
     mmdebstrap --quiet --variant=extract --mode=root --include=nginx-light,base-files,base-passwd,libc6 \
-        --customize-hook='cp "$1/usr/share/base-passwd/passwd.master" "$1/etc/passwd"
+        --extract-hook='cp "$1/usr/share/base-passwd/passwd.master" "$1/etc/passwd"
             cp "$1/usr/share/base-passwd/group.master" "$1/etc/group"
             rm -rf "$1/usr/share/doc" "$1/usr/share/man" "$1/usr/share/locale" "$1/var/cache/apt" "$1/var/lib/apt/lists"' \
         --format=tar bookworm "$work/nginx.tar"
