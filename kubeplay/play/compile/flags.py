@@ -37,13 +37,22 @@ def write(meta: dict[str, Any], spec: dict[str, Any], options: CompileOptions) -
     if options.networks:
         wanted = network.parse(options.networks)
         if wanted.host:
-            spec["hostNetwork"] = True
+            _join_host(spec)
         else:
             made[known.NETWORK] = network.text(wanted)
     if made:
         meta["annotations"] = {**(meta.get("annotations") or {}), **made}
     if options.publish_all:
         ports.publish_all(spec)
+
+
+def _join_host(spec: dict[str, Any]) -> None:
+    """hostNetwork, and what the API server demands of ports with it: a hostPort is the containerPort (HP1)."""
+    spec["hostNetwork"] = True
+    for container in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]:
+        for port in container.get("ports") or []:
+            if port.get("hostPort"):
+                port["hostPort"] = port["containerPort"]
 
 
 def address(pods: list[Target], options: CompileOptions) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from kubeplay.errors import InvalidInput
@@ -121,6 +123,12 @@ def test_network_flag_is_kept_in_the_object() -> None:
     assert body(host.objects[0])["spec"]["hostNetwork"] is True
 
 
+def test_network_host_leaves_an_object_that_is_still_valid() -> None:
+    made = play((POD % "p").replace("name: web", "hostPort: 8080"), networks=("host",))
+    assert body(made.objects[0])["spec"]["containers"][0]["ports"][0]["hostPort"] == 80
+    assert play(json.dumps(body(made.objects[0]))).pods == made.pods
+
+
 def test_the_nth_address_goes_to_the_nth_pod() -> None:
     made = play(POD % "p" + "---\n" + POD % "q", ips=("10.0.0.5", "10.0.0.6"), macs=("02:00:00:00:00:01",))
     assert [pod.sandbox.attachments for pod in made.pods] == [
@@ -160,8 +168,6 @@ def test_no_pod_prefix() -> None:
 def test_flags_of_the_stored_object_give_the_same_plan_again() -> None:
     options = {"networks": ("front:ip=10.0.0.9",), "publish": ("8080:80",), "log_opts": ("max-size=1m",), "container_prefix": False}
     made = play(POD % "p", **options)
-    import json
-
     assert play(json.dumps(body(made.objects[0]))).pods == made.pods
 
 
