@@ -57,11 +57,9 @@ def mac_of(address: str) -> bytes:
 def parse_mac(text: str) -> bytes:
     """Six bytes of `02:00:00:00:00:01`. Raises InvalidInput also for group addresses, which no device may have."""
     parts = text.split(":")
-    try:
-        mac = bytes(int(part, 16) for part in parts if len(part) == 2)
-    except ValueError:
-        mac = b""
-    if len(parts) != 6 or len(mac) != 6 or mac[0] & 1 or not any(mac):
+    proper = all(len(part) == 2 and all(c in "0123456789abcdefABCDEF" for c in part) for part in parts)
+    mac = bytes(int(part, 16) for part in parts) if proper else b""
+    if len(mac) != 6 or mac[0] & 1 or not any(mac):
         raise InvalidInput(f"{text[:64]!r} is not a hardware address of a device", hint="write it as 02:00:00:00:00:01")
     return mac
 
