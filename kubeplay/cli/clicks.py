@@ -8,6 +8,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from kubeplay import __version__
 from kubeplay.cli import quick
 from kubeplay.cli.declare import CHOICE, FLAG, GLOBAL, INTEGER, NUMBER, Argument, Command, Option
 from kubeplay.cli.human import seconds
@@ -100,8 +101,16 @@ def build(run: Callable[[Command, dict[str, Any], dict[str, Any]], int]) -> RowG
         return call
 
     options: list[click.Parameter] = [click_option(o) for o in GLOBAL]
-    options.append(click.Option(["--version", "-v"], is_flag=True, help="Print the version."))
+    options.append(
+        click.Option(["--version", "-v"], is_flag=True, is_eager=True, expose_value=False, help="Print the version.", callback=_version)
+    )
     return RowGroup("kubeplay", TREE, runner, options)
+
+
+def _version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        print(f"kubeplay version {__version__}")
+        context.exit()
 
 
 def click_option(row: Option, hidden: bool = False) -> click.Option:

@@ -43,6 +43,10 @@ def call(command: Command, values: dict[str, Any], options: dict[str, Any]) -> i
 
         app = App(options)
         level, form = app.settings.log_level, app.settings.log_format
+        if level in ("debug", "trace"):
+            from kubeplay.cli.debugging import switch_on
+
+            switch_on(level)
         status = command.run(app, **values) or 0
         sys.stdout.flush()
         return status

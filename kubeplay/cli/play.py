@@ -67,6 +67,10 @@ def play(app: App, *, files: tuple[str, ...], **given: Any) -> int | None:
     for manifest in manifests:
         for warning in manifest.warnings:
             print(f"Warning: {warning}", file=sys.stderr)
+        if app.settings.log_level in ("debug", "trace"):
+            from kubeplay.play.read import notices
+
+            sys.stderr.write("".join(f"debug: {notice}\n" for notice in notices(manifest)))
     stack = _stack(app, manifests, given)
     if given["dry_run"]:
         from kubeplay.cli.dryrun import show

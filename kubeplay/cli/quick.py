@@ -6,21 +6,18 @@ click parses again, to say what is wrong in its own words.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
-
 from kubeplay.cli.declare import CHOICE, FLAG, GLOBAL, INTEGER, NUMBER, Command, Option
 from kubeplay.cli.tree import TREE, Group, load
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import Any
+
+    # a command, its values by keyword, and the global options that were given
+    Parsed = tuple[Command, dict[str, Any], dict[str, Any]]
+
 TRUE, FALSE = ("true", "1", "t", "yes"), ("false", "0", "f", "no")
-
-
-class Parsed(NamedTuple):
-    """A command, its values by keyword, and the global options that were given."""
-
-    command: Command
-    values: dict[str, Any]
-    options: dict[str, Any]
 
 
 class _Unclear(Exception):
@@ -50,7 +47,7 @@ def _command(command: Command, argv: list[str], given: dict[str, Any]) -> Parsed
     words = _options(argv, _table((*command.options, *GLOBAL)), given, until=limit)
     values = {option.dest: given.pop(option.dest, option.default) for option in command.options}
     values.update(_arguments(command, words))
-    return Parsed(command, values, given)
+    return command, values, given
 
 
 def _arguments(command: Command, words: list[str]) -> dict[str, Any]:

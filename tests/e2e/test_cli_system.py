@@ -130,7 +130,9 @@ def test_system_check_finds_a_foreign_drop(kp: Kubeplay) -> None:
 @pytest.mark.root
 def test_reset_removes_everything_also_from_a_broken_state(kp: Kubeplay) -> None:
     kp.image()
-    pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: a, image: 'localhost/bb:1', command: [sleep, '99']}]}\n"
+    pod = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: a, image: 'localhost/bb:1', command: [sleep, '99']}]}\n"
+    )
     kp("play", "kube", "-", stdin=pod)
     pid = int(kp("inspect", "p-a", "-f", "{{.State.Pid}}").out)
     assert "--force" in kp("system", "reset", status=125).err
