@@ -153,6 +153,32 @@ def test_ten_pods_at_once(net: Lab) -> None:
     assert len(set(made)) == 10
 
 
+def test_an_idle_teardown_beside_starting_pods_hurts_neither(net: Lab) -> None:
+    errors: list[BaseException] = []
+    done = threading.Event()
+
+    def tear_down() -> None:
+        while not done.is_set():
+            try:
+                net.net.teardown_if_idle()
+            except BaseException as error:
+                errors.append(error)
+                return
+
+    other = threading.Thread(target=tear_down)
+    other.start()
+    try:
+        for _ in range(8):
+            pod = net.pod()
+            net.serve(pod.netns, b"here")
+            assert fetch("", pod.ip, 80).startswith("here")
+            net.remove(pod)
+    finally:
+        done.set()
+        other.join()
+    assert not errors
+
+
 def test_detach_many_removes_every_device_and_lease(net: Lab) -> None:
     before = net.devices()
     pods = [net.pod() for _ in range(4)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -292,3 +293,30 @@ def test_teardown_if_idle_leaves_other_tables_and_removes_ours(net: Lab) -> None
         assert fetch("", again.ip, 80).startswith("again")
     finally:
         subprocess.run(["nft", "delete", "table", "inet", f"foreign_{net.settings.tag}"], check=True)
+
+
+@pytest.mark.parametrize("value", ["0", "1"])
+def test_services_work_whatever_br_netfilter_does(tmp_path: Path, value: str) -> None:
+    """In a network namespace of its own, where the global switch can be set without touching the machine's."""
+    switch = "/proc/sys/net/bridge/bridge-nf-call-iptables"
+    if not Path(switch).exists():
+        pytest.skip("br_netfilter is not loaded: nothing to switch")
+    script = (
+        f"mount -t sysfs sysfs /sys && mount -t tmpfs tmpfs /run && ip link set lo up && echo {value} >{switch} && exec {sys.executable}"
+        f" -m pytest -q -p no:cacheprovider --basetemp={tmp_path}/inner tests/e2e/test_net_rules.py -k 'spreads or hairpin or affinity'"
+    )
+    ended = subprocess.run(["unshare", "--net", "--mount", "sh", "-c", script], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0 and "3 passed" in ended.stdout, ended.stdout + ended.stderr
+
+
+def test_forwarding_switched_off_by_another_program_is_switched_on_again(net: Lab) -> None:
+    forward = Path("/proc/sys/net/ipv4/ip_forward")  # of the namespace of the thread that opens it
+
+    def work() -> str:
+        syscalls.unshare(syscalls.CLONE_NEWNET)
+        net.net.ensure()
+        forward.write_text("0")
+        net.net.ensure()
+        return forward.read_text()
+
+    assert netns.in_thread(work) == "1\n"

@@ -46,6 +46,7 @@ class Networks:
         row = self.store.resources.network(name)
         with Netlink() as netlink:
             if row and self._up(netlink, row) and (name == DEFAULT or self._default_up(netlink)):
+                bridge.enable_forwarding()  # another program may have switched it off
                 return row
             with self._lock(), claims.machine_lock():
                 self._bring_up_default(netlink)
@@ -299,11 +300,15 @@ class Networks:
 
     def _port(self, uid: str, index: int, row: NetworkRow, ip: str, mac: str) -> veth.Port:
         name = veth.name_of(uid, index)
-        address = ipam.take(self.store, row, uid, ip)
-        with Netlink() as netlink:
-            link = rtnl.link(netlink, row.bridge)
-        if link is None:
-            raise Conflict(f"bridge {row.bridge} of network {row.name} has just been removed", hint="try again")
+        for _ in range(3):
+            address = ipam.take(self.store, row, uid, ip)
+            with Netlink() as netlink:
+                link = rtnl.link(netlink, row.bridge)
+            if link:
+                break
+            row = self.ensure(row.name)  # torn down as idle between the two: our lease keeps the next one
+        else:
+            raise Conflict(f"bridge {row.bridge} of network {row.name} was removed again and again", hint="what removes it?")
         hardware = veth.parse_mac(mac) if mac else veth.mac_of(address)
         return veth.Port(name, self._group, link.mtu, address, hardware, subnet(row.subnet), row.gateway)
 
