@@ -228,7 +228,7 @@ def _localhost_profile(engine: Engine, plan: ContainerPlan) -> dict[str, Any] | 
     chosen = plan.security.seccomp
     if chosen.type != "Localhost":
         return None
-    base = engine.settings.seccomp_profile_root
+    base = chosen.root or engine.settings.seccomp_profile_root
     try:
         root = os.open(base, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:

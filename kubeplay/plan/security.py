@@ -15,10 +15,11 @@ class SELinuxOptions(NamedTuple):
 
 
 class Seccomp(NamedTuple):
-    """`type` RuntimeDefault, Unconfined or Localhost (then `profile` is relative to the profile root, SC5)."""
+    """`type` RuntimeDefault, Unconfined or Localhost (then `profile` is relative to `root`, SC5; "" = the settings' profile root)."""
 
     type: str = "RuntimeDefault"
     profile: str = ""
+    root: str = ""
 
 
 class AppArmor(NamedTuple):

@@ -51,9 +51,8 @@ def _seccomp(profile: Mapping[str, Any] | None, options: CompileOptions) -> Secc
         return Seccomp() if options.seccomp_default else Seccomp("Unconfined")
     path = profile.get("localhostProfile") or ""
     root = options.seccomp_profile_root.rstrip("/")
-    if path and root not in ("", _DEFAULT_ROOT):  # a flag of this one play, which a restart much later must still know
-        path = f"{root}/{path}"
-    return Seccomp(profile["type"], path)
+    # a flag of this one play, which a restart much later must still know
+    return Seccomp(profile["type"], path, root if path and root != _DEFAULT_ROOT else "")
 
 
 def _apparmor(profile: Mapping[str, Any] | None) -> AppArmor:

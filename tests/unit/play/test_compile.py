@@ -132,8 +132,8 @@ def test_sc4_sc5_privileges_and_seccomp() -> None:
     assert container("", seccomp_default=False).security.seccomp == Seccomp("Unconfined")
     assert container("securityContext: {privileged: true}").security.seccomp == Seccomp("Unconfined")
     local = "securityContext: {seccompProfile: {type: Localhost, localhostProfile: a/b.json}}"
-    assert container(local, seccomp_profile_root="/prof/").security.seccomp.profile == "/prof/a/b.json"
-    assert container(local, seccomp_profile_root=DEFAULT_PROFILES).security.seccomp.profile == "a/b.json"
+    assert container(local, seccomp_profile_root="/prof/").security.seccomp == Seccomp("Localhost", "a/b.json", "/prof")
+    assert container(local, seccomp_profile_root=DEFAULT_PROFILES).security.seccomp == Seccomp("Localhost", "a/b.json")
 
 
 HOSTNAMES = [
