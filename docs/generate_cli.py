@@ -54,11 +54,17 @@ def _command(command: RowCommand, path: str) -> str:
     row = command.row
     words = [f"{a.name}..." if a.many else a.name for a in row.arguments]
     usage = " ".join([path, "[OPTIONS]", *(w if a.required else f"[{w}]" for w, a in zip(words, row.arguments))])
-    text = [f"### {path}\n", f"{row.help.replace(chr(8), '').strip()}\n", f"    {usage}\n"]
+    text = [f"### {path}\n", f"{_prose(row.help)}\n", f"    {usage}\n"]
     if row.arguments:
         text.append("\n".join(f"- `{a.name}`: {a.help}" for a in row.arguments) + "\n")
     options = [o for o in row.options if not o.hidden]
     return "\n".join([*text, *([_options(options)] if options else [])])
+
+
+def _prose(text: str) -> str:
+    """A command's help; a paragraph that click is told not to wrap is code."""
+    parts = [p.strip("\n") for p in text.split("\n\n")]
+    return "\n\n".join("\n".join(f"    {line}" for line in p.splitlines()[1:]) if p.startswith("\b") else p for p in parts)
 
 
 def _options(options: tuple[Option, ...] | list[Option]) -> str:

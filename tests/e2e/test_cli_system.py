@@ -100,6 +100,17 @@ def test_ps_loads_nothing_it_does_not_need(kp: Kubeplay) -> None:
 
 
 @pytest.mark.root
+def test_debug_shows_programs_and_tracebacks(kp: Kubeplay) -> None:
+    kp.image()
+    container = "{name: a, image: localhost/bb:1, command: [sleep, '99']}"
+    pod = f"apiVersion: v1\nkind: Pod\nmetadata: {{name: d}}\nspec: {{nodeSelector: {{a: b}}, containers: [{container}]}}"
+    said = kp("--log-level", "debug", "play", "kube", "-", stdin=pod)
+    assert "debug: " in said.err and "conmon" in said.err and "spec.nodeSelector: has no effect" in said.err
+    assert "Traceback" in kp("logs", "nope", "--log-level=debug", status=125).err
+    assert "Traceback" not in kp("logs", "nope", status=125).err
+
+
+@pytest.mark.root
 def test_info(kp: Kubeplay) -> None:
     found = kp("info", "--format", "json").json
     assert found["host"]["ociRuntime"]["name"] and found["store"]["root"] == str(kp.root)
