@@ -105,7 +105,7 @@ def options(app: App, given: dict[str, Any]) -> CompileOptions:
         container_prefix=not given["no_pod_prefix"], log_driver=given["log_driver"] or "", log_opts=given["log_opt"],
         annotations=pairs("--annotation", given["annotation"]), labels=pairs("--label", given["label"]),
         seccomp_default=app.settings.seccomp_default,
-        seccomp_profile_root=given["seccomp_profile_root"] or app.settings.seccomp_profile_root,
+        seccomp_profile_root=given["seccomp_profile_root"] or "",
         node_name=os.uname().nodename, start=given["start"],
     )  # fmt: skip
 

@@ -116,9 +116,8 @@ def _container(container: Object) -> None:
     for field in ("livenessProbe", "readinessProbe", "startupProbe"):
         if isinstance(container.get(field), dict):
             _probe(container[field])
+    # The server drops lifecycle.stopSignal, its gate being off (LH4); podman honours it, and so do we (docs/decisions/0010).
     lifecycle = container.get("lifecycle") or {}
-    if lifecycle.pop("stopSignal", None) and not lifecycle:
-        del container["lifecycle"]  # the gate ContainerStopSignals is off: the server drops the field
     for field in ("postStart", "preStop"):
         if isinstance(lifecycle.get(field), dict):
             _http(lifecycle[field])

@@ -138,7 +138,9 @@ def _defaulted(verdict: dict[str, Any]) -> Path:
 
 
 DEFAULTED = [
-    verdict for verdict in VERDICTS if verdict["accepted"] and verdict["file"] not in departures.VERDICT and _defaulted(verdict).exists()
+    verdict
+    for verdict in VERDICTS
+    if verdict["accepted"] and verdict["file"] not in {**departures.VERDICT, **departures.DEFAULTS} and _defaulted(verdict).exists()
 ]
 
 
