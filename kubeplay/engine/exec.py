@@ -222,4 +222,6 @@ def _exit_code(directory: str, status: int, command: Sequence[str]) -> int:
         return EXIT_NOT_FOUND
     if "permission denied" in said or "exec format error" in said or "is a directory" in said:
         return EXIT_CANNOT_INVOKE
+    if "stopped container" in said or "does not exist" in said:
+        raise NotRunning("the container has just ended")
     raise RuntimeFailed(command, status, said or "the command could not be started")

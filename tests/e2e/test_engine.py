@@ -176,12 +176,13 @@ def test_host_pid_and_host_ipc(bench: Bench) -> None:
 
 
 def test_sc11_read_only_root_but_hosts_and_termination_log_writable(bench: Bench) -> None:
-    script = "for f in /x /etc/hostname /etc/resolv.conf /etc/hosts /dev/termination-log /dev/shm/y; do (echo a >>$f) 2>/dev/null && echo $f; done"
+    paths = "/x /etc/hostname /etc/resolv.conf /etc/hosts /dev/termination-log /dev/shm/y"
+    script = f"for f in {paths}; do (echo a >>$f) 2>/dev/null && echo $f; done"
     assert bench.output(script + "; true", security=Security(read_only_rootfs=True)) == "/etc/hosts\n/dev/termination-log\n/dev/shm/y\n"
 
 
 def test_tm1_last_4096_bytes_on_success_and_failure(bench: Bench) -> None:
-    script = "i=0; while [ $i -lt 500 ]; do echo 0123456789 >>/dev/termination-log; i=$((i+1)); done; printf END >>/dev/termination-log; exit $CODE"
+    script = "f=/dev/termination-log; i=0; while [ $i -lt 500 ]; do echo 0123456789 >>$f; i=$((i+1)); done; printf END >>$f; exit $CODE"
     for code in ("0", "4"):
         plan, sandbox = bench.pod(shell(script), name=f"p{code}")
         command = plan.containers[0].command

@@ -97,6 +97,10 @@ _MACHINES = {
 }
 
 
+# libseccomp allows socketcall(SYS_SOCKET, ...) of 32-bit x86 for a rule on `socket`, without looking at the family
+_SOCKETCALL = {"names": ["socketcall"], "action": _ERRNO, "errnoRet": _ENOSYS}
+
+
 def default(capabilities: Iterable[str], machine: str) -> dict[str, Any] | None:
     """The filter for a container with these capabilities (CAP_ names); None where we have no table for the machine."""
     known = _MACHINES.get(machine)
@@ -110,6 +114,8 @@ def default(capabilities: Iterable[str], machine: str) -> dict[str, Any] | None:
     rules: list[dict[str, Any]] = [{"names": sorted(names), "action": _ALLOW}, *_personality(), *_sockets()]
     if "CAP_SYS_ADMIN" not in have:
         rules += _clone(machine)
+    if "SCMP_ARCH_X86" in architectures:
+        rules.append(_SOCKETCALL)
     return {"defaultAction": _ERRNO, "defaultErrnoRet": _EPERM, "architectures": list(architectures), "syscalls": rules}
 
 

@@ -1,0 +1,130 @@
+"""cp between containers and this machine, with containers that plant links."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import tarfile
+import threading
+from pathlib import Path
+
+import pytest
+
+from kubeplay.engine import copy
+from kubeplay.engine import exec as execs
+from kubeplay.engine.store.runtime import ContainerRow
+from kubeplay.errors import Conflict, InvalidInput, NotFound, NotRunning
+from tests.support.engines import Bench, bench_fixture, shell  # noqa: F401
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def row(bench: Bench) -> ContainerRow:
+    return bench.run(shell("sleep 1000"))[0]
+
+
+def tree(path: Path) -> Path:
+    (path / "sub").mkdir(parents=True)
+    (path / "a").write_text("A")
+    (path / "a").chmod(0o640)
+    os.chown(path / "a", 12, 34)
+    (path / "sub/b").write_text("B")
+    (path / "sub/link").symlink_to("/etc/passwd")
+    return path
+
+
+def test_directory_there_and_back(bench: Bench, row: ContainerRow, tmp_path: Path) -> None:
+    copy.into(bench.engine, row, str(tree(tmp_path / "src")), "/tmp")
+    assert bench.exec(row, "stat", "-c", "%a %u %g", "/tmp/src/a") == "640 12 34\n"
+    copy.out(bench.engine, row, "/tmp/src", str(tmp_path / "back"))
+    assert (tmp_path / "back/sub/b").read_text() == "B" and os.readlink(tmp_path / "back/sub/link") == "/etc/passwd"
+    status = os.stat(tmp_path / "back/a")
+    assert (status.st_mode & 0o777, status.st_uid, status.st_gid) == (0o640, 12, 34)
+
+
+def test_names_and_targets(bench: Bench, row: ContainerRow, tmp_path: Path) -> None:
+    src = tree(tmp_path / "src")
+    copy.into(bench.engine, row, str(src / "a"), "/tmp/renamed")
+    assert bench.exec(row, "cat", "/tmp/renamed") == "A"
+    copy.into(bench.engine, row, f"{src}/.", "/tmp/fresh")
+    assert bench.exec(row, "ls", "/tmp/fresh").split() == ["a", "sub"]
+    copy.into(bench.engine, row, f"{src}/.", "/tmp/fresh")  # again, into what is there
+    with pytest.raises(Conflict):
+        copy.into(bench.engine, row, str(src), "/tmp/renamed")
+    with pytest.raises(NotFound):
+        copy.into(bench.engine, row, str(src / "a"), "/nowhere/x")
+    with pytest.raises(NotFound):
+        copy.out(bench.engine, row, "/nowhere", str(tmp_path))
+
+
+def test_cve_2018_15664_links_lead_nowhere_but_the_container(bench: Bench, row: ContainerRow, tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    outside = tmp_path / "outside"
+    (tmp_path / "file").write_text("new")
+    bench.exec(row, "sh", "-c", f"mkdir -p {outside}; ln -s {outside} /evil; ln -s /../../../../../../etc /up; ln -s {outside}/a /evilfile")
+    copy.into(bench.engine, row, str(tmp_path / "file"), "/evil/")
+    assert os.listdir(outside) == []
+    assert bench.exec(row, "cat", f"{outside}/file") == "new"
+    copy.out(bench.engine, row, "/up/passwd", str(tmp_path / "passwd"))
+    assert "app:x:1234" in (tmp_path / "passwd").read_text()
+    bench.exec(row, "ln", "-s", "/etc/passwd", "/tmp/file")
+    copy.into(bench.engine, row, str(tmp_path / "file"), "/tmp/file")
+    assert "app" in bench.exec(row, "cat", "/etc/passwd") and os.listdir(outside) == []
+
+
+def test_copy_out_never_writes_through_a_link_of_the_tree(bench: Bench, row: ContainerRow, tmp_path: Path) -> None:
+    """A directory and a link of one name in turn: what is written must stay below the target."""
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    bench.exec(row, "mkdir", "/t")
+    script = f"while :; do rm -rf /t/d; mkdir /t/d; echo x >/t/d/f; rm -rf /t/d; ln -s {victim} /t/d; done"
+
+    def swap() -> None:
+        with pytest.raises(NotRunning):
+            execs.capture(bench.engine, row, ["sh", "-c", script], 60.0)
+            raise NotRunning("killed with its container")
+
+    thread = threading.Thread(target=swap, daemon=True)
+    thread.start()
+    for number in range(40):
+        try:
+            copy.out(bench.engine, row, "/t", str(tmp_path / f"out{number % 4}"))
+        except (NotFound, Conflict):
+            continue
+    assert os.listdir(victim) == []
+    bench.engine.stop_container(row, 0)
+    thread.join()
+
+
+def test_tar_streams(bench: Bench, row: ContainerRow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    copy.into(bench.engine, row, str(tree(tmp_path / "src")), "/tmp")
+    out = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, write_through=True))
+    copy.out(bench.engine, row, "/tmp/src", "-")
+    data = out.getvalue()
+    names = {m.name: m for m in tarfile.open(fileobj=io.BytesIO(data))}
+    assert set(names) == {"src", "src/a", "src/sub", "src/sub/b", "src/sub/link"} and names["src/a"].uid == 12
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    bench.exec(row, "mkdir", "/into")
+    copy.into(bench.engine, row, "-", "/into")
+    assert bench.exec(row, "cat", "/into/src/sub/b") == "B"
+
+
+@pytest.mark.parametrize("kind", ["dotdot", "link", "device"])
+def test_hostile_archives_stay_inside(bench: Bench, row: ContainerRow, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    raw = io.BytesIO()
+    with tarfile.open(fileobj=raw, mode="w") as archive:
+        if kind == "link":
+            link = tarfile.TarInfo("l")
+            link.type, link.linkname = tarfile.SYMTYPE, "/etc"
+            archive.addfile(link)
+        member = tarfile.TarInfo({"dotdot": "../x", "link": "l/x", "device": "x"}[kind])
+        if kind == "device":
+            member.type = tarfile.CHRTYPE
+        archive.addfile(member, io.BytesIO(b""))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw.getvalue())))
+    with pytest.raises((InvalidInput, Conflict)):
+        copy.into(bench.engine, row, "-", "/tmp")
+    assert "x" not in bench.exec(row, "ls", "/etc").split() and "x" not in bench.exec(row, "ls", "/").split()
