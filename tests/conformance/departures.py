@@ -18,5 +18,5 @@ PATH = {
 
 # Objects whose defaults differ from defaulted/, beyond what the server adds at run time.
 DEFAULTS = {
-    "373-pod-stopsignal-no-os.yaml": "lifecycle.stopSignal is kept: the server drops it with its alpha gate off (LH4), podman's users rely on it",
+    "373-pod-stopsignal-no-os.yaml": "lifecycle.stopSignal is kept: the server drops it, its alpha gate being off (LH4)",
 }
