@@ -196,6 +196,13 @@ def test_hp1_a_port_in_use_is_named(net: Lab, tmp_path: Path) -> None:
         other.net.publish(pod.uid, pod.ip, (Port(80, host_port=47083),))
 
 
+def test_hp1_a_pod_without_an_address_publishes_nothing(net: Lab) -> None:
+    net.net.ensure()
+    net.net.publish("11111111-2222-3333", "", (Port(80, host_port=47085),))
+    assert net.store.leases.held("hostport") == []
+    net.net.sync()
+
+
 def test_sv2_node_ports_and_cluster_ips_are_held_and_given_back(net: Lab) -> None:
     plan = ServicePlan("default", "web", "NodePort", (ServicePort(80, 80, name="a"), ServicePort(53, 53, "UDP", "b")))
     first = net.net.allocate_service(plan)

@@ -53,7 +53,12 @@ def parse(key: str) -> Key:
 
 
 def publish(store: Store, bridge: str, uid: str, ip: str, ports: Sequence[Port]) -> None:
-    """Take the host ports of a pod; all or none. Raises Conflict or InvalidInput; idempotent for the same pod and address."""
+    """Take the host ports of a pod; all or none. Raises Conflict or InvalidInput; idempotent for the same pod and address.
+
+    A pod without an address (loopback only) has nothing a port could lead to: none is taken.
+    """
+    if not ip:
+        return
     wanted = {key_of(port): f"{ip}:{port.container_port}" for port in ports if port.host_port}
     if len(wanted) < len({(key_of(port), port.container_port) for port in ports if port.host_port}):
         raise Conflict("two containers of the pod publish the same host port to different container ports")
