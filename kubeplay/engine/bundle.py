@@ -149,6 +149,7 @@ def _inputs(
         devices=host_devices() if plan.security.privileged else parts.devices,
         oom_score_adj=qos.oom_score_adj(pod, plan, machine().memory),
         default_seccomp=engine.settings.seccomp_default, seccomp_profile=_localhost_profile(engine, plan),
+        shared_sys=any(c.security.privileged for c in pod.containers),
     )  # fmt: skip
 
 

@@ -29,7 +29,7 @@ def standard(inputs: SpecInputs) -> list[dict[str, Any]]:
         ("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
         ("/dev/pts", "devpts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
         ("/dev/mqueue", "mqueue", "mqueue", ["nosuid", "noexec", "nodev"]),
-        ("/sys", "sysfs", "sysfs", ["nosuid", "noexec", "nodev", sys_mode]),
+        ("/sys", "sysfs", "sysfs", ["nosuid", "noexec", "nodev", "rw" if inputs.shared_sys else sys_mode]),
         ("/sys/fs/cgroup", "cgroup", "cgroup", ["nosuid", "noexec", "nodev", "relatime", sys_mode]),
     ]
     if inputs.shm:

@@ -75,7 +75,11 @@ class Device(NamedTuple):
 
 
 class SpecInputs(NamedTuple):
-    """Everything `build` needs. `files` are our own binds (hosts, hostname, ...); `seccomp_profile` a Localhost profile's content."""
+    """Everything `build` needs. `files` are our own binds (hosts, hostname, ...); `seccomp_profile` a Localhost profile's content.
+
+    `shared_sys`: another container of the pod is privileged. A network namespace has one sysfs, which is read-only for all when its
+    first mount says so; then the mount is writable and a read-only bind covers it.
+    """
 
     plan: ContainerPlan
     resolved: Resolved
@@ -93,6 +97,7 @@ class SpecInputs(NamedTuple):
     oom_score_adj: int = 0
     default_seccomp: bool = True
     seccomp_profile: dict[str, Any] | None = None
+    shared_sys: bool = False
 
 
 def build(inputs: SpecInputs) -> dict[str, Any]:
@@ -200,6 +205,8 @@ def _linux(inputs: SpecInputs, caps: list[str]) -> dict[str, Any]:
     if not security.privileged and security.proc_mount != "Unmasked":
         linux["maskedPaths"] = list(MASKED)
         linux["readonlyPaths"] = list(READ_ONLY)
+    if not security.privileged and inputs.shared_sys:
+        linux["readonlyPaths"] = [*linux.get("readonlyPaths", ()), "/sys"]
     if security.privileged:
         linux["devices"] = [_device(d) for d in inputs.devices]
     else:
