@@ -164,7 +164,8 @@ def _lines(rootfs: str, path: str) -> list[str]:
             return []
     finally:
         os.close(root)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        return []
     with open(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return []
         return file.read(_LIMIT).decode(errors="replace").splitlines()
