@@ -29,10 +29,15 @@ def run(app: App, stack: Stack, given: dict[str, Any]) -> int | None:
         result = up(app.engine, stack, options, reporter)
     sys.stdout.write(played(result))
     sys.stdout.flush()
+    if given["quiet"]:  # else the progress display has said it
+        _warn(result)
+    return _stay(app, stack, result) if given["wait"] else None
+
+
+def _warn(result: UpResult) -> None:
     for pod in result.pods:
         for failure in pod.failures:
             print(f"Warning: pod {pod.namespace}/{pod.name}: {failure.container}: {failure.reason}: {failure.message}", file=sys.stderr)
-    return _stay(app, stack, result) if given["wait"] else None
 
 
 class Reporter:
