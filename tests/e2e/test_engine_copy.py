@@ -104,7 +104,8 @@ def test_tar_streams(bench: Bench, row: ContainerRow, tmp_path: Path, monkeypatc
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(out, write_through=True))
     copy.out(bench.engine, row, "/tmp/src", "-")
     data = out.getvalue()
-    names = {m.name: m for m in tarfile.open(fileobj=io.BytesIO(data))}
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        names = {m.name: m for m in archive}
     assert set(names) == {"src", "src/a", "src/sub", "src/sub/b", "src/sub/link"} and names["src/a"].uid == 12
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
     bench.exec(row, "mkdir", "/into")

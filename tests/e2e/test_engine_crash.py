@@ -55,7 +55,9 @@ def test_there_are_points_at_every_step() -> None:
 @pytest.mark.parametrize("point", points())
 def test_kill_9_at(bench: Bench, point: str) -> None:
     program = _PROGRAM.format(root=str(ROOT), settings=tuple(bench.settings), image=IMAGE)
-    done = subprocess.run([sys.executable, "-c", program], env={**os.environ, "KUBEPLAY_FAULT": point}, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, "KUBEPLAY_FAULT": point}, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == -9, (point, done)
     engine = Engine(bench.settings)
     uids = [p.uid for p in engine.store.runtime.pods()]

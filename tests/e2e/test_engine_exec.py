@@ -63,7 +63,16 @@ def test_stdio_stays_apart_and_stdin_needs_asking(bench: Bench) -> None:
 
 def test_user_environment_and_directory(bench: Bench) -> None:
     row = bench.run(shell("sleep 100", security=Security(cap_drop=("ALL",))))[0]
-    done = run(bench, row, "sh", "-c", "id -un; id -gn; pwd; echo $A $HOME; grep CapBnd /proc/self/status", user="app", workdir="/tmp", env=[("A", "b")])
+    done = run(
+        bench,
+        row,
+        "sh",
+        "-c",
+        "id -un; id -gn; pwd; echo $A $HOME; grep CapBnd /proc/self/status",
+        user="app",
+        workdir="/tmp",
+        env=[("A", "b")],
+    )
     assert done.stdout.splitlines() == ["app", "app", "/tmp", "b /home/app", "CapBnd:\t0000000000000000"]
     assert run(bench, row, "id", "-u", user="77:88").stdout == "77\n"
     assert "unable to find user nobody-here" in run(bench, row, "id", user="nobody-here").stderr
@@ -74,7 +83,11 @@ def test_no_descriptor_of_ours_gets_in(bench: Bench, tmp_path: Path) -> None:
     with open(tmp_path / "x", "w") as file:
         os.set_inheritable(file.fileno(), True)
         done = subprocess.run(
-            command(bench, row, ["ls", "/proc/self/fd"]), capture_output=True, text=True, pass_fds=(file.fileno(),), stdin=subprocess.DEVNULL
+            command(bench, row, ["ls", "/proc/self/fd"]),
+            capture_output=True,
+            text=True,
+            pass_fds=(file.fileno(),),
+            stdin=subprocess.DEVNULL,
         )
     assert done.stdout.split() == ["0", "1", "2", "3"]  # 3 is ls's own
 
@@ -88,7 +101,9 @@ def test_tty_without_a_terminal_gets_one(bench: Bench) -> None:
 def test_tty_on_a_terminal_is_interactive(bench: Bench) -> None:
     row = bench.run(shell("sleep 100"))[0]
     ours, theirs = pty.openpty()
-    child = subprocess.Popen(command(bench, row, ["sh", "-c", "read x; echo got:$x"], tty=True, stdin=True), stdin=theirs, stdout=theirs, stderr=theirs)
+    child = subprocess.Popen(
+        command(bench, row, ["sh", "-c", "read x; echo got:$x"], tty=True, stdin=True), stdin=theirs, stdout=theirs, stderr=theirs
+    )
     os.close(theirs)
     time.sleep(0.5)
     os.write(ours, b"hello\n")
