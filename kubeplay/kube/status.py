@@ -82,6 +82,7 @@ def pod_status(view: PodView, now: float, previous: Json | None = None) -> Json:
         return _rejected(view)
     init = [_container(c, view) for c in view.containers if c.plan.kind == INIT]
     app = [_container(c, view) for c in view.containers if c.plan.kind != INIT]
+    app_by_name = sorted(app, key=lambda c: str(c["name"]))  # as the kubelet lists them (record 184)
     reached = phase(view, init, app)
     status: Json = {"observedGeneration": view.generation, "phase": _shown(view, reached, old.get("phase", ""), app)}
     if view.reason:
@@ -93,7 +94,7 @@ def pod_status(view: PodView, now: float, previous: Json | None = None) -> Json:
     status["startTime"] = rfc3339(view.created)
     if init:
         status["initContainerStatuses"] = init
-    status["containerStatuses"] = app
+    status["containerStatuses"] = app_by_name
     status["qosClass"] = qos_class(view.plan)
     return status
 

@@ -11,7 +11,7 @@ from kubeplay.engine.store.runtime import CREATED, EXITED, BackoffRow, Container
 from kubeplay.errors import ContainerError, ImageError, KubeplayError, SandboxError, VolumeError
 from kubeplay.plan.container import APP, ContainerPlan
 from kubeplay.plan.pod import PodPlan
-from kubeplay.reconcile import backoff, images, parallel, terminate
+from kubeplay.reconcile import backoff, images, parallel, system, terminate
 from kubeplay.reconcile.decide import CRASH_LOOP
 from kubeplay.reconcile.model import (
     AGAIN,
@@ -65,6 +65,9 @@ class Actor:
             self._run(containers)
 
     def _make_sandbox(self, attempt: int) -> None:
+        """Volumes first, as on a kubelet: without them there is no sandbox (CS5, record 045)."""
+        if not self._volumes():
+            return
         if attempt:
             self._event("SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
         try:
@@ -106,8 +109,6 @@ class Actor:
         from kubeplay.reconcile.resolve import Resolver
 
         resolver = Resolver(self.engine, self.uid, self.plan, sandbox.addresses, self.look.seen.host_ip)
-        if not self._volumes(resolver):
-            return
         runs = [a for a in actions if isinstance(a, Begin) or a.run]
         if any(self._plan_of(a.name).kind == APP for a in runs) and not self.look.row.initialized:
             self.engine.store.runtime.set_pod(self.uid, initialized=1)
@@ -120,15 +121,16 @@ class Actor:
 
         parallel.each(one, actions)
 
-    def _volumes(self, resolver: Resolver) -> bool:
+    def _volumes(self) -> bool:
         """Set up the pod's volumes; False when one cannot be, noted as FailedMount (CS5)."""
-        from kubeplay.reconcile.objects import volume_files
+        from kubeplay.reconcile.objects import Contents, volume_files
 
         if not self.plan.volumes:
             return True
         try:
             with trace(f"volumes {self.plan.name}"):
-                self.engine.volumes.setup(self.uid, self.plan, volume_files(self.plan, resolver.contents), self.engine.image_view)
+                files = volume_files(self.plan, Contents(self.engine.store, self.plan.namespace))
+                self.engine.volumes.setup(self.uid, self.plan, files, self.engine.image_view)
         except (VolumeError, ImageError) as error:
             self._failed_mount(error)
             return False
@@ -137,13 +139,12 @@ class Actor:
         return True
 
     def _failed_mount(self, error: VolumeError | ImageError) -> None:
-        if isinstance(error, ImageError):  # an image volume's failure is the containers' (VO12)
-            for container in self.plan.containers:
-                self._failed(container.name, error)
-            return
         delay = backoff.next_mount(self.look.seen.backoffs.get(VOLUMES))
         self._remember(VOLUMES, delay, error.reason, error.message)
         self._event(error.reason, error.message, WARNING)
+        if isinstance(error, ImageError):  # an image volume's failure is shown by the containers (VO12)
+            for container in self.plan.containers:
+                self._failed(container.name, error)
 
     def _start(self, action: Start, sandbox: SandboxRow, resolver: Resolver) -> None:
         plan = self._plan_of(action.name)
@@ -199,6 +200,8 @@ class Actor:
             self._begin_row(rows[-1])
 
     def _begin_row(self, row: ContainerRow) -> None:
+        if system.needs_dns(self.plan):
+            system.await_dns(self.engine)
         try:
             with trace(f"start {row.name}"):
                 self.engine.start_container(row)

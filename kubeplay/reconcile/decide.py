@@ -59,9 +59,9 @@ def decide(seen: Observed, now: float) -> Decision:
         return Decision((Reject(sysctls.REASON, f"Pod was rejected: {refused}"),))
     if not (seen.sandbox and seen.sandbox_ready):
         return _sandbox(seen, now)
-    waits = [_retry(seen.backoffs.get(VOLUMES), now)]
-    if waits[0] is not None:
-        return Decision(wake_at=waits[0])
+    mount = _retry(seen.backoffs.get(VOLUMES), now)
+    if mount is not None:
+        return Decision(wake_at=mount)
     if seen.desired == CREATE:
         return _created(seen, now)
     return _containers(seen, now)
@@ -78,7 +78,7 @@ def _sandbox(seen: Observed, now: float) -> Decision:
     app = [c for c in seen.containers if c.plan.kind != INIT]
     if app and all(_has_ended_for_good(seen, c) for c in app):
         return Decision((KillPod(finish=True),))
-    wait = _retry(seen.backoffs.get(SANDBOX), now)
+    wait = _retry(seen.backoffs.get(SANDBOX), now) or _retry(seen.backoffs.get(VOLUMES), now)
     if wait is not None:
         return Decision(wake_at=wait)
     return Decision((MakeSandbox(seen.sandbox_attempts),))

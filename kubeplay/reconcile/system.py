@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 NAMESPACE, NAME = "kube-system", "kube-dns"
 RECORDS = "/records"  # where the server sees its records
 ACCOUNTS = ("passwd", "group")  # it gives up root for `nobody`, which it looks up by name
+DNS_SECONDS = 2.0  # by then something is wrong with it, and its own events say what
 KEY = ObjectKey("Pod", NAMESPACE, NAME)
 
 
@@ -63,6 +64,16 @@ def ensure_dns(engine: Engine) -> str:
         row = engine.store.runtime.find_pod(NAMESPACE, NAME)
         return row.uid if row else ""
     return stored.uid
+
+
+def await_dns(engine: Engine) -> None:
+    """Hold a container's start until the DNS server made beside it runs, as it always does on a cluster; bounded, for names are not everything."""
+    until = engine.clock.monotonic() + DNS_SECONDS
+    while engine.clock.monotonic() < until:
+        row = engine.store.runtime.find_pod(NAMESPACE, NAME)
+        if row is None or any(c.started for c in engine.store.runtime.containers(row.uid)):
+            return
+        engine.clock.sleep(0.003)
 
 
 def _body() -> str:

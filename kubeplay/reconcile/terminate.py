@@ -13,15 +13,18 @@ from kubeplay.reconcile.observe import Look, key_of
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
 
-MINIMUM = 2.0  # TE2: even a grace of 0 gets this much
+MINIMUM = 2.0  # TE2: the least a container gets, unless it asks for nothing
 
 
 def grace(look: Look) -> float:
-    """TE3: what the deletion says, else the pod; negative counts as 1 (TE1)."""
+    """TE3: what the deletion says, else the pod; negative counts as 1 (TE1).
+
+    A grace of 0 is a kill at once: on a cluster the object is gone at once too (record 159), and nobody waits for the node's 2 s.
+    """
     stored, seconds = look.stored, look.seen.plan.grace_seconds
     if stored and stored.deleted is not None and stored.grace_seconds is not None:
         seconds = stored.grace_seconds
-    return max(float(seconds if seconds >= 0 else 1), MINIMUM)
+    return max(float(seconds if seconds > 0 else 1), MINIMUM) if seconds else 0.0
 
 
 def stop_all(engine: Engine, look: Look, given: float | None = None) -> None:

@@ -138,7 +138,12 @@ def test_two_plays_of_one_file_at_once_make_one_stack(root: Root) -> None:
 
 
 def test_plays_and_downs_against_each_other(root: Root) -> None:
-    small = "apiVersion: v1\nkind: Pod\nmetadata: {name: %s}\nspec: {terminationGracePeriodSeconds: 0, containers: [{name: main, image: 'busybox:1', command: [sleep, '1000']}]}\n"
+    small = """
+apiVersion: v1
+kind: Pod
+metadata: {name: %s}
+spec: {terminationGracePeriodSeconds: 0, containers: [{name: main, image: "busybox:1", command: [sleep, "1000"]}]}
+"""
     errors: list[Exception] = []
 
     def churn(name: str) -> None:

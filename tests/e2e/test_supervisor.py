@@ -117,7 +117,8 @@ def test_the_callers_session_and_cgroup_killed_pods_live(root: Root) -> None:
         file = root.directory / "caller.yaml"
         file.write_text(pod("steady", "sleep 1000") + "---" + pod("loop", "exit 1"))
         argv = [sys.executable, "-m", "tests.support.run_play", str(root.directory), "play", str(file)]
-        code = f"import os,subprocess,time\nopen('{group}/cgroup.procs','w').write(str(os.getpid()))\nsubprocess.run({argv!r})\ntime.sleep(100)"
+        enter = f"open('{group}/cgroup.procs','w').write(str(os.getpid()))"
+        code = f"import os,subprocess,time\n{enter}\nsubprocess.run({argv!r})\ntime.sleep(100)"
         caller = subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY, start_new_session=True)
         root.wait(lambda: root.engine.store.runtime.find_pod("default", "loop") and root.status("loop").get("phase") == "Running", 30)
         root.wait(lambda: root.supervisors())

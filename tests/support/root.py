@@ -95,8 +95,11 @@ class Root:
     def log(self, pod: str, container: str = "main", attempt: int = 0) -> str:
         """A container's output, CRI prefixes removed."""
         path = Path(self.engine.paths.pod_logs("default", pod, self.uid(pod))) / container / f"{attempt}.log"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return "".join(line.split(" ", 3)[3] + "\n" for line in lines)
+        found = b""
+        for line in path.read_bytes().splitlines(keepends=True) if path.exists() else ():
+            parts = line.split(b" ", 3)
+            found += parts[3] if parts[2] == b"F" else parts[3].removesuffix(b"\n")
+        return found.decode(errors="replace")
 
     def wait(self, what: Callable[[], Any], seconds: float = 20) -> Any:
         """Until `what()` is true; its value."""

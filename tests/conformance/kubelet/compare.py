@@ -20,6 +20,11 @@ _SUBSTITUTES = (
     (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "TIME"),
     (r"(?m)^Seccomp.*\n", ""),
     (r"/kubeplay-[0-9a-f]+/", "/"),
+    (r"\b3[0-2](?= +TIME \.\.data -> )", "31"),  # the length of a random number
+    (r"\bpipe:\[\d+\]", "pipe:[N]"),
+    (r"(?m)^1[67]\d{8}$", "EPOCH"),
+    (r" lan\.example\b", ""),  # that node's own search domain
+    (r"(?m)^search$", ""),
     (r"(?m)^total \d+$", "total"),
 )
 
@@ -31,7 +36,7 @@ def normalised(text: str, node: str, names: dict[str, str]) -> list[str]:
         text = text.replace(old, new)
     for pattern, new in _SUBSTITUTES:
         text = re.sub(pattern, new, text)
-    return sorted(line.rstrip() for line in text.splitlines())
+    return sorted(line.rstrip() for line in text.splitlines() if line.strip())
 
 
 def expected(case: str, seconds: float) -> dict[str, Any]:
@@ -42,6 +47,11 @@ def expected(case: str, seconds: float) -> dict[str, Any]:
         if entry["t"] <= seconds and entry["type"] != "DELETED":
             found[entry["pod"]] = entry
     return found
+
+
+def timeline(case: str) -> list[dict[str, Any]]:
+    """Every status the kubelet wrote, in order."""
+    return [json.loads(line) for line in (RECORD / case / "timeline.jsonl").read_text().splitlines()]
 
 
 def digest(status: dict[str, Any]) -> dict[str, Any]:

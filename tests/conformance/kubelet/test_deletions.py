@@ -1,0 +1,42 @@
+"""The recorded cases in which the pod was deleted while it was watched: what it showed last, and its output (TE2, TE4)."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Any
+
+import pytest
+
+from kubeplay.play import lifecycle
+from tests.conformance.kubelet import compare
+from tests.conformance.kubelet.departures import DELETES, IGNORED_LOGS
+from tests.support.images import image_archives
+from tests.support.root import Root, root, shared_root
+
+__all__ = ["image_archives", "root", "shared_root"]
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+
+def _differences(root: Root, name: str, theirs: dict[str, Any]) -> list[str]:
+    return compare.differences(compare.digest(root.status(name)), theirs)
+
+
+@pytest.mark.parametrize("case", sorted(DELETES))
+def test_deleted_as_by_the_kubelet(root: Root, case: str) -> None:
+    entries = compare.timeline(case)
+    name = entries[0]["pod"]
+    root.play((compare.RECORD / case / "manifest.yaml").read_text(), keep_on_failure=True)
+    before = [e for e in entries if e["deletionTimestamp"] is None][-1]
+    root.wait(lambda: _differences(root, name, before) == [])
+    time.sleep(0.3)  # the shells of these cases set their traps first
+    # `stop` ends a pod as a deletion does, and leaves what it showed last
+    lifecycle.stop_pods(root.engine, [root.uid(name)])
+    final = [e for e in entries if e["type"] != "DELETED" and e["phase"] in ("Failed", "Succeeded")]
+    if final:
+        assert _differences(root, name, final[-1]) == []
+    if case in IGNORED_LOGS:
+        return
+    wanted = compare.normalised((compare.RECORD / case / "logs" / "main__0.txt").read_text(), "node1", {})
+    root.wait(lambda: compare.normalised(root.log(name), os.uname().nodename, {}) == wanted)
