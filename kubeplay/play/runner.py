@@ -41,7 +41,12 @@ class Runner:
     """Brings up jobs; `check(job, outcome)` raises when the outcome means that the play has failed."""
 
     def __init__(
-        self, engine: Engine, jobs: Sequence[Job], check: Callable[[Job, Outcome], None], seen: Callable[[Job, Outcome], None]
+        self,
+        engine: Engine,
+        jobs: Sequence[Job],
+        check: Callable[[Job, Outcome], None],
+        seen: Callable[[Job, Outcome], None],
+        routes: bool = False,
     ) -> None:
         self.engine = engine
         self.jobs = {job.uid: job for job in jobs}
@@ -57,7 +62,7 @@ class Runner:
         self._results: list[tuple[str, Outcome | BaseException]] = []
         self._guard = threading.Condition()
         self._threads: list[threading.Thread] = []
-        self._routes = False
+        self._routes = routes  # Services without a rule and a name yet: theirs come before the pods', which may ask for them at once
         self._stopping = False
 
     def interrupt(self) -> None:
@@ -72,6 +77,7 @@ class Runner:
         """Until `done` for every job. Raises what `check` raises, Interrupted, Timeout at `deadline` (monotonic)."""
         for uid in self.jobs:
             self._submit(uid)
+        self._sync()
         while True:
             for uid, result in self._take():
                 if isinstance(result, BaseException):

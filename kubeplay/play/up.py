@@ -272,7 +272,7 @@ class _Play:
             return
         clock = self.engine.clock
         deadline = None if self.options.timeout is None else clock.monotonic() + self.options.timeout
-        runner = Runner(self.engine, jobs, self._check, self._seen)
+        runner = Runner(self.engine, jobs, self._check, self._seen, routes=bool(self.services))
         try:
             self.signals.watch(runner)
             with trace("pods"):

@@ -67,7 +67,10 @@ def ensure_dns(engine: Engine) -> str:
 
 
 def await_dns(engine: Engine) -> None:
-    """Hold a container's start until the DNS server made beside it runs, as it always does on a cluster; bounded, for names are not everything."""
+    """Hold a container's start until the DNS server made beside it runs, as it always does on a cluster.
+
+    Bounded, because a pod can live without names.
+    """
     until = engine.clock.monotonic() + DNS_SECONDS
     while engine.clock.monotonic() < until:
         row = engine.store.runtime.find_pod(NAMESPACE, NAME)
