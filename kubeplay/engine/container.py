@@ -255,7 +255,7 @@ def clear(engine: Engine, container_id: str, uid: str) -> None:
 def write_facts(engine: Engine, container_id: str, facts: Facts) -> None:
     """Keep what stop, refresh and remove need to know, so that none of them reads a plan."""
     with open(f"{engine.paths.bundle(container_id)}/facts", "w", encoding="utf-8") as file:
-        json.dump(facts, file)
+        file.write(json.dumps(facts))
 
 
 def read_facts(engine: Engine, container_id: str) -> Facts | None:

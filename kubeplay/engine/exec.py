@@ -110,7 +110,7 @@ def _write_process(
         process["cwd"] = workdir
     fd = os.open(f"{directory}/process.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     with open(fd, "w", encoding="utf-8") as file:
-        json.dump(process, file)
+        file.write(json.dumps(process))
 
 
 def _with_stdio(command: list[str], stdin: bool) -> int:

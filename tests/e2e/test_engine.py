@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from kubeplay.engine.engine import Engine
 from kubeplay.engine.host import processes
 from kubeplay.engine.oci import conmon
 from kubeplay.engine.store.runtime import CREATED, EXITED, NOTREADY, READY, RUNNING
-from kubeplay.errors import ContainerError, SandboxError
+from kubeplay.errors import ContainerError, Exhausted, SandboxError
 from kubeplay.plan.container import ContainerPlan, Resolved, Resources
 from kubeplay.plan.pod import Attachment, SandboxPlan
 from kubeplay.plan.security import Security
@@ -356,3 +358,69 @@ def test_host_rootfs_runs_the_hosts_programs_read_only(bench: Bench) -> None:
 def test_tty(bench: Bench) -> None:
     row = bench.ended(bench.run(ContainerPlan("c", IMAGE, command=("tty",), tty=True))[0])
     assert bench.log(row).strip() == "/dev/pts/0" and row.exit_code == 0
+
+
+def test_a_full_disk_is_a_clear_error_that_leaves_nothing(tmp_path: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m,nr_inodes=700", "small", str(tmp_path)], check=True)
+    try:
+        bench = Bench(tmp_path)
+        try:
+            plan, sandbox = bench.pod(shell("true"))
+            filler = tmp_path / "filler"
+            filler.mkdir()
+            with pytest.raises(OSError):
+                for number in range(1000):
+                    (filler / str(number)).mkdir()
+            with pytest.raises(Exhausted, match="no space left"):
+                bench.create(plan, sandbox)
+            assert bench.engine.store.runtime.containers() == [] and bench.engine.leftovers() == []
+            for number in range(20):
+                (filler / str(number)).rmdir()
+            assert bench.ended(bench.engine.start_container(bench.create(plan, sandbox))).exit_code == 0
+        finally:
+            bench.close()
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_killed_callers_session_and_cgroup_do_no_harm(bench: Bench) -> None:
+    """The caller sits in a cgroup of its own, which is emptied by SIGKILL once it has started a pod."""
+    if bench.engine.cgroups.unified:
+        pytest.skip("written for version 1")
+    mount = next(h.mount for h in bench.engine.cgroups.hierarchies if "memory" in h.controllers)
+    group = Path(mount, f"{bench.settings.cgroup_parent}-caller")
+    group.mkdir()
+    program = f"""
+import os, sys
+sys.path.insert(0, {str(Path(__file__).resolve().parents[2])!r})
+open({str(group / "cgroup.procs")!r}, "w").write("0")
+from kubeplay.config import Settings
+from kubeplay.engine.engine import Engine
+from kubeplay.plan.container import ContainerPlan, Resolved
+from kubeplay.plan.pod import PodPlan, SandboxPlan
+engine = Engine(Settings(*{tuple(bench.settings)!r}))
+container = ContainerPlan("c", {IMAGE!r}, command=("sleep", "100"))
+plan = PodPlan("default", "p", SandboxPlan("p"), (container,))
+uid = "c0ffee00-1111-2222-3333-444455556666"
+row = engine.create_container(uid, engine.create_sandbox(uid, plan), plan, container, Resolved(command=container.command), 0)
+engine.start_container(row)
+print(row.id, flush=True)
+import time; time.sleep(100)
+"""
+    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        assert child.stdout is not None
+        container_id = child.stdout.readline().strip()
+        members = [int(p) for p in (group / "cgroup.procs").read_text().split()]
+        assert members == [child.pid]
+        os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+        time.sleep(0.3)
+        bench.engine.refresh()
+        row = bench.engine.store.runtime.container(container_id)
+        assert row is not None and row.state == RUNNING
+    finally:
+        child.kill()
+        child.wait()
+        group.rmdir()
