@@ -17,8 +17,6 @@ from kubeplay.engine.host import runroot
 from kubeplay.engine.host.paths import Paths
 from kubeplay.engine.store.db import Store
 from kubeplay.engine.store.runtime import ContainerRow, SandboxRow
-from kubeplay.plan.container import ContainerPlan, Resolved
-from kubeplay.plan.pod import PodPlan
 
 if TYPE_CHECKING:
     from kubeplay.engine.images.store import ImageStore
@@ -26,6 +24,8 @@ if TYPE_CHECKING:
     from kubeplay.engine.oci.cgroup import Cgroups
     from kubeplay.engine.oci.runtime import Host, Runtime
     from kubeplay.engine.volumes.manager import Volumes
+    from kubeplay.plan.container import ContainerPlan, Resolved
+    from kubeplay.plan.pod import PodPlan
 
 
 class Engine:

@@ -5,7 +5,6 @@ The store knows no Kubernetes rule; it keeps identity, resourceVersion, generati
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kubeplay.errors import AlreadyExists, Conflict, NotFound
@@ -41,7 +40,10 @@ class Objects:
 
     def create(self, key: ObjectKey, body: str, *, owner_uid: str = "", uid: str = "") -> StoredObject:
         """Store a new object. Raises AlreadyExists."""
-        uid = uid or str(uuid.uuid4())
+        if not uid:
+            import uuid  # brings in `platform`, which listings need not pay for
+
+            uid = str(uuid.uuid4())
         now = self._store.clock.now()
         with self._store.write() as db:
             if self.find(key) is not None:
