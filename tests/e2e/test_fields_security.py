@@ -99,7 +99,10 @@ spec:
   terminationGracePeriodSeconds: 0
   containers:
   - {name: plain, image: busybox:1, command: [sleep, "1000"]}
-  - {name: none, image: busybox:1, command: [sleep, "1000"], securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}
+  - name: none
+    image: busybox:1
+    command: [sleep, "1000"]
+    securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
   - {name: one, image: busybox:1, command: [sleep, "1000"], securityContext: {capabilities: {drop: [ALL], add: [NET_BIND_SERVICE]}}}
   - {name: more, image: busybox:1, command: [sleep, "1000"], securityContext: {capabilities: {drop: [CHOWN], add: [NET_ADMIN, NO_SUCH]}}}
   - {name: all, image: busybox:1, command: [sleep, "1000"], securityContext: {capabilities: {add: [ALL]}}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -50,6 +51,12 @@ def bind(point: MountPoint) -> dict[str, Any]:
     """One bind mount; a read-only one is so at its top only, as Kubernetes' default (recursiveReadOnly: Disabled)."""
     options = ["rbind", _PROPAGATION.get(point.propagation, "rprivate"), "ro" if point.read_only else "rw"]
     return {"destination": point.path, "type": "bind", "source": point.source, "options": options}
+
+
+def root_propagation(points: Sequence[MountPoint]) -> str:
+    """VO11: the runtime cuts a container's mounts off the host's before it binds anything, unless told how far not to."""
+    wanted = {_PROPAGATION.get(point.propagation, "rprivate") for point in points}
+    return next((found for found in ("rshared", "rslave") if found in wanted), "")
 
 
 def _clean(path: str) -> str:

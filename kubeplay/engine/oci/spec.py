@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from kubeplay.engine.oci import capabilities, seccomp
 from kubeplay.engine.oci.cgroup import PERIOD, quota, shares
-from kubeplay.engine.oci.mounts import MountPoint, standard, volumes
+from kubeplay.engine.oci.mounts import MountPoint, root_propagation, standard, volumes
 from kubeplay.engine.oci.user import Identity
 from kubeplay.errors import ContainerError
 from kubeplay.plan.container import ContainerPlan, Resolved
@@ -202,6 +202,9 @@ def _linux(inputs: SpecInputs, caps: list[str]) -> dict[str, Any]:
         "namespaces": [{"type": n.kind, **({"path": n.path} if n.path else {})} for n in inputs.namespaces],
         "resources": _resources(inputs),
     }
+    propagation = root_propagation(inputs.mounts)
+    if propagation:
+        linux["rootfsPropagation"] = propagation
     if not security.privileged and security.proc_mount != "Unmasked":
         linux["maskedPaths"] = list(MASKED)
         linux["readonlyPaths"] = list(READ_ONLY)
