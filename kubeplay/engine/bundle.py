@@ -114,7 +114,7 @@ def write(
         make_directory(root, spec.working_dir(inputs))
     config = spec.build(inputs)
     with open(f"{engine.paths.bundle(row.id)}/config.json", "w", encoding="utf-8", opener=_private) as file:
-        file.write(json.dumps(config))  # json.dump to a file does not use the C encoder: 4 ms instead of 0.3
+        file.write(json.dumps(config))  # json.dump to a file does not use the C encoder and takes twice as long
     facts = container.Facts(
         inputs.cgroups_path, plan.stop_signal or image.stop_signal, termination_log(engine, row), plan.termination_policy, row.log_path
     )

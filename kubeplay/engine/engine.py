@@ -205,8 +205,11 @@ class Engine:
     def notices(self) -> Sequence[str]:
         """What this machine cannot give, one line each (LR3)."""
         from kubeplay.engine.host import machine
+        from kubeplay.engine.oci import seccomp
 
         lines = machine.notices()
+        if not seccomp.known(os.uname().machine):
+            lines.append(f"there is no seccomp table for {os.uname().machine}: the RuntimeDefault profile has no effect")
         lines += [f"the cgroup controller {name} is missing: its limits have no effect" for name in self.cgroups.missing]
         return lines
 

@@ -118,6 +118,7 @@ class Bench:
 
     def close(self) -> None:
         """Remove everything, then hold that nothing is left."""
+        self.engine.close()
         engine = Engine(self.settings)
         for row in engine.store.runtime.containers():
             engine.remove_container(row)

@@ -1,8 +1,8 @@
 """Where things lie under the root (kept over a reboot) and the runroot (a tmpfs of our own).
 
 root/     state.db  images/ layers/ containers/CID/{upper,work}  pods/UID/volumes/  volumes/NS_NAME/  logs/
-runroot/  boot_id  wake  locks/  exits/CID  sandboxes/ID/{ns/,shm,hosts,resolv.conf,hostname}
-          containers/CID/{config.json,rootfs,...}  volumes/UID/NAME (tmpfs copies: secrets)  runtime/ (runc's state)
+runroot/  boot_id  wake  locks/  exits/CID  sandboxes/ID/{ns/,shm/,files/{hosts,resolv.conf,hostname,termination-CID}}
+          containers/CID/{config.json,facts,rootfs,conmon.pid,...}  volumes/UID/NAME (tmpfs copies: secrets)  runtime/ (runc's state)
 """
 
 from __future__ import annotations

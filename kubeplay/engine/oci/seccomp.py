@@ -119,6 +119,11 @@ def default(capabilities: Iterable[str], machine: str) -> dict[str, Any] | None:
     return {"defaultAction": _ERRNO, "defaultErrnoRet": _EPERM, "architectures": list(architectures), "syscalls": rules}
 
 
+def known(machine: str) -> bool:
+    """Whether there is a table for this machine (uname -m)."""
+    return machine in _MACHINES
+
+
 def _personality() -> list[dict[str, Any]]:
     flags = _when("personality", _argument(0, "SCMP_CMP_MASKED_EQ", _LOW32 & ~_PERSONALITY_BITS, 0))
     return [flags, _when("personality", _argument(0, "SCMP_CMP_EQ", _PERSONALITY_QUERY))]
