@@ -15,7 +15,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from kubeplay.engine.host import syscalls
 from kubeplay.errors import CommandFailed, MissingPrerequisite, Timeout
 
 CLEAN_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
@@ -136,6 +135,8 @@ class _directory:
         if self._path is None:
             return
         if not getattr(_local, "own_fs", False):
+            from kubeplay.engine.host import syscalls  # ctypes: only those pay for it who start something
+
             syscalls.unshare(CLONE_FS)
             _local.own_fs = True
         self._back = os.open(".", os.O_PATH | os.O_CLOEXEC)

@@ -11,10 +11,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kubeplay.engine.host import on_exit
 from kubeplay.engine.host.machine import boot_id
 from kubeplay.engine.host.paths import Paths, ensure_directory
-from kubeplay.engine.host.syscalls import MNT_DETACH, MS_NODEV, MS_NOSUID, MS_PRIVATE, MS_SHARED, UMOUNT_NOFOLLOW, mount, umount
 from kubeplay.errors import Conflict, Exhausted, Forbidden, KubeplayError
 
 _DIRECTORIES = ("locks", "exits", "sandboxes", "containers", "volumes", "runtime")
@@ -57,6 +55,9 @@ def _own_mount(path: str) -> bool:
 
 
 def _renew(paths: Paths) -> bool:
+    from kubeplay.engine.host import on_exit  # once a boot: ctypes behind syscalls costs every `ps` 3 ms
+    from kubeplay.engine.host.syscalls import MS_NODEV, MS_NOSUID, MS_PRIVATE, MS_SHARED, mount
+
     if paths.runroot == "/" or paths.root.startswith(paths.runroot + "/"):
         raise Conflict(
             f"the root {paths.root} lies inside the runroot {paths.runroot}, which is emptied at every boot",
@@ -77,6 +78,8 @@ def _renew(paths: Paths) -> bool:
 
 def release(paths: Paths) -> None:
     """Unmount everything in the runroot and the runroot itself, innermost first."""
+    from kubeplay.engine.host.syscalls import MNT_DETACH, UMOUNT_NOFOLLOW, umount
+
     for target in mounts_below(paths.runroot):
         try:
             umount(target, MNT_DETACH | UMOUNT_NOFOLLOW)
