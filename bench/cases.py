@@ -86,9 +86,9 @@ def _import(peer: Peer, work: str) -> Run:
 
 def _version(peer: Peer, work: str) -> Run:
     if peer.name == "podman":  # the yardstick for this one is the bare interpreter
-        bare = Peer("python", [sys.executable], {})
+        bare = Peer("python", [sys.executable])
         return bare.run("-c", "pass")
-    return peer.run("--version")
+    return Peer("kubeplay", peer.argv[:1]).run("--version")
 
 
 def _dry(peer: Peer, work: str) -> Run:

@@ -32,10 +32,11 @@ class Run(NamedTuple):
 class Peer:
     """A container program called by argv; `argv` holds its global options."""
 
-    def __init__(self, name: str, argv: Sequence[str], env: dict[str, str]) -> None:
+    def __init__(self, name: str, argv: Sequence[str], env: dict[str, str] | None = None) -> None:
         self.name = name
         self.argv = tuple(argv)
-        self.env = {**os.environ, **env}
+        # Where the environment forbids writing bytecode, every start would compile the program anew.
+        self.env = {**os.environ, **(env or {})}
 
     def run(self, *args: str, check: bool = True) -> Run:
         """Run and time one command."""
@@ -56,7 +57,7 @@ def kubeplay(work: str) -> Peer:
     """kubeplay of this checkout."""
     here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     argv = [f"{here}/.venv/bin/kubeplay", "--root", f"{work}/kubeplay/root", "--runroot", f"{work}/kubeplay/run", "--runtime", "runc"]
-    return Peer("kubeplay", argv, {})
+    return Peer("kubeplay", argv)
 
 
 def podman(work: str) -> Peer:
