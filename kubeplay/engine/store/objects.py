@@ -29,6 +29,14 @@ class StoredObject(NamedTuple):
     status: str
 
 
+def new_uid() -> str:
+    """A random UUID (RFC 9562, version 4). The uuid module costs 10 ms of import."""
+    raw = int.from_bytes(os.urandom(16), "big")
+    raw = raw & ~(0xF000 << 64) & ~(0xC000 << 48) | 4 << 76 | 2 << 62
+    text = f"{raw:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
 _COLUMNS = "kind, namespace, name, uid, resource_version, generation, created, deleted, grace_seconds, owner_uid, body, status"
 
 
