@@ -5,6 +5,7 @@ The points are read from the source, so a new step is covered as soon as it has 
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import threading
@@ -60,6 +61,9 @@ spec:
     ports: [{containerPort: 80, hostPort: 38080}]
     volumeMounts: [{name: c, mountPath: /c}, {name: s, mountPath: /s}, {name: v, mountPath: /v}, {name: e, mountPath: /e}]
 """
+
+# workers of pytest-xdist share the machine's ports
+STACK = STACK.replace("38080", str(38080 + int("0" + os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw"))))
 
 _SOURCE = "".join(path.read_text() for path in sorted((REPOSITORY / "kubeplay").rglob("*.py")))
 POINTS = sorted(set(re.findall(r'faults\.point\("([^"]+)"\)', _SOURCE)))
