@@ -86,8 +86,13 @@ def _read(app: App, files: tuple[str, ...], mode: str, configmaps: tuple[str, ..
     from kubeplay.kube.admission import Known
     from kubeplay.play.read import read
 
-    namespaces = frozenset(one.key.name for one in app.store.objects.list("Namespace")) if app.has_store else frozenset[str]()
-    return read(files, validate_mode=mode, namespace=app.namespace, configmaps=configmaps, known=Known(namespaces))
+    known = Known()
+    if app.has_store:
+        from kubeplay.engine.net.services import RANGE_POOL
+
+        namespaces = frozenset(one.key.name for one in app.store.objects.list("Namespace"))
+        known = Known(namespaces, service_range=next((lease.value for lease in app.store.leases.held(RANGE_POOL)), ""))
+    return read(files, validate_mode=mode, namespace=app.namespace, configmaps=configmaps, known=known)
 
 
 def _stack(app: App, manifests: list[Manifest], given: dict[str, Any]) -> Stack:

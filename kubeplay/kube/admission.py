@@ -20,11 +20,12 @@ _PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-critical":
 
 
 class Known(NamedTuple):
-    """What exists outside of the file; `any_namespace` says not to ask for the namespace."""
+    """What exists outside of the file; `any_namespace` says not to ask for the namespace, `service_range` "" is the API server's usual."""
 
     namespaces: frozenset[str] = frozenset()
     service_accounts: frozenset[tuple[str, str]] = frozenset()
     any_namespace: bool = False
+    service_range: str = ""
 
 
 def with_file(known: Known, documents: list[Document], namespace: str) -> Known:

@@ -95,6 +95,7 @@ def _object(document: Document, mode: str, namespace: str, known: Known) -> tupl
         return None, faults
     from kubeplay.kube import defaults, schema
     from kubeplay.kube.validate import validate
+    from kubeplay.kube.validate.report import SERVICE_RANGE
 
     decoded = schema.decode(document, kind, mode)
     if decoded.faults:
@@ -104,7 +105,7 @@ def _object(document: Document, mode: str, namespace: str, known: Known) -> tupl
     if faults:
         return None, located(faults, document)
     result = defaults.apply(prepared, kind)
-    faults = validate(result, kind)
+    faults = validate(result, kind, service_range=known.service_range or SERVICE_RANGE)
     if faults:
         return None, located(faults, document)
     warnings = tuple(str(fault) for fault in decoded.warnings)

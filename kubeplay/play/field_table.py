@@ -305,9 +305,7 @@ clusterIPs[] | ~None | headless Services: issue 6
 externalIPs[] | - | external addresses: issue 6
 externalName | - | ExternalName: issue 6
 sessionAffinity | + |
-sessionAffinityConfig | + |
-sessionAffinityConfig.clientIP | + |
-sessionAffinityConfig.clientIP.timeoutSeconds | + |
+sessionAffinityConfig | o | a client keeps its pod without end, while the pods stay the same
 externalTrafficPolicy | o | every endpoint is on this machine
 internalTrafficPolicy | o | every endpoint is on this machine
 trafficDistribution | o | every endpoint is on this machine

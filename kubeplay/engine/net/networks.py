@@ -25,7 +25,7 @@ from kubeplay.plan.service import ServicePlan, ServiceRoute
 
 DEFAULT = "kubeplay-default"
 _AUTO = ("auto", "1")  # the subnet was ours to choose, and is so again when someone took it while we were down
-_RANGE_POOL = "servicerange"
+_RANGE_POOL = services.RANGE_POOL
 _HOLDING = ("ip:", ports.HOST_POOL, ports.NODE_POOL, services.POOL)
 _OWN_POOLS = (*_HOLDING, _RANGE_POOL)
 

@@ -14,6 +14,7 @@ from kubeplay.plan.service import ServicePlan, ServicePort, ServiceRoute
 
 POOL = "clusterip"
 HEADLESS = "None"
+RANGE_POOL = "servicerange"  # the lease that holds the range of a root
 KUBERNETES, DNS = 1, 10  # offsets in the range: SV2 the API server's Service, kubeadm's habit for DNS
 
 
