@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kubeplay.engine.host.machine import machine
 from kubeplay.engine.host.syscalls import MS_BIND, MS_REC, RESOLVE_IN_ROOT, mount, openat2, umount
-from kubeplay.engine.oci import qos, spec, user
+from kubeplay.engine.oci import dev, qos, spec, user
 from kubeplay.engine.oci.mounts import MountPoint
 from kubeplay.errors import ContainerError
 from kubeplay.plan.container import ContainerPlan, Resolved
@@ -25,10 +25,11 @@ _PROFILE_LIMIT = 1 << 20  # bytes of a Localhost seccomp profile; the largest kn
 
 
 class Parts(NamedTuple):
-    """The volumes' sides of the mounts; descriptors are open as long as the runtime may need them."""
+    """The volumes' sides of the mounts; descriptors are open as long as the runtime may need them. `dev` "" = the runtime makes /dev."""
 
     mounts: tuple[MountPoint, ...]
     devices: tuple[spec.Device, ...]
+    dev: str = ""
 
 
 def rootfs(engine: Engine, container_id: str, layers: tuple[str, ...], *, host: bool) -> str:
@@ -65,7 +66,7 @@ def opened(
             mounts.append(MountPoint(path, wanted.path, source.read_only, wanted.propagation))
             if source.device:
                 devices.append(device(path, wanted.path))
-        yield Parts(tuple(mounts), tuple(devices))
+        yield Parts(tuple(mounts), tuple(devices), "" if plan.security.privileged else _dev(engine.paths.bundle(row.id)))
     finally:
         unstage(engine.paths.bundle(row.id))
         for fd in fds:
@@ -79,6 +80,12 @@ def _stage(bundle: str, place: int, source: str, *, is_file: bool) -> str:
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     mount(source, target, flags=MS_BIND | MS_REC)
     return target
+
+
+def _dev(bundle: str) -> str:
+    path = f"{bundle}/mounts/dev"
+    dev.make(path)
+    return path
 
 
 def unstage(bundle: str) -> None:
@@ -145,7 +152,7 @@ def _inputs(
         plan=plan, resolved=resolved, image=image, identity=identity, hostname=kernel_hostname(pod), rootfs=root, cgroups_path=group,
         namespaces=_namespaces(engine, sandbox, pod), host=host_facts(engine),
         shm="/dev/shm" if pod.sandbox.host_ipc else f"{engine.paths.sandbox(sandbox.id)}/shm",
-        files=_files(engine, row, plan), mounts=parts.mounts,
+        files=_files(engine, row, plan), mounts=parts.mounts, dev=parts.dev,
         devices=host_devices() if plan.security.privileged else parts.devices,
         oom_score_adj=qos.oom_score_adj(pod, plan, machine().memory),
         default_seccomp=engine.settings.seccomp_default, seccomp_profile=_localhost_profile(engine, plan),

@@ -95,7 +95,7 @@ def _create(
     engine: Engine, row: ContainerRow, sandbox: SandboxRow, pod: PodPlan, plan: ContainerPlan, resolved: Resolved, layers: tuple[str, ...]
 ) -> ContainerRow:
     from kubeplay.engine import bundle as bundles
-    from kubeplay.engine.oci import conmon
+    from kubeplay.engine.oci import conmon, dev, spec
 
     bundle = engine.paths.bundle(row.id)
     os.makedirs(bundle, mode=0o711)
@@ -114,6 +114,7 @@ def _create(
         with trace(f"{plan.name}: conmon and runtime"):
             pid = conmon.create(engine.runtime, engine.cgroups, engine.paths, monitor)
     faults.point("create:created")
+    dev.check_masks(pid, spec.masked(plan.security))
     process = processes.identify(pid)
     if process is None:
         raise RuntimeFailed([engine.runtime.choice.path], 1, "the container's init has died before its program was started")

@@ -27,7 +27,7 @@ def standard(inputs: SpecInputs) -> list[dict[str, Any]]:
     sys_mode = "rw" if privileged else "ro"
     rows: list[tuple[str, str, str, list[str]]] = [
         ("/proc", "proc", "proc", ["nosuid", "noexec", "nodev"]),
-        ("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        _dev(inputs.dev),
         ("/dev/pts", "devpts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
         ("/dev/mqueue", "mqueue", "mqueue", ["nosuid", "noexec", "nodev"]),
         ("/sys", "sysfs", "sysfs", ["nosuid", "noexec", "nodev", "rw" if inputs.shared_sys else sys_mode]),
@@ -37,6 +37,13 @@ def standard(inputs: SpecInputs) -> list[dict[str, Any]]:
         rows.append(("/dev/shm", "bind", inputs.shm, ["rbind", "nosuid", "noexec", "nodev", "rprivate", "rw"]))
     taken = {_clean(m.path) for m in inputs.mounts}
     return [{"destination": d, "type": t, "source": s, "options": o} for d, t, s, o in rows if d not in taken]
+
+
+def _dev(made: str) -> tuple[str, str, str, list[str]]:
+    """/dev as we have made it, with the flags it has (oci/dev.py says why); for a privileged container the runtime's, with every device."""
+    if made:
+        return ("/dev", "bind", made, ["bind", "rprivate"])
+    return ("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"])
 
 
 def volumes(inputs: SpecInputs) -> list[dict[str, Any]]:

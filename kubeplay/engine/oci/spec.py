@@ -77,8 +77,8 @@ class Device(NamedTuple):
 class SpecInputs(NamedTuple):
     """Everything `build` needs. `files` are our own binds (hosts, hostname, ...); `seccomp_profile` a Localhost profile's content.
 
-    `shared_sys`: another container of the pod is privileged. A network namespace has one sysfs, which is read-only for all when its
-    first mount says so; then the mount is writable and a read-only bind covers it.
+    `dev` is a /dev we have made, "" = the runtime makes it. `shared_sys`: another container of the pod is privileged. A network namespace
+    has one sysfs, which is read-only for all when its first mount says so; then the mount is writable and a read-only bind covers it.
     """
 
     plan: ContainerPlan
@@ -91,6 +91,7 @@ class SpecInputs(NamedTuple):
     namespaces: tuple[Namespace, ...]
     host: HostFacts
     shm: str = ""
+    dev: str = ""
     files: tuple[MountPoint, ...] = ()
     mounts: tuple[MountPoint, ...] = ()
     devices: tuple[Device, ...] = ()
@@ -195,6 +196,11 @@ def _rlimits(host: HostFacts) -> list[dict[str, Any]]:
     return [{"type": "RLIMIT_NOFILE", "hard": limit, "soft": limit}]
 
 
+def masked(security: Security) -> tuple[str, ...]:
+    """SC7: the paths that are hidden from a container."""
+    return () if security.privileged or security.proc_mount == "Unmasked" else MASKED
+
+
 def _linux(inputs: SpecInputs, caps: list[str]) -> dict[str, Any]:
     security = inputs.plan.security
     linux: dict[str, Any] = {
@@ -205,8 +211,9 @@ def _linux(inputs: SpecInputs, caps: list[str]) -> dict[str, Any]:
     propagation = root_propagation(inputs.mounts)
     if propagation:
         linux["rootfsPropagation"] = propagation
-    if not security.privileged and security.proc_mount != "Unmasked":
-        linux["maskedPaths"] = list(MASKED)
+    hidden = masked(security)
+    if hidden:
+        linux["maskedPaths"] = list(hidden)
         linux["readonlyPaths"] = list(READ_ONLY)
     if not security.privileged and inputs.shared_sys:
         linux["readonlyPaths"] = [*linux.get("readonlyPaths", ()), "/sys"]

@@ -1,0 +1,76 @@
+"""A container's /dev, made by us, and the proof that what hides parts of /proc and /sys is in its place.
+
+A runtime that finds a bind at /dev makes nothing there. One that makes it itself writes links to ROOTFS/dev by path: an image whose
+/dev is a link, or a volume mounted over the root, would choose the directory of the host that they land in (GHSA-xjvp-4fhw-gc47).
+And it hides files behind whatever the container has as /dev/null, which a volume mounted at /dev can make another file
+(CVE-2025-31133): so once the container is made and before its program runs, the masks are looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+
+from kubeplay.engine.host.syscalls import MS_NOSUID, MS_STRICTATIME, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS, mount, openat2
+from kubeplay.errors import ContainerError
+
+# runtime-spec, config-linux.md "Default Devices" and "Dev symbolic links"; numbers of Documentation/admin-guide/devices.txt
+_NODES = (("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0))
+_LINKS = (
+    ("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"), ("stderr", "/proc/self/fd/2"),
+    ("ptmx", "pts/ptmx"),
+)  # fmt: skip
+_NULL = os.makedev(1, 3)
+
+
+def make(path: str) -> None:
+    """Mount a tmpfs at the new directory `path` and fill it: what the runtimes' own /dev holds, of the same size."""
+    os.makedirs(path, mode=0o700)
+    mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_STRICTATIME, "mode=755,size=65536k")
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name, major, minor in _NODES:
+            os.mknod(name, stat.S_IFCHR | 0o666, os.makedev(major, minor), dir_fd=directory)
+            os.chmod(name, 0o666, dir_fd=directory)  # whatever the umask
+        for name, target in _LINKS:
+            os.symlink(target, name, dir_fd=directory)
+    finally:
+        os.close(directory)
+
+
+def check_masks(pid: int, paths: Sequence[str]) -> None:
+    """Raises ContainerError unless each of `paths` is hidden in the file system of process `pid`, or not there at all."""
+    if not paths:
+        return
+    root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for path in paths:
+            if not _masked(root, path):
+                raise ContainerError(
+                    "CreateContainerError", f"{path} would not be hidden from the container: its /dev/null is not the null device",
+                    hint="mount nothing at /dev that lacks the standard devices",
+                )  # fmt: skip
+    finally:
+        os.close(root)
+
+
+def _masked(root: int, path: str) -> bool:
+    """A file is hidden by the null device, a directory by a file system of its own."""
+    try:
+        found = _status(root, path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False  # a link where the kernel has none
+    if stat.S_ISDIR(found.st_mode):
+        return found.st_dev != _status(root, os.path.dirname(path)).st_dev
+    return stat.S_ISCHR(found.st_mode) and found.st_rdev == _NULL
+
+
+def _status(root: int, path: str) -> os.stat_result:
+    fd = openat2(root, path, os.O_PATH | os.O_NOFOLLOW, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS)
+    try:
+        return os.fstat(fd)
+    finally:
+        os.close(fd)
