@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kubeplay.engine.host.machine import boot_id
@@ -17,6 +18,9 @@ from kubeplay.reconcile.model import REJECTED, START, Observed, Seen
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
+
+
+REMOVING = "removing"  # state of a sandbox that we take apart: without its directory it is not a wiped one
 
 
 class Look(NamedTuple):
@@ -61,7 +65,7 @@ def look(engine: Engine, uid: str) -> Look:
     sandbox = sandboxes[-1] if sandboxes else None
     seen = Observed(
         uid=uid, plan=plan, desired=row.desired, created=stored.created if stored else 0.0, phase=str(status.get("phase", "")),
-        deleted=bool(stored and stored.deleted is not None), initialized=row.initialized, void=_void(row, sandboxes, rows),
+        deleted=bool(stored and stored.deleted is not None), initialized=row.initialized, void=_void(engine, row, sandboxes, rows),
         sandbox=sandbox.id if sandbox else "", sandbox_ready=bool(sandbox and sandbox.state == READY),
         sandbox_attempts=row.sandbox_attempts, addresses=sandbox.addresses if sandbox else (), host_ip=host_ip(engine),
         containers=tuple([_seen(c, rows[c.name], sandbox) for c in plan.containers]),
@@ -70,13 +74,15 @@ def look(engine: Engine, uid: str) -> Look:
     return Look(seen, row, stored, status, sandboxes, rows)
 
 
-def _void(row: PodRow, sandboxes: tuple[SandboxRow, ...], rows: dict[str, list[ContainerRow]]) -> bool:
-    """Whether the pod ran under another boot: then only a person brings it back (issue 2)."""
+def _void(engine: Engine, row: PodRow, sandboxes: tuple[SandboxRow, ...], rows: dict[str, list[ContainerRow]]) -> bool:
+    """Whether the pod ran under another boot, or its runroot was wiped: then only a person brings it back (issue 2)."""
     if row.desired not in (RUN, CREATE):
         return False
     now = boot_id()
     newest = [instances[-1] for instances in rows.values() if instances]
-    return any(s.boot != now for s in sandboxes) or any(c.boot != now for c in newest)
+    used = {c.sandbox_id for c in newest}  # one without containers may be half made
+    wiped = any(s.id in used and s.state != REMOVING and not os.path.isdir(engine.paths.sandbox(s.id)) for s in sandboxes)
+    return wiped or any(s.boot != now for s in sandboxes) or any(c.boot != now for c in newest)
 
 
 def _seen(plan: Any, instances: list[ContainerRow], sandbox: SandboxRow | None) -> Seen:

@@ -8,7 +8,7 @@ from kubeplay.engine.host import faults
 from kubeplay.engine.store.runtime import RUNNING, UNKNOWN, ContainerRow
 from kubeplay.plan.pod import PodPlan
 from kubeplay.reconcile import parallel
-from kubeplay.reconcile.observe import Look, key_of
+from kubeplay.reconcile.observe import REMOVING, Look, key_of
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
@@ -48,6 +48,7 @@ def release(engine: Engine, look: Look, *, wait_net: bool = True) -> None:
     parallel.each(lambda row: engine.remove_container(row, keep_row=True), [row for row in rows if holds(engine, row)])
     faults.point("terminate:containers")
     for sandbox in look.sandboxes:
+        engine.store.runtime.set_sandbox(sandbox.id, state=REMOVING)
         engine.remove_sandbox(sandbox, wait_net=wait_net)
     faults.point("terminate:sandbox")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from kubeplay import supervisor
+from kubeplay.engine.engine import Engine
+from kubeplay.engine.host import runroot
 from kubeplay.play import lifecycle
 from kubeplay.reconcile.pod import reconcile
 from kubeplay.supervisor import start
@@ -184,6 +187,27 @@ def test_another_boot_pods_show_it_and_come_back_with_start(root: Root) -> None:
     lifecycle.start_pods(root.engine, [uid])
     assert "running" in root.container("reboot")["state"]
     assert root.container("reboot")["restartCount"] == 2
+
+
+def test_a_wiped_runroot_pods_come_back_with_start(root: Root) -> None:
+    text = pod("wiped", "echo up; sleep 1000")
+    root.play(text)
+    uid = root.uid("wiped")
+    for pid in [*root.monitors(), *[r.pid for r in root.engine.store.runtime.containers()]]:
+        os.kill(pid, signal.SIGKILL)
+    root.wait(lambda: _gone(root))
+    root.engine.close()
+    runroot.release(root.engine.paths)
+    shutil.rmtree(root.settings.runroot)
+    root.engine = Engine(root.settings)
+    assert root.engine.renewed
+    reconcile(root.engine, uid)
+    assert root.container("wiped")["state"]["terminated"]["reason"] == "ContainerStatusUnknown"
+    lifecycle.start_pods(root.engine, [uid])
+    assert "running" in root.container("wiped")["state"]
+    root.wait(lambda: root.log("wiped", attempt=root.container("wiped")["restartCount"]) == "up\n")
+    root.down(text)
+    assert root.leaks() == []
 
 
 def test_wake_without_supervisor_does_nothing_and_marks_are_found(root: Root) -> None:
