@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kubeplay.errors import InvalidInput, NotFound
-from kubeplay.play import read
+from kubeplay.play import read, sources
 
 CM = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {}\n"
 
@@ -94,7 +94,7 @@ def test_configmap_files_hold_only_config_maps(tmp_path: Path) -> None:
 
 
 def test_size_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read, "MAX_BYTES", 1024)
+    monkeypatch.setattr(sources, "MAX_BYTES", 1024)
     (tmp_path / "a.yaml").write_bytes(b"#" * 1025)
     with pytest.raises(InvalidInput, match="larger than"):
         read.read([str(tmp_path)])
@@ -112,7 +112,7 @@ def test_urls_that_do_not_give_a_manifest(url: str, path: str, message: str) -> 
 
 
 def test_url_too_large_or_nobody_there(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read, "MAX_BYTES", 1024)
+    monkeypatch.setattr(sources, "MAX_BYTES", 1024)
     with pytest.raises(InvalidInput, match="larger than"):
         read.read([url + "/big"])
     with pytest.raises(InvalidInput, match="refused"):
