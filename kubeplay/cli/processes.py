@@ -117,14 +117,14 @@ def _user(pid: int, uid: str) -> str:
 
 def _passwd(pid: int) -> str:
     """Opened inside the container's own root: a link in it must not lead to a file of the host (CVE-2022-1227's class)."""
-    from kubeplay.engine.host.syscalls import RESOLVE_IN_ROOT, openat2
+    from kubeplay.engine.host.syscalls import RESOLVE_IN_ROOT, open_ordinary
 
     try:
         root = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
         return ""
     try:
-        fd = openat2(root, "etc/passwd", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, RESOLVE_IN_ROOT)
+        fd = open_ordinary(root, "etc/passwd", RESOLVE_IN_ROOT)
     except OSError:
         return ""
     finally:

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 
 from kubeplay.engine.host import processes
 from kubeplay.engine.host.processes import Process
-from kubeplay.engine.host.syscalls import RESOLVE_IN_ROOT, openat2
+from kubeplay.engine.host.syscalls import RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS, open_ordinary, openat2
 from kubeplay.engine.store.runtime import RUNNING, ContainerRow
 from kubeplay.errors import Conflict, Exhausted, InvalidInput, NotFound, NotRunning
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_ENOENT, _EINVAL, _ELOOP = 2, 22, 40
 _DEPTH = 256  # directories below each other; a hostile tree must not exhaust our stack or descriptors
 
 
@@ -92,13 +92,12 @@ def _root(row: ContainerRow) -> Iterator[int]:
 def _opened(root: int, path: str) -> Iterator[tuple[int, str]]:
     """An ordinary file or directory of the container, and its last name."""
     try:
-        fd = openat2(root, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, RESOLVE_IN_ROOT)
+        fd = open_ordinary(root, path, RESOLVE_IN_ROOT)
     except OSError as error:
+        if error.errno == _EINVAL:
+            raise InvalidInput(f"{path} is neither a file nor a directory") from error
         raise NotFound(f"{path}: {error.strerror} in the container") from error
     try:
-        mode = os.fstat(fd).st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise InvalidInput(f"{path} is neither a file nor a directory")
         yield fd, os.path.basename(os.path.normpath("/" + path)) or "root"
     finally:
         os.close(fd)
@@ -196,20 +195,25 @@ def _copy_entry(source: int, name: str, target: int, depth: int) -> None:
         _replace_link(os.readlink(name, dir_fd=source), target, name)
         os.chown(name, status.st_uid, status.st_gid, dir_fd=target, follow_symlinks=False)
     elif stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode):
-        try:
-            fd = os.open(name, _DIRECTORY if stat.S_ISDIR(status.st_mode) else _FILE, dir_fd=source)
-        except (FileNotFoundError, NotADirectoryError):
+        fd = _open_entry(source, name)
+        if fd < 0:
             return
-        except OSError as error:
-            if error.errno == 40:  # ELOOP: it has just become a link
-                return
-            raise
         try:
             _copy(fd, target, name, depth + 1)
         finally:
             os.close(fd)
     else:
-        print(f"cp: {name}: not a file, directory or link: skipped", file=sys.stderr)
+        print(f"cp: {name!r}: not a file, directory or link: skipped", file=sys.stderr)
+
+
+def _open_entry(directory: int, name: str) -> int:
+    """A descriptor of the file or directory; -1 when it has just gone or become something else."""
+    try:
+        return open_ordinary(directory, name, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
+    except OSError as error:
+        if error.errno in (_ENOENT, _EINVAL, _ELOOP):
+            return -1
+        raise
 
 
 def _replace_link(text: str, parent: int, name: str) -> None:
@@ -278,7 +282,9 @@ def _tar_add(archive: tarfile.TarFile, fd: int, name: str, depth: int) -> None:
             link.type, link.linkname = tarfile.SYMTYPE, os.readlink(entry, dir_fd=fd)
             archive.addfile(link)
         elif stat.S_ISDIR(inner.st_mode) or stat.S_ISREG(inner.st_mode):
-            child = os.open(entry, _DIRECTORY if stat.S_ISDIR(inner.st_mode) else _FILE, dir_fd=fd)
+            child = _open_entry(fd, entry)
+            if child < 0:
+                continue
             try:
                 _tar_add(archive, child, f"{name}/{entry}", depth + 1)
             finally:

@@ -65,6 +65,23 @@ def openat2(dirfd: int, path: str, flags: int, resolve: int, mode: int = 0) -> i
             raise OSError(number, os.strerror(number), path)
 
 
+def open_ordinary(dirfd: int, path: str, resolve: int) -> int:
+    """openat2(2) for reading, of a file or directory only; EINVAL for anything else, which is not even opened.
+
+    A container may have made a device node: for some of them (a watchdog, a tape) opening is doing.
+    """
+    import stat
+
+    found = openat2(dirfd, path, os.O_PATH | (os.O_NOFOLLOW if resolve & RESOLVE_NO_SYMLINKS else 0), resolve)
+    try:
+        mode = os.fstat(found).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise OSError(22, "neither a file nor a directory", path)
+        return os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        os.close(found)
+
+
 def _check(result: int, path: str) -> None:
     if result < 0:
         number = ctypes.get_errno()

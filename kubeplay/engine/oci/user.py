@@ -11,7 +11,7 @@ import os
 import stat
 from typing import NamedTuple
 
-from kubeplay.engine.host.syscalls import RESOLVE_IN_ROOT, openat2
+from kubeplay.engine.host.syscalls import RESOLVE_IN_ROOT, open_ordinary
 from kubeplay.errors import ContainerError
 from kubeplay.plan.security import Security
 
@@ -159,7 +159,7 @@ def _lines(rootfs: str, path: str) -> list[str]:
     root = os.open(rootfs, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         try:
-            fd = openat2(root, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, RESOLVE_IN_ROOT)
+            fd = open_ordinary(root, path, RESOLVE_IN_ROOT)
         except OSError:
             return []
     finally:

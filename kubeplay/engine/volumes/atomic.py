@@ -26,8 +26,8 @@ def write(directory: int, files: Mapping[str, File], stamp: str) -> bool:
 
     `stamp` names the new data directory: `..YYYY_MM_DD_HH_MM_SS.RANDOM`.
     """
-    current = _current(directory)
-    if current and _same(directory, current, files):
+    before = current(directory)
+    if before and _same(directory, before, files):
         return False
     os.mkdir(stamp, DIRECTORY_MODE, dir_fd=directory)
     data = os.open(stamp, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
@@ -39,8 +39,8 @@ def write(directory: int, files: Mapping[str, File], stamp: str) -> bool:
         os.close(data)
     _switch(directory, stamp)
     _link_names(directory, {path.split("/", 1)[0] for path in files})
-    if current:
-        remove_tree(directory, current)
+    if before:
+        remove_tree(directory, before)
     return True
 
 
@@ -93,7 +93,7 @@ def _write_file(data: int, path: str, file: File) -> None:
         os.close(where)
 
 
-def _current(directory: int) -> str:
+def current(directory: int) -> str:
     """The data directory in use, or "" when there is none that we could have made."""
     if _kind(directory, "..data") != stat.S_IFLNK:
         return ""
@@ -124,7 +124,7 @@ def _read_tree(data: int, prefix: str) -> list[tuple[str, File]]:
             finally:
                 os.close(below)
         elif stat.S_ISREG(info.st_mode):
-            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=data)
+            fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=data)
             with os.fdopen(fd, "rb") as file:
                 found.append((prefix + name, File(file.read(), stat.S_IMODE(info.st_mode))))
         else:

@@ -113,10 +113,18 @@ class Volumes:
 
     def _object_sub_path(self, path: str, sub_path: str) -> tuple[str, int]:
         """A key of a ConfigMap or Secret: its links are ours, so `..data` is followed and nothing else."""
-        data = os.readlink(f"{path}/..data")
-        if "/" in data:
-            raise VolumeError(f"{path}: ..data points outside the volume")
-        fd = subpath.open_below(f"{path}/{data}", sub_path, create=True)
+        directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            data = atomic.current(directory)
+            if not data:
+                raise VolumeError(f"{path}: ..data is not as it was written")
+            top = os.open(data, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+        finally:
+            os.close(directory)
+        try:
+            fd = subpath.open_in(top, sub_path, create=True)
+        finally:
+            os.close(top)
         return f"/proc/self/fd/{fd}", fd
 
     def teardown(self, uid: str) -> None:

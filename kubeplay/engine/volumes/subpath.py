@@ -19,10 +19,18 @@ def open_below(root: str, sub_path: str, *, create: bool) -> int:
 
     A missing directory is made with the root's mode when `create` (VO9). Raises VolumeError.
     """
+    top = os.open(root, _O_PATH | os.O_DIRECTORY)
+    try:
+        return open_in(top, sub_path, create=create)
+    finally:
+        os.close(top)
+
+
+def open_in(top: int, sub_path: str, *, create: bool) -> int:
+    """As `open_below`, of an open directory."""
     parts = [part for part in sub_path.split("/") if part not in ("", ".")]
     if ".." in parts:
         raise VolumeError(f"subPath {sub_path!r} must not contain '..'")
-    top = os.open(root, _O_PATH | os.O_DIRECTORY)
     try:
         if not parts:
             return os.dup(top)
@@ -37,8 +45,6 @@ def open_below(root: str, sub_path: str, *, create: bool) -> int:
         raise VolumeError(
             f"failed to prepare subPath {sub_path!r} of the volume: {error.strerror}", hint="symlinks in a subPath are not followed"
         ) from error
-    finally:
-        os.close(top)
 
 
 def _resolve(top: int, path: str) -> int:
