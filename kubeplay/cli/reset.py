@@ -86,13 +86,15 @@ def _remove_pods(app: App) -> None:
 
 
 def _kill(settings: Settings) -> None:
-    """Whatever still runs in cgroups of ours: containers, monitors, the supervisor (which does not come back without boot_id)."""
+    """The supervisor (which does not come back without boot_id), and whatever still runs in cgroups of ours."""
     from kubeplay.engine.oci.cgroup import Cgroups, discover
+    from kubeplay.supervisor.end import end
 
     try:
         os.unlink(f"{settings.runroot}/boot_id")
     except OSError:
         pass
+    end(settings.runroot)
     groups = Cgroups(settings.cgroup_parent, discover())
     groups.kill(f"/{groups.parent}")
     groups.remove(f"/{groups.parent}")

@@ -111,7 +111,7 @@ class Machine(Kubeplay):
         for top in ("/sys/fs/cgroup", *(f"/sys/fs/cgroup/{name}" for name in os.listdir("/sys/fs/cgroup"))):
             if os.path.isdir(f"{top}/kubeplay-{self.tag}"):
                 found.append(f"cgroup {top}/kubeplay-{self.tag}")
-        found += [f"process {pid}" for pid, words in processes() if where in words]
+        found += [f"process {pid} {words}" for pid, words in processes() if where in words]
         found += [f"file {path}" for path in (self.root, self.runroot) if path.exists()]
         if os.path.exists(f"/run/kubeplay-claims/kp{self.tag}"):
             found.append("claimed ports")
@@ -148,14 +148,17 @@ def cgroup_of(pid: int, controller: str) -> Path:
 
 @contextmanager
 def playing(
-    directory: Path, archives: Mapping[str, Path], text: str = "", *flags: str, images: Iterable[str] = ("busybox",)
+    directory: Path, archives: Mapping[str, Path], text: str = "", *flags: str, images: Iterable[str] = ("busybox",), status: int | None = 0
 ) -> Iterator[Machine]:
-    """A machine on which `text` runs; at the end everything of it is gone, which is part of every test that uses it."""
+    """A machine on which `text` runs; at the end everything of it is gone, which is part of every test that uses it.
+
+    `status` is what the play must end with; None for one whose containers may fail while it is still at work.
+    """
     kp = Machine(directory)
     try:
         kp.load(archives[name] for name in images)
         if text:
-            kp.play(text, *flags)
+            kp.play(text, *flags, status=status)
         yield kp
     finally:
         said = kp("system", "reset", "--force", status=None)
