@@ -10,10 +10,13 @@ from kubeplay.cli.declare import Option, argument, choice, command, flag, intege
 from kubeplay.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kubeplay.cli.app import App
     from kubeplay.kube.check import Manifest
-    from kubeplay.plan.stack import Stack
+    from kubeplay.plan.stack import ObjectKey, Stack
     from kubeplay.play.compile import CompileOptions
+    from kubeplay.play.sources import Source
 
 FILES = argument("FILE", "Files, directories, URLs, or - for standard input.", dest="files", many=True, complete="file")
 VALIDATE = choice(
@@ -63,15 +66,7 @@ def play(app: App, *, files: tuple[str, ...], **given: Any) -> int | None:
         return remove(app, files, force=given["force"], validate=given["validate"], quiet=given["quiet"])
     if given["force"]:
         raise InvalidInput("--force may be specified only with --down")
-    manifests = _read(app, files, given["validate"], given["configmap"])
-    for manifest in manifests:
-        for warning in manifest.warnings:
-            print(f"Warning: {warning}", file=sys.stderr)
-        if app.settings.log_level in ("debug", "trace"):
-            from kubeplay.play.read import notices
-
-            sys.stderr.write("".join(f"debug: {notice}\n" for notice in notices(manifest)))
-    stack = _stack(app, manifests, given)
+    stack = _compiled(app, files, given)
     if given["dry_run"]:
         from kubeplay.cli.dryrun import show
 
@@ -82,17 +77,78 @@ def play(app: App, *, files: tuple[str, ...], **given: Any) -> int | None:
     return run(app, stack, given)
 
 
-def _read(app: App, files: tuple[str, ...], mode: str, configmaps: tuple[str, ...] = ()) -> list[Manifest]:
+def _compiled(app: App, files: tuple[str, ...], given: dict[str, Any]) -> Stack:
+    """The files' Stack, from the cache where these very files have been compiled before."""
+    from kubeplay.play import cache
+    from kubeplay.play.sources import load
+
+    texts, maps, known = load(files, None), load(given["configmap"], None), _known(app)
+    flags = sorted((key, value) for key, value in given.items() if key not in _NOT_COMPILED)
+    debug = app.settings.log_level in ("debug", "trace")
+
+    def make() -> tuple[Stack, bool]:
+        manifests = _checked(app, texts, given["validate"], maps, known)
+        return _stack(app, manifests, given), not any(manifest.warnings for manifest in manifests) and not debug
+
+    if not app.has_store or debug:
+        return make()[0]
+    name = cache.key((*texts, *maps), "play", len(maps), flags, app.namespace, known, app.settings.seccomp_default, os.uname().nodename)
+    stack: Stack = cache.through(_cache(app), name, make)
+    return stack
+
+
+def _keys(app: App, files: tuple[str, ...], mode: str) -> list[ObjectKey]:
+    """The objects that the files name."""
+    from kubeplay.play import cache
+    from kubeplay.play.sources import load
+
+    texts, known = load(files, None), _known(app)
+
+    def make() -> tuple[tuple[ObjectKey, ...], bool]:
+        from kubeplay.play.stack import keys
+
+        return tuple(keys(_checked(app, texts, mode, (), known))), True
+
+    if not app.has_store:
+        return list(make()[0])
+    return list(cache.through(_cache(app), cache.key(texts, "down", mode, app.namespace, known), make))
+
+
+# Flags that decide what is done with the Stack, not what is in it.
+_NOT_COMPILED = frozenset(
+    ("quiet", "replace", "wait", "wait_ready", "timeout", "keep_on_failure", "dry_run", "output", "down", "force", "no_trunc", "configmap")
+)
+
+
+def _cache(app: App) -> str:
+    return f"{app.settings.root}/cache/plans"
+
+
+def _known(app: App) -> tuple[tuple[str, ...], str]:
+    """What the store knows and a verdict depends on: the namespaces, in order, and the Service range ("" = none yet)."""
+    if not app.has_store:
+        return (), ""
+    from kubeplay.engine.net.services import RANGE_POOL
+
+    namespaces = sorted(one.key.name for one in app.store.objects.list("Namespace"))
+    return tuple(namespaces), next((lease.value for lease in app.store.leases.held(RANGE_POOL)), "")
+
+
+def _checked(
+    app: App, texts: Sequence[Source], mode: str, configmaps: Sequence[Source], known: tuple[tuple[str, ...], str]
+) -> list[Manifest]:
+    """The manifests of the texts; says their warnings and, when asked for, which fields have no effect."""
     from kubeplay.kube.admission import Known
-    from kubeplay.play.read import read
+    from kubeplay.play.read import check_all, notices
 
-    known = Known()
-    if app.has_store:
-        from kubeplay.engine.net.services import RANGE_POOL
-
-        namespaces = frozenset(one.key.name for one in app.store.objects.list("Namespace"))
-        known = Known(namespaces, service_range=next((lease.value for lease in app.store.leases.held(RANGE_POOL)), ""))
-    return read(files, validate_mode=mode, namespace=app.namespace, configmaps=configmaps, known=known)
+    namespaces, service_range = known
+    manifests = check_all(texts, mode, app.namespace, configmaps, Known(frozenset(namespaces), service_range=service_range))
+    for manifest in manifests:
+        for warning in manifest.warnings:
+            print(f"Warning: {warning}", file=sys.stderr)
+        if app.settings.log_level in ("debug", "trace"):
+            sys.stderr.write("".join(f"debug: {notice}\n" for notice in notices(manifest)))
+    return manifests
 
 
 def _stack(app: App, manifests: list[Manifest], given: dict[str, Any]) -> Stack:
@@ -130,6 +186,5 @@ def down(app: App, *, files: tuple[str, ...], force: bool, time: int | None, val
 
 def remove(app: App, files: tuple[str, ...], *, force: bool, validate: str, quiet: bool, timeout: int | None = None) -> int | None:
     from kubeplay.cli.playing import take_down
-    from kubeplay.play.stack import keys
 
-    return take_down(app, keys(_read(app, files, validate)), force=force, timeout=timeout, quiet=quiet)
+    return take_down(app, _keys(app, files, validate), force=force, timeout=timeout, quiet=quiet)
