@@ -88,7 +88,9 @@ def _compiled(app: App, files: tuple[str, ...], given: dict[str, Any]) -> Stack:
 
     def make() -> tuple[Stack, bool]:
         manifests = _checked(app, texts, given["validate"], maps, known)
-        return _stack(app, manifests, given), not any(manifest.warnings for manifest in manifests) and not debug
+        # A warning must be shown every time; a Secret must not stay on the disk after it has been removed.
+        clean = not any(manifest.warnings or manifest.kind.kind == "Secret" for manifest in manifests)
+        return _stack(app, manifests, given), clean
 
     if not app.has_store or debug:
         return make()[0]
