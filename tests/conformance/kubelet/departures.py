@@ -82,6 +82,7 @@ IGNORED_LOGS: dict[str, str] = {
     "184-killed-by-9": "prints a process number",
     "188-killed-by-1": "prints a process number",
     "233-hostip-bad": "see DEPARTURES",
+    "159-term-grace0": "its container got TERM and two seconds (TE2); ours is killed at once with grace 0, see reconcile/terminate.py",
     "161-term-stopsignal": "the kubelet's gate for stopSignal was off there; we honour it, as Podman does",
     "033-downward-env": "contains the node's storage and CPU capacity",
 }
