@@ -137,6 +137,7 @@ def test_cm2_standard_input(kp: Machine) -> None:
     assert kp.inspect("stdin")["Config"]["OpenStdin"] is True and kp.inspect("nostdin")["Config"]["OpenStdin"] is False
 
 
+@covers("pod.initContainers[] container.name")
 def test_in1_init_containers_one_after_the_other(kp: Machine) -> None:
     assert kp.sh("inits", "cat /v/order") == "first\nsecond\nmain"
     first, second = (kp.status("inits", name)["state"]["terminated"] for name in ("first", "second"))
@@ -164,7 +165,7 @@ def test_in1_a_failing_init_container_is_run_again(kp: Machine) -> None:
     kp.down(text)
 
 
-@covers("pod.terminationGracePeriodSeconds container.lifecycle.stopSignal pod.initContainers[]")
+@covers("pod.terminationGracePeriodSeconds container.lifecycle.stopSignal")
 def test_te2_the_stop_sequence(kp: Machine) -> None:
     """TERM, the image's or the container's own signal first; KILL for what is left after the grace period."""
     os_linux = "  os: {name: linux}\n"
