@@ -43,7 +43,14 @@ def _text(error: BaseException) -> str:
     hint = error.hint if isinstance(error, KubeplayError) else ""
     if not isinstance(error, (KubeplayError, KeyboardInterrupt, OSError)):
         hint = "this is a fault of kubeplay's own; --log-level debug shows where"
-    return "\n".join(lines + ([f"hint: {hint}"] if hint else []))
+    return safe("\n".join(lines + ([f"hint: {hint}"] if hint else [])))
+
+
+def safe(text: str) -> str:
+    """`text` without control characters but line ends and tabs: a dead container's last words must not drive the terminal."""
+    from kubeplay.cli.table import printable
+
+    return "\n".join("\t".join(map(printable, line.split("\t"))) for line in text.split("\n"))
 
 
 def _json(error: BaseException) -> str:

@@ -35,9 +35,12 @@ def run(app: App, stack: Stack, given: dict[str, Any]) -> int | None:
 
 
 def _warn(result: UpResult) -> None:
+    from kubeplay.cli.failure import safe
+
     for pod in result.pods:
         for failure in pod.failures:
-            print(f"Warning: pod {pod.namespace}/{pod.name}: {failure.container}: {failure.reason}: {failure.message}", file=sys.stderr)
+            text = f"Warning: pod {pod.namespace}/{pod.name}: {failure.container}: {failure.reason}: {failure.message}"
+            print(safe(text), file=sys.stderr)
 
 
 class Reporter:

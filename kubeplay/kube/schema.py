@@ -190,8 +190,15 @@ class _Decoder:
     def _mismatch(self, value: Any, kind: str, path: _Chain) -> Any:
         if kind in ("i", "l") and type(value) is float and value.is_integer():
             return self._fault(path, f"{value:.0f} does not fit into {_SIZES[kind]}", "FieldValueInvalid")
-        message = f"must be {_wanted(kind)}, this is {_found(value)}"
+        message = f"must be {_wanted(kind)}, this is {self._seen(value, path)}"
         return self._fault(path, message, "FieldValueTypeInvalid", _type_hint(value, kind))
+
+    def _seen(self, value: Any, path: _Chain) -> str:
+        """What stands there; of a Secret's own values only what kind of thing it is."""
+        steps = _steps(path)
+        hidden = self.document.value.get("kind") == "Secret" and bool(steps) and steps[0] in ("data", "stringData")
+        found = _found(value)
+        return " ".join(found.split(" ", 2)[:2]) if hidden else found
 
     def _fault(self, path: _Chain, message: str, reason: str, hint: str = "") -> None:
         self.faults.append(self._at(_steps(path), message, reason, hint))

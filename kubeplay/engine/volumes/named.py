@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from kubeplay.engine.host.paths import Paths
 from kubeplay.engine.store.db import Store
 from kubeplay.engine.store.resources import VolumeRow
-from kubeplay.errors import AlreadyExists, NotFound, NotSupported
+from kubeplay.errors import AlreadyExists, InvalidInput, NotFound, NotSupported
 
 MODE = 0o777
 OPTIONS = ("uid", "gid")  # of volume.podman.io/*: what a plain directory can honour
@@ -23,6 +23,7 @@ class NamedVolumes:
 
     def ensure(self, namespace: str, name: str, options: Mapping[str, str], labels: Mapping[str, str] | None = None) -> bool:
         """Make the volume unless it is there; True when it was made. Raises NotSupported for an unknown option."""
+        _check_name(namespace, name)
         for option in options:
             if option not in OPTIONS:
                 raise NotSupported(f"volume {namespace}/{name}: option {option!r} is not supported", hint=f"known: {', '.join(OPTIONS)}")
@@ -63,3 +64,13 @@ class NamedVolumes:
         if os.path.isdir(self._paths.volume(namespace, name)):
             shutil.rmtree(self._paths.volume(namespace, name))
         self._store.resources.delete_volume(namespace, name)
+
+
+def _check_name(namespace: str, name: str) -> None:
+    """`_` parts the two on disk, so that must not be in the first; podman's rule for the second."""
+    letters = name.replace("_", "").replace("-", "").replace(".", "")
+    if not (letters.isascii() and letters.isalnum() and name[0] not in "_-." and len(name) <= 253):
+        raise InvalidInput(f"volume name {name[:64]!r} is invalid", hint="letters, digits, '_', '.' and '-', the first a letter or digit")
+    plain = namespace.replace("-", "")
+    if not (plain.isascii() and plain.isalnum() and plain == plain.lower() and len(namespace) <= 63):
+        raise InvalidInput(f"namespace {namespace[:64]!r} is invalid", hint="lower case letters, digits and '-', at most 63")
