@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import NamedTuple
+
+from kubeplay.record import Record
 
 DEFAULT_ROOT = "/var/lib/kubeplay"
 DEFAULT_RUNROOT = "/run/kubeplay"
 
 
-class Settings(NamedTuple):
+class Settings(Record):
     """One table of settings. Paths are absolute; `runtime` is a path, a name or "" (probe)."""
 
     root: str = DEFAULT_ROOT

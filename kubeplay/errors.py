@@ -26,7 +26,8 @@ KubeplayError                     anything we say to a person
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+
+from kubeplay.record import Record
 
 # podman-kube-facts.md: 125 is the engine's own failure; 126 and 127 are the command's.
 EXIT_FAILURE = 125
@@ -35,7 +36,7 @@ EXIT_NOT_FOUND = 127
 EXIT_INTERRUPTED = 130
 
 
-class Fault(NamedTuple):
+class Fault(Record):
     """One thing wrong with one place of an input; `path` is the Kubernetes field path.
 
     `reason` is the API server's word (FieldValueRequired, FieldValueInvalid, FieldValueNotSupported,

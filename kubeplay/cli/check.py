@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import NamedTuple
 
 from kubeplay.config import Settings
 from kubeplay.errors import KubeplayError
+from kubeplay.record import Record
 
 OK, NOTE, MISSING = "ok", "note", "missing"
 
 
-class Check(NamedTuple):
+class Check(Record):
     """`state` ok, note (something will not work) or missing (nothing will work); `remedy` a command or a sentence."""
 
     name: str
@@ -22,7 +22,7 @@ class Check(NamedTuple):
     remedy: str = ""
 
 
-class Program(NamedTuple):
+class Program(Record):
     """A program: what for, the Debian package, whether pods can run without it."""
 
     name: str

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from kubeplay.cli import gofunctions
 from kubeplay.errors import InvalidInput
+from kubeplay.record import Record
 
 # one token of an action: string, raw string, number, field path, variable, word, punctuation
 TOKEN = re.compile(
@@ -20,7 +21,7 @@ TOKEN = re.compile(
 UNSUPPORTED = ("define", "template", "block", "html", "js", "urlquery", "call")
 
 
-class _Frame(NamedTuple):
+class _Frame(Record):
     """An open action: its word, what closes it, and the depth of `.` outside."""
 
     word: str

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from kubeplay.errors import InvalidInput
+from kubeplay.record import Record
 
 Fields = Mapping[str, Any]
 
 
-class Column(NamedTuple):
+class Column(Record):
     """`header` of the table, `field` of the record; a `wide` column is shown with --format wide only."""
 
     header: str
@@ -19,7 +20,7 @@ class Column(NamedTuple):
     wide: bool = False
 
 
-class Look(NamedTuple):
+class Look(Record):
     """The options of a listing, see declare.LISTING."""
 
     format: str | None = None
@@ -30,7 +31,7 @@ class Look(NamedTuple):
     sort: str | None = None
 
 
-class Listing(NamedTuple):
+class Listing(Record):
     """A kind of record: its columns, the field -q prints, what --filter knows (key -> match), its form in JSON.
 
     A record's fields whose names start with "_" are for sorting, filtering and JSON only.

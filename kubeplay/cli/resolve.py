@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kubeplay.engine.store.runtime import ContainerRow, PodRow, SandboxRow
 from kubeplay.errors import Ambiguous, InvalidInput, NotFound
+from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
@@ -22,7 +23,7 @@ TYPES = ("pod", "pods", "po", "pod.v1")  # kubectl's TYPE/NAME
 SHORTEST_ID = 3  # fewer digits than this are a slip of the finger, not an id
 
 
-class Found(NamedTuple):
+class Found(Record):
     """A container: its pod, its newest instance (None = not made yet), and its name in the plan."""
 
     pod: PodRow

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from kubeplay.engine.host.machine import machine
 from kubeplay.engine.host.syscalls import MS_BIND, MS_REC, RESOLVE_IN_ROOT, mount, openat2, umount
@@ -15,6 +15,7 @@ from kubeplay.engine.oci.mounts import MountPoint
 from kubeplay.errors import ContainerError
 from kubeplay.plan.container import ContainerPlan, Resolved
 from kubeplay.plan.pod import PodPlan
+from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.container import Facts
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _PROFILE_LIMIT = 1 << 20  # bytes of a Localhost seccomp profile; the largest known ones have some 20 KiB
 
 
-class Parts(NamedTuple):
+class Parts(Record):
     """The volumes' sides of the mounts; descriptors are open as long as the runtime may need them. `dev` "" = the runtime makes /dev."""
 
     mounts: tuple[MountPoint, ...]

@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from kubeplay.engine import state
 from kubeplay.engine.host import faults, processes
@@ -19,6 +19,7 @@ from kubeplay.engine.store.runtime import CREATED, EXITED, RUNNING, ContainerRow
 from kubeplay.errors import ContainerError, Exhausted, KubeplayError, NotRunning, RuntimeFailed
 from kubeplay.plan.container import ContainerPlan, Resolved
 from kubeplay.plan.pod import PodPlan
+from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
@@ -30,7 +31,7 @@ _EXIT_NOTE_SECONDS = 10.0  # conmon writes the exit file within milliseconds; it
 _KILL_SECONDS = 10.0
 
 
-class Facts(NamedTuple):
+class Facts(Record):
     """What later steps need to know of a container, kept in its bundle."""
 
     cgroup: str

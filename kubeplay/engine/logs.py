@@ -11,9 +11,10 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kubeplay.engine.store.runtime import CREATED, RUNNING, ContainerRow
+from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
@@ -27,7 +28,7 @@ _REOPEN_SECONDS = 2.0
 _RACES = 20  # rotations are seconds apart
 
 
-class Entry(NamedTuple):
+class Entry(Record):
     """One log entry. `full` False = the line goes on in the next entry (P)."""
 
     time: bytes

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
+
+from kubeplay.record import Record
 
 TYPES = ("pod", "deployment", "daemonset", "job")
 
 
-class GenerateOptions(NamedTuple):
+class GenerateOptions(Record):
     """`type` "" = as stored; `replicas` None = one, or as stored."""
 
     type: str = ""
@@ -16,7 +18,7 @@ class GenerateOptions(NamedTuple):
     show_secrets: bool = False
 
 
-class Volume(NamedTuple):
+class Volume(Record):
     """A named volume that no stored claim describes."""
 
     namespace: str
@@ -24,7 +26,7 @@ class Volume(NamedTuple):
     options: tuple[tuple[str, str], ...] = ()
 
 
-class Wanted(NamedTuple):
+class Wanted(Record):
     """What the names given stand for: whole objects, (pod, container name) pairs, and bare volumes."""
 
     objects: tuple[dict[str, Any], ...] = ()

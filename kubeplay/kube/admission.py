@@ -7,11 +7,12 @@ they hide the faults that validation would find).
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from kubeplay.errors import Fault
 from kubeplay.kube.document import Document
 from kubeplay.kube.kinds import Kind
+from kubeplay.record import Record
 
 # What every cluster has from its first second.
 _NAMESPACES = frozenset(("default", "kube-system", "kube-public", "kube-node-lease"))
@@ -19,7 +20,7 @@ _NAMESPACES = frozenset(("default", "kube-system", "kube-public", "kube-node-lea
 _PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 
 
-class Known(NamedTuple):
+class Known(Record):
     """What exists outside of the file; `any_namespace` says not to ask for the namespace, `service_range` "" is the API server's usual."""
 
     namespaces: frozenset[str] = frozenset()

@@ -7,7 +7,7 @@ documents are looked at, so that one run tells everything that is wrong with a f
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from kubeplay.errors import Fault, InvalidInput
 from kubeplay.kube import admission, kinds
@@ -15,6 +15,7 @@ from kubeplay.kube.admission import Known
 from kubeplay.kube.document import Document, Path, parse_path
 from kubeplay.kube.kinds import Kind
 from kubeplay.kube.load import scan, spread
+from kubeplay.record import Record
 
 MODES = ("strict", "warn", "ignore")
 _SERVER_SET = (
@@ -27,7 +28,7 @@ _TYPE_HINTS = {
 }
 
 
-class Manifest(NamedTuple):
+class Manifest(Record):
     """An object of a file, checked and with its defaults."""
 
     document: Document

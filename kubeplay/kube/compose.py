@@ -8,7 +8,7 @@ JSON, text after `...`, aliases that blow up.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from yaml._yaml import CParser
 from yaml.events import (
@@ -24,6 +24,7 @@ from yaml.events import (
 )
 
 from kubeplay.kube.scalars import HINTS, BadScalar, json_number, key_text, resolve, resolve_tagged
+from kubeplay.record import Record
 
 # Deeper than any manifest (a Deployment has about 12 levels, a CRD's schema some dozens) and safe for recursion.
 MAX_DEPTH = 150
@@ -60,7 +61,7 @@ class _Anchor:
         self.size = size
 
 
-class _Frame(NamedTuple):
+class _Frame(Record):
     """What was being filled when a deeper mapping or list began."""
 
     container: Any

@@ -7,7 +7,9 @@ time when somebody asks. A file without faults never pays for them.
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
+
+from kubeplay.record import Record
 
 Path = tuple["str | int", ...]
 
@@ -68,7 +70,7 @@ class Positions:
         return place.line, place.column
 
 
-class Document(NamedTuple):
+class Document(Record):
     """A document as read: `value` is not yet known to fit any kind."""
 
     source: str

@@ -6,12 +6,12 @@ Pure: everything a field can name is handed in, since addresses and the uid exis
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from kubeplay.plan.container import Resources
+from kubeplay.record import Record
 
 
-class PodFacts(NamedTuple):
+class PodFacts(Record):
     """What a fieldRef may ask about a pod; an address not yet known is ""."""
 
     name: str
@@ -25,7 +25,7 @@ class PodFacts(NamedTuple):
     pod_ips: tuple[str, ...] = ()
 
 
-class NodeFacts(NamedTuple):
+class NodeFacts(Record):
     """What one machine can give: stands in for a limit that is not set (DA3, LR2)."""
 
     cpu_milli: int

@@ -7,10 +7,11 @@ mistakes, so they are told apart here. Columns: `kubectl api-resources` of 1.36.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import NamedTuple
+
+from kubeplay.record import Record
 
 
-class Kind(NamedTuple):
+class Kind(Record):
     """A kind as the API server names it; `schema` is its record in types.json (empty while unsupported)."""
 
     group: str

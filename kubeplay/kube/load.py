@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Generator, Iterator
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from kubeplay.errors import Fault, InvalidInput
 from kubeplay.kube.document import Document, Positions
+from kubeplay.record import Record
 
 # The API server takes no request above 3 MiB (its MaxRequestBodyBytes), so no single object is larger.
 MAX_DOCUMENT = 3 * 1024 * 1024
@@ -22,7 +23,7 @@ MAX_JSON_DEPTH = 100
 MAX_FILE = 64 * 1024 * 1024
 
 
-class Chunk(NamedTuple):
+class Chunk(Record):
     """A piece of text that holds one document; `line` is where it starts, `json` its value if it was read as JSON."""
 
     text: bytes
@@ -32,7 +33,7 @@ class Chunk(NamedTuple):
     column: int = 1
 
 
-class _Separator(NamedTuple):
+class _Separator(Record):
     """A line that starts with `---` but goes on with something other than a comment."""
 
     line: int

@@ -6,7 +6,9 @@ Importing the package takes a quarter of a second, so nothing on the way of a co
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.kube.kinds import Kind
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 _PREFIX = re.compile(r"^(?:[A-Z][a-z]+)?V\d(?:(?:alpha|beta)\d)?(?=[A-Z])")
 
 
-class Field(NamedTuple):
+class Field(Record):
     """A field of a model: its JSON name and its type as the package writes it (`list[V1Container]`)."""
 
     name: str

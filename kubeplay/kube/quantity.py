@@ -7,9 +7,8 @@ involved: a YAML float reaches us as its text, or as a float whose shortest deci
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from kubeplay.errors import InvalidInput
+from kubeplay.record import Record
 
 DECIMAL, BINARY, EXPONENT = "DecimalSI", "BinarySI", "DecimalExponent"
 NANO = 10**9
@@ -29,7 +28,7 @@ _SUFFIX_LETTERS = frozenset("eEinumkKMGTP")
 _DIGITS = frozenset("0123456789")
 
 
-class Quantity(NamedTuple):
+class Quantity(Record):
     """An exact amount; compare by `nanos`, not by the tuple (1 and 1000m are equal amounts)."""
 
     nanos: int

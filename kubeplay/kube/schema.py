@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from kubeplay.errors import Fault
 from kubeplay.kube.document import Document, Path, path_text
 from kubeplay.kube.kinds import Kind
+from kubeplay.record import Record
 
 Types = dict[str, dict[str, str]]
 # A path as it grows: (parent, step); made into steps only when there is a fault to show.
@@ -38,7 +39,7 @@ _SUFFIXES = {"K": "k", "KB": "k", "kb": "k", "ki": "Ki", "KiB": "Ki", "MB": "M",
 }
 
 
-class Decoded(NamedTuple):
+class Decoded(Record):
     """What decoding gives: the object, the faults that forbid it, and the unknown fields that only deserve a word."""
 
     object: dict[str, Any]

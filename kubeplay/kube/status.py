@@ -6,11 +6,12 @@ Order of things (ids of kubernetes-semantics.md): container states first (CS1, C
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from kubeplay.clock import rfc3339
 from kubeplay.plan.container import INIT, ContainerPlan
 from kubeplay.plan.pod import PodPlan
+from kubeplay.record import Record
 
 PENDING, RUNNING, SUCCEEDED, FAILED = "Pending", "Running", "Succeeded", "Failed"
 TERMINAL = (SUCCEEDED, FAILED)
@@ -18,7 +19,7 @@ TERMINAL = (SUCCEEDED, FAILED)
 Json = dict[str, Any]
 
 
-class Instance(NamedTuple):
+class Instance(Record):
     """One container instance as seen; `state` is created, running, exited or unknown; times are epoch seconds."""
 
     id: str
@@ -33,7 +34,7 @@ class Instance(NamedTuple):
     message: str = ""
 
 
-class ContainerView(NamedTuple):
+class ContainerView(Record):
     """A planned container, its last two instances, and why its last start attempt failed ("" = it did not)."""
 
     plan: ContainerPlan
@@ -43,7 +44,7 @@ class ContainerView(NamedTuple):
     message: str = ""
 
 
-class PodView(NamedTuple):
+class PodView(Record):
     """What is known of a pod.
 
     `finished`: everything is torn down, so a terminal phase may be shown. `ending`: being deleted or stopped by a

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from kubeplay.plan.env import EnvEntry, EnvFrom
 from kubeplay.plan.security import Security
 from kubeplay.plan.volumes import Mount
+from kubeplay.record import Record
 
 APP = "app"
 INIT = "init"
@@ -14,7 +13,7 @@ INIT = "init"
 TERMINATION_PATH = "/dev/termination-log"  # TM1
 
 
-class Resources(NamedTuple):
+class Resources(Record):
     """Requests and limits; CPU in milli, the rest in bytes or counts; None = not set (RS1, RS2).
 
     `others` holds extended resources and hugepages as ((name, limit), ...).
@@ -29,7 +28,7 @@ class Resources(NamedTuple):
     others: tuple[tuple[str, int], ...] = ()
 
 
-class Port(NamedTuple):
+class Port(Record):
     """A containerPort; `host_port` 0 = not published; `host_ip` "" = every address (HP1)."""
 
     container_port: int
@@ -39,7 +38,7 @@ class Port(NamedTuple):
     host_ip: str = ""
 
 
-class ContainerPlan(NamedTuple):
+class ContainerPlan(Record):
     """A container before its references are resolved.
 
     `command` and `args` None = the image's ENTRYPOINT and CMD (CM1). `restart_policy` is the effective
@@ -74,7 +73,7 @@ class ContainerPlan(NamedTuple):
     host_rootfs: bool = False
 
 
-class Resolved(NamedTuple):
+class Resolved(Record):
     """What a ContainerPlan's references came to when the container was made (EN1-EN6).
 
     `env` in order, without the image's; `command` and `args` expanded, None = the image's; `sub_paths[i]` belongs to

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Union
+from typing import Union
+
+from kubeplay.record import Record
 
 
-class EnvLiteral(NamedTuple):
+class EnvLiteral(Record):
     """`name: value`; `value` still holds its `$(VAR)` references (EN2)."""
 
     name: str
     value: str
 
 
-class EnvKeyRef(NamedTuple):
+class EnvKeyRef(Record):
     """One key of a ConfigMap or Secret; `kind` is "ConfigMap" or "Secret" (EN5)."""
 
     name: str
@@ -22,14 +24,14 @@ class EnvKeyRef(NamedTuple):
     optional: bool = False
 
 
-class EnvField(NamedTuple):
+class EnvField(Record):
     """A field of the pod known only at run time or copied from it (DA1), as written: `status.podIP`."""
 
     name: str
     path: str
 
 
-class EnvResource(NamedTuple):
+class EnvResource(Record):
     """A resource of a container (DA3): `container` "" means the one this env belongs to."""
 
     name: str
@@ -38,7 +40,7 @@ class EnvResource(NamedTuple):
     divisor: str = "0"
 
 
-class EnvFrom(NamedTuple):
+class EnvFrom(Record):
     """All keys of a ConfigMap or Secret, each with `prefix` before it (EN1)."""
 
     kind: str

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from kubeplay.plan.container import ContainerPlan
 from kubeplay.plan.volumes import Volume
+from kubeplay.record import Record
 
 
-class HostAlias(NamedTuple):
+class HostAlias(Record):
     """One line of hostAliases (DN4)."""
 
     ip: str
     names: tuple[str, ...]
 
 
-class Dns(NamedTuple):
+class Dns(Record):
     """dnsPolicy and dnsConfig (DN1, DN2); an option's value is "" when it has none."""
 
     policy: str = "ClusterFirst"
@@ -24,7 +23,7 @@ class Dns(NamedTuple):
     options: tuple[tuple[str, str], ...] = ()
 
 
-class Attachment(NamedTuple):
+class Attachment(Record):
     """One network the pod joins; `ip` and `mac` "" = given by the network."""
 
     network: str
@@ -33,7 +32,7 @@ class Attachment(NamedTuple):
     aliases: tuple[str, ...] = ()
 
 
-class SandboxPlan(NamedTuple):
+class SandboxPlan(Record):
     """Namespaces and network of a pod. `attachments` empty and not `host_network` = loopback only."""
 
     hostname: str
@@ -49,7 +48,7 @@ class SandboxPlan(NamedTuple):
     host_aliases: tuple[HostAlias, ...] = ()
 
 
-class LogPlan(NamedTuple):
+class LogPlan(Record):
     """Where container output goes: `driver` k8s-file or none; `max_size` bytes a file, `max_files` kept (CS12)."""
 
     driver: str = "k8s-file"
@@ -57,7 +56,7 @@ class LogPlan(NamedTuple):
     max_files: int = 5
 
 
-class PodPlan(NamedTuple):
+class PodPlan(Record):
     """Everything to run one pod. `containers` holds init containers first, each list in file order.
 
     `generation_hash` of the manifest is not part of it: two equal plans run the same thing.

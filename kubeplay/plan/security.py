@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from kubeplay.record import Record
 
 
-class SELinuxOptions(NamedTuple):
+class SELinuxOptions(Record):
     """Parts of an SELinux label; "" = the runtime's own."""
 
     user: str = ""
@@ -14,7 +14,7 @@ class SELinuxOptions(NamedTuple):
     level: str = ""
 
 
-class Seccomp(NamedTuple):
+class Seccomp(Record):
     """`type` RuntimeDefault, Unconfined or Localhost (then `profile` is relative to `root`, SC5; "" = the settings' profile root)."""
 
     type: str = "RuntimeDefault"
@@ -22,14 +22,14 @@ class Seccomp(NamedTuple):
     root: str = ""
 
 
-class AppArmor(NamedTuple):
+class AppArmor(Record):
     """`type` RuntimeDefault, Unconfined or Localhost; "" = the host's default."""
 
     type: str = ""
     profile: str = ""
 
 
-class Security(NamedTuple):
+class Security(Record):
     """The effective security context of one container; None = not set, the image or runtime decides (SC2)."""
 
     run_as_user: int | None = None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from kubeplay.record import Record
 
 
-class ServicePort(NamedTuple):
+class ServicePort(Record):
     """One port; `target` is a number or a port name looked up in each pod; `node_port` 0 = none or to be given."""
 
     port: int
@@ -15,7 +15,7 @@ class ServicePort(NamedTuple):
     node_port: int = 0
 
 
-class ServicePlan(NamedTuple):
+class ServicePlan(Record):
     """A Service; `cluster_ip` "" = to be given, "None" = headless. `affinity_seconds` 0 = no session affinity."""
 
     namespace: str
@@ -28,14 +28,14 @@ class ServicePlan(NamedTuple):
     external_ips: tuple[str, ...] = ()
 
 
-class Endpoint(NamedTuple):
+class Endpoint(Record):
     """One address behind a service port."""
 
     ip: str
     port: int
 
 
-class ServiceRoute(NamedTuple):
+class ServiceRoute(Record):
     """What nft and DNS get: one Service with its given addresses and present endpoints per port.
 
     `endpoints[i]` belongs to `service.ports[i]`.

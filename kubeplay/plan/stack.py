@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from kubeplay.record import Record
 
 if TYPE_CHECKING:  # the store needs ObjectKey alone: `ps` must not pay for every record of a plan
     from kubeplay.plan.pod import PodPlan
     from kubeplay.plan.service import ServicePlan
 
 
-class ObjectKey(NamedTuple):
+class ObjectKey(Record):
     """Identity of a stored object; `namespace` "" for cluster-wide kinds."""
 
     kind: str
@@ -21,7 +23,7 @@ class ObjectKey(NamedTuple):
         return f"{self.kind} {where}{self.name}"
 
 
-class PlannedObject(NamedTuple):
+class PlannedObject(Record):
     """One object to store: `body` is its canonical JSON text (defaulted, without status)."""
 
     key: ObjectKey
@@ -29,7 +31,7 @@ class PlannedObject(NamedTuple):
     owner: ObjectKey | None = None
 
 
-class ClaimPlan(NamedTuple):
+class ClaimPlan(Record):
     """A volume to make for a PersistentVolumeClaim: driver options come from volume.podman.io/* annotations."""
 
     namespace: str
@@ -37,7 +39,7 @@ class ClaimPlan(NamedTuple):
     options: tuple[tuple[str, str], ...] = ()
 
 
-class Stack(NamedTuple):
+class Stack(Record):
     """What one play brings about. Objects come in apply order (VL9): Namespace, ConfigMap, Secret, PVC, Service, workloads, Pods."""
 
     objects: tuple[PlannedObject, ...] = ()

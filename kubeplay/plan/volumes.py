@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Union
+from typing import Union
+
+from kubeplay.record import Record
 
 DEFAULT_MODE = 0o644  # VO2
 
 
-class EmptyDir(NamedTuple):
+class EmptyDir(Record):
     """Per-pod directory; medium "" is disk, "Memory" is tmpfs; `size_limit` in bytes, 0 = none (VO7)."""
 
     medium: str = ""
     size_limit: int = 0
 
 
-class HostPath(NamedTuple):
+class HostPath(Record):
     """A path of the host; `type` as in the API, "" = no check (VO8)."""
 
     path: str
     type: str = ""
 
 
-class KeyPath(NamedTuple):
+class KeyPath(Record):
     """One `items` entry; `mode` -1 means the volume's default (VO2, VO3)."""
 
     key: str
@@ -29,7 +31,7 @@ class KeyPath(NamedTuple):
     mode: int = -1
 
 
-class ObjectFiles(NamedTuple):
+class ObjectFiles(Record):
     """A ConfigMap or Secret as files; `items` None = every key (VO2, VO3)."""
 
     kind: str
@@ -39,14 +41,14 @@ class ObjectFiles(NamedTuple):
     optional: bool = False
 
 
-class Claim(NamedTuple):
+class Claim(Record):
     """A PersistentVolumeClaim of the pod's namespace."""
 
     claim_name: str
     read_only: bool = False
 
 
-class ImageVolume(NamedTuple):
+class ImageVolume(Record):
     """The root file system of an image, read-only (VO12)."""
 
     reference: str
@@ -56,14 +58,14 @@ class ImageVolume(NamedTuple):
 VolumeSource = Union[EmptyDir, HostPath, ObjectFiles, Claim, ImageVolume]
 
 
-class Volume(NamedTuple):
+class Volume(Record):
     """A named volume of the pod."""
 
     name: str
     source: VolumeSource
 
 
-class Mount(NamedTuple):
+class Mount(Record):
     """One volumeMount; `sub_path_expr` still holds its `$(VAR)` references (EN3, VO9, VO11)."""
 
     volume: str

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from kubeplay.engine.store.runtime import ContainerRow
 from kubeplay.plan import codec
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.stack import ObjectKey, PlannedObject, Stack
+from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
@@ -16,14 +17,14 @@ if TYPE_CHECKING:
 _SHOWN = 20  # lines of difference a message shows
 
 
-class Difference(NamedTuple):
+class Difference(Record):
     """One object that is not as the file has it."""
 
     key: ObjectKey
     lines: tuple[str, ...]
 
 
-class Comparison(NamedTuple):
+class Comparison(Record):
     """`same` holds the keys that are stored exactly so."""
 
     new: tuple[PlannedObject, ...]

@@ -6,7 +6,7 @@ Idempotent: what is not there is not an error. Volumes stay unless `force`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kubeplay.engine.host import faults
 from kubeplay.engine.host.trace import trace
@@ -18,12 +18,13 @@ from kubeplay.play.progress import Progress, ProgressEvent, silent
 from kubeplay.reconcile import parallel, services, system
 from kubeplay.reconcile.observe import plan_of
 from kubeplay.reconcile.pod import reconcile, sweep
+from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
 
 
-class DownResult(NamedTuple):
+class DownResult(Record):
     """What was removed, and volumes that were kept although `force` asked for them (somebody uses them)."""
 
     pods: tuple[ObjectKey, ...] = ()

@@ -7,17 +7,18 @@ back; so the way in and the way out cannot drift apart. A walk visits only what 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from kubeplay.errors import Fault
 from kubeplay.play import field_table as table
+from kubeplay.record import Record
 
 WORKS, NO_EFFECT, NOT_SUPPORTED = "works", "no effect", "not supported"
 BOTH, IN, NEITHER = "in, out", "in", "-"
 _SUPPORT = {"+": WORKS, "+i": WORKS, "o": NO_EFFECT, "oi": NO_EFFECT, "-": NOT_SUPPORTED, "!": NOT_SUPPORTED}
 
 
-class Row(NamedTuple):
+class Row(Record):
     """One line of the table. `direction`: read by play and written by generate, only read, or neither.
 
     `only` holds the values that work where not all do, `never` the beginnings of those that do not.
@@ -52,7 +53,7 @@ class Node:
         self.any: Node | None = None
 
 
-class Hit(NamedTuple):
+class Hit(Record):
     """A field of an object that does not simply work."""
 
     path: tuple[str | int, ...]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+
+from kubeplay.record import Record
 
 
-class ProgressEvent(NamedTuple):
+class ProgressEvent(Record):
     """`kind`: object, volume, service, pod, container, wait, warning; `action`: created, started, unchanged, removed, ready, failed ...
 
     `name` is NS/NAME, for a container NS/POD/CONTAINER; `id` a pod's uid, a container's id, a Service's address.

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from kubeplay.plan.container import INIT, ContainerPlan
 from kubeplay.plan.env import EnvKeyRef
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.stack import ObjectKey, Stack
 from kubeplay.plan.volumes import Claim, ObjectFiles, Volume
+from kubeplay.record import Record
 
 
-class Reference(NamedTuple):
+class Reference(Record):
     """`user` (a pod) names `key` at the field `path`; with `optional` it may be missing (EN5, VO3)."""
 
     key: ObjectKey

@@ -11,7 +11,7 @@ import select
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kubeplay.engine.host.trace import trace
 from kubeplay.errors import Interrupted, Timeout
@@ -20,6 +20,7 @@ from kubeplay.reconcile import services
 from kubeplay.reconcile.exits import ExitWatch
 from kubeplay.reconcile.model import Outcome
 from kubeplay.reconcile.pod import reconcile
+from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
@@ -28,7 +29,7 @@ WORKERS = 8  # pods made side by side; more only queue up in the kernel's networ
 LOOK_SECONDS = 5.0  # a look at unfinished pods if nobody told of an exit (a killed conmon)
 
 
-class Job(NamedTuple):
+class Job(Record):
     """A pod to bring up; `tolerant`: it may wait and retry like on a kubelet without failing the play."""
 
     uid: str

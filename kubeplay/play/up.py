@@ -10,7 +10,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kubeplay.engine.host import faults
 from kubeplay.engine.host.trace import trace
@@ -30,6 +30,7 @@ from kubeplay.play.runner import Job, Runner
 from kubeplay.reconcile import images, logtail, services, system
 from kubeplay.reconcile.decide import CRASH_LOOP
 from kubeplay.reconcile.model import Failure, Outcome
+from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 ROLLBACK_GRACE = 2.0  # TE2: the least a container gets; nobody waits for a play that has failed
 
 
-class UpOptions(NamedTuple):
+class UpOptions(Record):
     """Flags of `play kube`. `timeout` seconds bounds the whole start (and `wait_ready`), None = no bound."""
 
     replace: bool = False
@@ -46,7 +47,7 @@ class UpOptions(NamedTuple):
     timeout: float | None = None
 
 
-class PodResult(NamedTuple):
+class PodResult(Record):
     """One pod of the play; `containers` are (name, id) in file order; `failures` only where it was kept in spite of them."""
 
     namespace: str
@@ -58,7 +59,7 @@ class PodResult(NamedTuple):
     failures: tuple[Failure, ...] = ()
 
 
-class UpResult(NamedTuple):
+class UpResult(Record):
     """`unchanged`: everything was there already, as the file has it."""
 
     unchanged: bool

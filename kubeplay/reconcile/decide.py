@@ -6,8 +6,6 @@ app containers side by side, each with its own back-off (RB1-RB3).
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from kubeplay.engine.store.runtime import CREATE, CREATED, DELETE, RUNNING, STOP, BackoffRow
 from kubeplay.kube.status import TERMINAL, Instance, restartable
 from kubeplay.plan.container import INIT
@@ -31,12 +29,13 @@ from kubeplay.reconcile.model import (
     Seen,
     Start,
 )
+from kubeplay.record import Record
 
 CRASH_LOOP, PULL_BACK_OFF = "CrashLoopBackOff", "ImagePullBackOff"
 SETTLE = 1.0  # RB5: the next look at a pod comes about a second later
 
 
-class _Step(NamedTuple):
+class _Step(Record):
     """What one container asks for; `over`: it will not run again by itself."""
 
     action: Action | None = None

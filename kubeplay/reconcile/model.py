@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, Union
+from typing import Union
 
 from kubeplay.engine.store.runtime import BackoffRow
 from kubeplay.kube.status import Instance
 from kubeplay.plan.container import ContainerPlan
 from kubeplay.plan.pod import PodPlan
+from kubeplay.record import Record
 
 # Keys of the back-off table. A container's own name holds its crash back-off (RB1): `delay` and the `since` of its last
 # restart. The others:
@@ -21,7 +22,7 @@ VOLUMES = "volumes"  # a volume could not be set up (CS5)
 REJECTED = "rejected"  # the pod was not admitted
 
 
-class Seen(NamedTuple):
+class Seen(Record):
     """A container of the pod: its newest two instances; `here` = the newest one belongs to the present sandbox."""
 
     plan: ContainerPlan
@@ -30,7 +31,7 @@ class Seen(NamedTuple):
     here: bool = False
 
 
-class Observed(NamedTuple):
+class Observed(Record):
     """One look at a pod. `void`: it ran under another boot, so only a person starts it again."""
 
     uid: str
@@ -52,26 +53,26 @@ class Observed(NamedTuple):
     gates: tuple[str, ...] = ()
 
 
-class Reject(NamedTuple):
+class Reject(Record):
     """Never run the pod: it becomes Failed for this reason."""
 
     reason: str
     message: str
 
 
-class KillPod(NamedTuple):
+class KillPod(Record):
     """Stop every container and remove the sandbox; `finish`: for good, the pod's phase becomes terminal."""
 
     finish: bool = False
 
 
-class MakeSandbox(NamedTuple):
+class MakeSandbox(Record):
     """Make sandbox number `attempt`."""
 
     attempt: int
 
 
-class Start(NamedTuple):
+class Start(Record):
     """Create and start instance `attempt`; `delay` is the crash back-off that now counts, 0 = none (RB1).
 
     `run` False: create only (play --start=false).
@@ -83,13 +84,13 @@ class Start(NamedTuple):
     run: bool = True
 
 
-class Begin(NamedTuple):
+class Begin(Record):
     """Start an instance that has been created."""
 
     name: str
 
 
-class Note(NamedTuple):
+class Note(Record):
     """Remember what a container waits for: CrashLoopBackOff (CS6, RB3) or ImagePullBackOff (RB4)."""
 
     name: str
@@ -100,14 +101,14 @@ class Note(NamedTuple):
 Action = Union[Reject, KillPod, MakeSandbox, Start, Begin, Note]
 
 
-class Decision(NamedTuple):
+class Decision(Record):
     """What to do now, and when to look again if nothing happens until then (None = never)."""
 
     actions: tuple[Action, ...] = ()
     wake_at: float | None = None
 
 
-class Failure(NamedTuple):
+class Failure(Record):
     """Why a container (or, with name "", the pod) does not start."""
 
     container: str
@@ -115,7 +116,7 @@ class Failure(NamedTuple):
     message: str
 
 
-class Outcome(NamedTuple):
+class Outcome(Record):
     """What a reconcile left behind. `busy`: somebody else holds the pod. `routes`: address or readiness changed."""
 
     phase: str = ""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from kubeplay.engine.store.db import Store
 from kubeplay.errors import VolumeError
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.stack import ObjectKey
 from kubeplay.plan.volumes import ObjectFiles
+from kubeplay.record import Record
 
 
-class Content(NamedTuple):
+class Content(Record):
     """`text` is what env may see (ConfigMap.data, Secret.data as text), `files` what volumes show (binaryData too)."""
 
     text: Mapping[str, str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from kubeplay.engine.host.machine import boot_id
 from kubeplay.engine.store.objects import StoredObject
@@ -15,6 +15,7 @@ from kubeplay.plan.container import INIT
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.stack import ObjectKey
 from kubeplay.reconcile.model import REJECTED, START, Observed, Seen
+from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 REMOVING = "removing"  # state of a sandbox that we take apart: without its directory it is not a wiped one
 
 
-class Look(NamedTuple):
+class Look(Record):
     """The pure view and the rows it was made from; `rows[name]` are the instances of a container, oldest first."""
 
     seen: Observed

@@ -23,7 +23,9 @@ class Resolver:
     def __init__(self, engine: Engine, uid: str, plan: PodPlan, addresses: tuple[str, ...], host_ip: str) -> None:
         self.contents = Contents(engine.store, plan.namespace)
         self._plan = plan
-        self._facts = environment.facts_of(plan, uid, addresses, (host_ip,) if host_ip else (), os.uname().nodename)
+        node = (host_ip,) if host_ip else ()
+        own = node if plan.sandbox.host_network else addresses  # such a pod's address is the node's, as its status says
+        self._facts = environment.facts_of(plan, uid, own, node, os.uname().nodename)
         known = [] if plan.namespace == system.NAMESPACE else [services.master(engine), *services.plans(engine)]
         self._variables = service_env.variables(known, plan.namespace, plan.service_links)
 

@@ -14,17 +14,19 @@ if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
 
 MINIMUM = 2.0  # TE2: the least a container gets, unless it asks for nothing
+NOTHING = 0.03  # seconds from TERM to KILL where the grace is 0
 
 
 def grace(look: Look) -> float:
     """TE3: what the deletion says, else the pod; negative counts as 1 (TE1).
 
-    A grace of 0 is a kill at once: on a cluster the object is gone at once too (record 159), and nobody waits for the node's 2 s.
+    With 0 a cluster's object is gone at once while the node still gives the container TERM and 2 s (record 159). Here the command that
+    waits is the node, so a container that asks for no grace gets TERM and just the time to act on it.
     """
     stored, seconds = look.stored, look.seen.plan.grace_seconds
     if stored and stored.deleted is not None and stored.grace_seconds is not None:
         seconds = stored.grace_seconds
-    return max(float(seconds if seconds > 0 else 1), MINIMUM) if seconds else 0.0
+    return max(float(seconds if seconds > 0 else 1), MINIMUM) if seconds else NOTHING
 
 
 def stop_all(engine: Engine, look: Look, given: float | None = None) -> None:

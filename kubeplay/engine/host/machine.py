@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
+
+from kubeplay.record import Record
 
 CAP_SYS_RESOURCE = 24  # linux/capability.h
 CAP_LAST = 40  # CAP_CHECKPOINT_RESTORE, linux/capability.h
 _RLIMIT_NOFILE = 7  # asm-generic/resource.h
 
 
-class Machine(NamedTuple):
+class Machine(Record):
     """What does not change while the machine is up. `capabilities` is the bounding set of this process, as a bit mask."""
 
     boot_id: str

@@ -13,9 +13,9 @@ import signal
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from kubeplay.errors import CommandFailed, MissingPrerequisite, Timeout
+from kubeplay.record import Record
 
 CLEAN_ENV = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 CLONE_FS = 0x00000200  # linux/sched.h
@@ -26,7 +26,7 @@ RUN_SECONDS = 120.0  # as containerd's and cri-o's runtime request timeout (2 mi
 PACKAGES = {"conmon": "conmon", "nft": "nftables", "catatonit": "catatonit", "sh": "dash", "flock": "util-linux"}
 
 
-class Result(NamedTuple):
+class Result(Record):
     """How a program ended: `status` is its exit code, or minus the signal."""
 
     status: int
@@ -34,7 +34,7 @@ class Result(NamedTuple):
     stderr: bytes
 
 
-class Process(NamedTuple):
+class Process(Record):
     """A process beyond doubt: number and start time in clock ticks since boot (proc_pid_stat(5) field 22)."""
 
     pid: int

@@ -9,19 +9,19 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from kubeplay.engine.host import syscalls
 from kubeplay.engine.layers.extract import clean, translated
 from kubeplay.engine.layers.stream import MAX_LAYER, Blob, Stream, sniff
 from kubeplay.engine.layers.tar import TarReader
 from kubeplay.errors import InvalidInput, NotFound
+from kubeplay.record import Record
 
 _MAX_MEMBERS = 100_000  # an archive of images: some blobs per layer
 _MAX_LINKS = 16
 
 
-class _Member(NamedTuple):
+class _Member(Record):
     offset: int
     size: int
     link: bytes

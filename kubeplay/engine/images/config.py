@@ -8,16 +8,17 @@ file system (CVE-2022-23648, CVE-2026-55686). Harmless oddities are mended, wron
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from typing import Any
 
 from kubeplay.engine.host.paths import hex_digest
 from kubeplay.errors import InvalidInput
+from kubeplay.record import Record
 
 MAX_CONFIG = 4 << 20  # bytes; containers/image reads no manifest or config beyond 4 MiB
 _MAX_ID = 2147483647  # kubernetes-semantics SC: runAsUser is an int32 without its sign
 
 
-class ImageConfig(NamedTuple):
+class ImageConfig(Record):
     """`entrypoint` and `cmd` are None when the image has none; `env` are NAME=VALUE; `working_dir` "" or absolute."""
 
     env: tuple[str, ...] = ()
@@ -31,7 +32,7 @@ class ImageConfig(NamedTuple):
     labels: tuple[tuple[str, str], ...] = ()
 
 
-class Document(NamedTuple):
+class Document(Record):
     """A configuration blob, checked: its text, what it says, and the layers it stands for (base first)."""
 
     text: str

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, NamedTuple
+from typing import Any
 
 from kubeplay.engine.host.paths import hex_digest
 from kubeplay.engine.images import reference
 from kubeplay.engine.images.archive import Archive, sha256
 from kubeplay.engine.images.config import MAX_CONFIG, decode
 from kubeplay.errors import InvalidInput, NotFound, NotSupported
+from kubeplay.record import Record
 
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv6l": "arm", "i686": "386"}  # others are called alike
 _MAX_IMAGES = 1000
@@ -27,7 +28,7 @@ _DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar"
 _NAME_ANNOTATIONS = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
 
 
-class LayerBlob(NamedTuple):
+class LayerBlob(Record):
     """A layer's place in the archive; `digest` and `size` as claimed ("" and -1 when nothing is)."""
 
     member: str
@@ -35,7 +36,7 @@ class LayerBlob(NamedTuple):
     size: int = -1
 
 
-class Candidate(NamedTuple):
+class Candidate(Record):
     """An image in an archive. `manifest` is "" when the format has none of its own."""
 
     config: bytes

@@ -7,9 +7,9 @@ A name without a domain means docker.io, one without a slash docker.io/library, 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from kubeplay.errors import InvalidInput
+from kubeplay.record import Record
 
 DEFAULT_DOMAIN = "docker.io"
 _MAX_NAME = 255  # distribution/reference: NameTotalLengthMax, domain and path together
@@ -22,7 +22,7 @@ _REFERENCE = re.compile(rf"(?:({_DOMAIN})/)?({_COMPONENT}(?:/{_COMPONENT})*)(?::
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 
-class Reference(NamedTuple):
+class Reference(Record):
     """A normalised name. `tag` is "" only when there is a digest."""
 
     domain: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kubeplay.clock import rfc3339
 from kubeplay.engine.host.paths import Paths, ensure_directory, hex_digest
@@ -19,6 +19,7 @@ from kubeplay.engine.images.config import ImageConfig
 from kubeplay.engine.store.db import Store
 from kubeplay.engine.store.images import ImageRow
 from kubeplay.errors import Ambiguous, Conflict, Exhausted, InvalidInput, NotFound
+from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.layers.depot import Depot
@@ -27,14 +28,14 @@ _SHORTEST_PREFIX = 3  # of an id: a shorter text is more likely a name
 _HEX = frozenset("0123456789abcdef")
 
 
-class ImageSummary(NamedTuple):
+class ImageSummary(Record):
     """An image and all its names, for listings."""
 
     row: ImageRow
     names: tuple[str, ...]
 
 
-class Loaded(NamedTuple):
+class Loaded(Record):
     """An image that a load brought; `names` are those the archive gave it."""
 
     image_id: str
@@ -45,7 +46,7 @@ class Loaded(NamedTuple):
         return [f"Loaded image: {name}" for name in self.names or (self.image_id,)]
 
 
-class Removed(NamedTuple):
+class Removed(Record):
     """What a removal did: names taken away, images deleted."""
 
     untagged: tuple[str, ...]

@@ -20,7 +20,6 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from kubeplay.engine.host.paths import Paths, ensure_directory, hex_digest
 from kubeplay.engine.layers import tree
@@ -28,12 +27,13 @@ from kubeplay.engine.layers.extract import Extractor, translated
 from kubeplay.engine.layers.stream import CHUNK, MAX_LAYER, Blob, Stream
 from kubeplay.engine.layers.tar import TarReader
 from kubeplay.errors import InvalidInput, NotFound, StoreError
+from kubeplay.record import Record
 
 _TEMPORARY, _DOOMED = ".tmp-", ".del-"
 _FORMAT = 1
 
 
-class Meta(NamedTuple):
+class Meta(Record):
     """What is remembered of a layer. `size` is the tar's length, `blob` and `blob_size` how it came (compressed or not)."""
 
     diff_id: str

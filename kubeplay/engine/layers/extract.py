@@ -16,12 +16,12 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from typing import NamedTuple
 
 from kubeplay.engine.host import syscalls
 from kubeplay.engine.layers import tree
 from kubeplay.engine.layers.tar import Entry, TarReader, show
 from kubeplay.errors import Exhausted, InvalidInput, StoreError
+from kubeplay.record import Record
 
 _IN_ROOT = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS | syscalls.RESOLVE_NO_XDEV
 _PATH = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
@@ -39,7 +39,7 @@ _DISK = (errno.ENOSPC, errno.EDQUOT)
 _OURS = (errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES)
 
 
-class Extracted(NamedTuple):
+class Extracted(Record):
     """What a layer turned out to be. `size`: bytes of all files; `has_root`: it says what its root directory is like;
     `opaque_root`: it hides all layers below.
 

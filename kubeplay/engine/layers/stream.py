@@ -13,9 +13,10 @@ import threading
 import zlib
 from _queue import SimpleQueue  # type: ignore[import-not-found,unused-ignore]
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from kubeplay.errors import InvalidInput, NotSupported
+from kubeplay.record import Record
 
 CHUNK = 1 << 20  # measured: 256 KiB to 4 MiB are equal, smaller is slower
 _AHEAD = 4  # chunks between two threads: bounds memory at a few MiB
@@ -25,7 +26,7 @@ GZIP, ZSTD, BZIP2, XZ, PLAIN = "gzip", "zstd", "bzip2", "xz", ""
 _MAGIC = ((b"\x1f\x8b\x08", GZIP), (b"\x28\xb5\x2f\xfd", ZSTD), (b"BZh", BZIP2), (b"\xfd7zXZ\x00", XZ))
 
 
-class Blob(NamedTuple):
+class Blob(Record):
     """Bytes of an open file: `size` from `offset`; size -1 is `until the end`, offset -1 a pipe.
 
     `digest` is what the manifest says of the bytes as stored ("" = it says nothing).

@@ -11,9 +11,10 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from kubeplay.errors import InvalidInput
+from kubeplay.record import Record
 
 BLOCK = 512
 _ZERO = b"\0" * BLOCK
@@ -23,7 +24,7 @@ _HEADER = struct.Struct("100s8s8s8s12s12s8sc100s6s2s32s32s8s8s155s12s")
 _HEADER_ONLY = b"123456"  # link, symlink, char, block, directory, fifo
 
 
-class Entry(NamedTuple):
+class Entry(Record):
     """One member. `type` is the typeflag (b"0" for every kind of regular file); `size` bytes follow in the archive.
 
     `mtime` is in nanoseconds; `sparse` lists (offset, length) of the data when the file has holes, and

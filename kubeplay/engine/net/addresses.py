@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from _socket import AF_INET, inet_pton
-from typing import NamedTuple
 
 from kubeplay.errors import InvalidInput
+from kubeplay.record import Record
 
 
-class Subnet(NamedTuple):
+class Subnet(Record):
     """A prefix: `base` has the host bits cleared."""
 
     base: int

@@ -7,18 +7,18 @@ module); pods do not join it (veth.py).
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from kubeplay.engine.net import rtnl
 from kubeplay.engine.net.addresses import Subnet, packed, subnet
 from kubeplay.engine.net.netlink import Message, Netlink, NetlinkError
 from kubeplay.errors import SandboxError
+from kubeplay.record import Record
 
 _FORWARD = "/proc/sys/net/ipv4/ip_forward"
 _DEFAULT_MTU = 1500
 _EEXIST, _ENODEV = 17, 19
 
-class Bridge(NamedTuple):
+class Bridge(Record):
     """What a bridge must have; `services` and `dns` only on the default network's."""
 
     name: str

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping, Set
-from typing import NamedTuple
 
 from kubeplay.engine.net.addresses import text
 from kubeplay.engine.net.netlink import NETLINK_NETFILTER, NLA_F_NESTED, Message, Netlink, attr, attributes
 from kubeplay.engine.net.nft import NetState
 from kubeplay.engine.net.ports import ANY
+from kubeplay.record import Record
 
 _GET, _DELETE = 1 << 8 | 1, 1 << 8 | 2  # NFNL_SUBSYS_CTNETLINK
 _TUPLE_ORIG, _TUPLE_REPLY, _TUPLE_IP, _TUPLE_PROTO = 1, 2, 1, 2
@@ -25,7 +25,7 @@ _AF_INET, _UDP = 2, 17
 Place = tuple[str, int]
 
 
-class Flow(NamedTuple):
+class Flow(Record):
     """One conntrack entry: `asked` is what the client sent to, `answered` who sends back; `raw` names it to the kernel."""
 
     asked: Place

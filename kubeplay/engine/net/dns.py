@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from kubeplay.engine.net import resolv
 from kubeplay.engine.net.addresses import Subnet, number
 from kubeplay.plan.service import ServiceRoute
+from kubeplay.record import Record
 
 DOMAIN = resolv.DOMAIN
 HEADLESS = "None"
@@ -22,14 +22,14 @@ _CACHE = 1000  # names; about 80 bytes each
 _HOSTS, _RESOLV = "hosts.d", "resolv.conf"  # dnsmasq passes over names that begin with a dot
 
 
-class Record(NamedTuple):
+class Address(Record):
     """One A record; its PTR comes with it."""
 
     ip: str
     name: str
 
 
-class PodName(NamedTuple):
+class PodName(Record):
     """What DNS needs of a pod; `fqdn` = hostname.subdomain.ns.svc.DOMAIN, "" without subdomain."""
 
     ip: str
@@ -37,29 +37,29 @@ class PodName(NamedTuple):
     fqdn: str = ""
 
 
-def records(routes: Iterable[ServiceRoute], pods: Iterable[PodName], kubernetes: str) -> tuple[Record, ...]:
+def records(routes: Iterable[ServiceRoute], pods: Iterable[PodName], kubernetes: str) -> tuple[Address, ...]:
     """All names. `kubernetes` is the address of the API server's Service, which always has a name.
 
     Of several names of one address dnsmasq gives the first as PTR: Services come first, then endpoints' own names.
     """
     listed = tuple(pods)
     named = {pod.ip: pod.fqdn for pod in listed if pod.fqdn}
-    found = [Record(kubernetes, f"kubernetes.default.svc.{DOMAIN}")] if kubernetes else []
+    found = [Address(kubernetes, f"kubernetes.default.svc.{DOMAIN}")] if kubernetes else []
     for route in sorted(routes, key=lambda route: (route.service.namespace, route.service.name)):
         name = f"{route.service.name}.{route.service.namespace}.svc.{DOMAIN}"
         if route.service.cluster_ip not in ("", HEADLESS):
-            found.append(Record(route.service.cluster_ip, name))
+            found.append(Address(route.service.cluster_ip, name))
         elif route.service.cluster_ip == HEADLESS:
             ips = sorted({end.ip for group in route.endpoints for end in group}, key=number)
             for ip in ips:
                 own = named.get(ip, "")
-                found.append(Record(ip, own if own.endswith(f".{name}") else f"{ip.replace('.', '-')}.{name}"))
-            found += [Record(ip, name) for ip in ips]
-    found += [Record(pod.ip, f"{pod.ip.replace('.', '-')}.{pod.namespace}.pod.{DOMAIN}") for pod in sorted(listed)]
+                found.append(Address(ip, own if own.endswith(f".{name}") else f"{ip.replace('.', '-')}.{name}"))
+            found += [Address(ip, name) for ip in ips]
+    found += [Address(pod.ip, f"{pod.ip.replace('.', '-')}.{pod.namespace}.pod.{DOMAIN}") for pod in sorted(listed)]
     return tuple(dict.fromkeys(found))
 
 
-def render_hosts(found: Iterable[Record]) -> str:
+def render_hosts(found: Iterable[Address]) -> str:
     """The hosts file: one name a line."""
     return "".join(f"{record.ip} {record.name}\n" for record in found)
 

@@ -11,7 +11,8 @@ import os
 import struct
 from _socket import AF_NETLINK, SOCK_CLOEXEC, SOCK_RAW, socket
 from collections.abc import Sequence
-from typing import NamedTuple
+
+from kubeplay.record import Record
 
 NETLINK_ROUTE, NETLINK_NETFILTER = 0, 12
 NLM_F_REQUEST, NLM_F_ACK, NLM_F_DUMP = 1, 4, 0x300
@@ -26,7 +27,7 @@ _RECEIVE = 1 << 18  # the kernel's largest dump chunk is 32 KiB (netlink_dump); 
 _BATCH = 1 << 16  # bytes of requests in one sendmsg; the default send buffer is 212992
 
 
-class Message(NamedTuple):
+class Message(Record):
     """One request; `what` names it for a person when the kernel refuses it."""
 
     kind: int

@@ -10,12 +10,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from kubeplay.engine.host import syscalls
 from kubeplay.engine.net import rtnl
 from kubeplay.engine.net.netlink import Netlink
 from kubeplay.errors import SandboxError
+from kubeplay.record import Record
 
 NET, IPC, UTS = "net", "ipc", "uts"
 _FLAGS = {NET: syscalls.CLONE_NEWNET, IPC: syscalls.CLONE_NEWIPC, UTS: syscalls.CLONE_NEWUTS}
@@ -35,7 +36,7 @@ NET_DEFAULTS = (
 T = TypeVar("T")
 
 
-class Pins(NamedTuple):
+class Pins(Record):
     """Paths of the pinned namespaces; "" = the pod uses the host's."""
 
     net: str = ""

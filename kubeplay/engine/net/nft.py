@@ -10,20 +10,20 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from kubeplay.engine.net.addresses import number, subnet
 from kubeplay.engine.net.addresses import text as address_text
 from kubeplay.engine.net.netlink import NETLINK_NETFILTER, Message, Netlink, NetlinkError, text
 from kubeplay.engine.net.ports import ANY, Published
 from kubeplay.plan.service import Endpoint, ServicePlan, ServicePort, ServiceRoute
+from kubeplay.record import Record
 
 _NFT_MSG_GETTABLE, _NFPROTO_INET = 10 << 8 | 1, 1  # linux/netfilter/nfnetlink.h: NFNL_SUBSYS_NFTABLES
 _NO_ADDRESS = ("", "None")  # ExternalName and headless Services are names only
 _AFFINITY_SEED = 0x6B706179  # any constant: the same client must come to the same place after each rewrite
 
 
-class NetState(NamedTuple):
+class NetState(Record):
     """What the rules follow from.
 
     `group` is the device group of the pods' host ends, `gateway` the host's address towards pods, `services` the

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from _socket import AF_INET, IPPROTO_SCTP, SO_REUSEADDR, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, socket
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from kubeplay.engine.net import addresses, claims
 from kubeplay.engine.store.db import Store
 from kubeplay.engine.store.leases import Lease
 from kubeplay.errors import Conflict, Exhausted, InvalidInput, NotSupported
 from kubeplay.plan.container import Port
+from kubeplay.record import Record
 
 HOST_POOL, NODE_POOL = "hostport", "nodeport"
 ANY = "*"
@@ -23,7 +23,7 @@ NODE_STATIC = 86  # SV2: the first 86 are left to those who ask for a number
 _EADDRINUSE, _EADDRNOTAVAIL = 98, 99
 
 
-class Published(NamedTuple):
+class Published(Record):
     """One host port as nft needs it: `ip` ANY or an address of this machine; `target` the pod's."""
 
     ip: str
@@ -33,7 +33,7 @@ class Published(NamedTuple):
     target_port: int
 
 
-class Key(NamedTuple):
+class Key(Record):
     """What can be held: a port of one address or of all."""
 
     ip: str

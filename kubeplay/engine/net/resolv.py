@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from kubeplay.plan.pod import Dns, HostAlias
+from kubeplay.record import Record
 
 DOMAIN = "cluster.local"
 _MAX_SERVERS, _MAX_SEARCHES, _MAX_SEARCH_CHARS, _MAX_NAME = 3, 32, 2048, 253  # DN2
@@ -17,7 +17,7 @@ _LOOPBACK = (
 )
 
 
-class Resolver(NamedTuple):
+class Resolver(Record):
     """The content of a resolv.conf; an option's value is "" when it has none."""
 
     servers: tuple[str, ...] = ()

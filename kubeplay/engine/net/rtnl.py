@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from kubeplay.engine.net.addresses import Subnet, packed
 from kubeplay.engine.net.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Message, Netlink, attr, attributes, nested, text, u32
+from kubeplay.record import Record
 
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
@@ -26,7 +26,7 @@ _RTNH_F_ONLINK = 4
 _NUD_PERMANENT = 0x80
 
 
-class Link(NamedTuple):
+class Link(Record):
     """A network device as the kernel lists it."""
 
     number: int
@@ -37,7 +37,7 @@ class Link(NamedTuple):
     kind: str
 
 
-class Route(NamedTuple):
+class Route(Record):
     """An IPv4 route of the main table; `gateway` "" = directly reachable."""
 
     destination: Subnet

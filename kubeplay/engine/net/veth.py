@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from kubeplay.engine.host import syscalls
 from kubeplay.engine.net import rtnl
@@ -18,6 +17,7 @@ from kubeplay.engine.net.addresses import Subnet, number, packed
 from kubeplay.engine.net.netlink import Message, Netlink, NetlinkError
 from kubeplay.engine.net.netns import in_thread
 from kubeplay.errors import InvalidInput, SandboxError
+from kubeplay.record import Record
 
 _EEXIST, _ENODEV = 17, 19
 _HOST_MAC = b"\x02\x6b\0\0\0\1"  # of every host end: each is alone on its wire
@@ -26,7 +26,7 @@ _HOST_MAC = b"\x02\x6b\0\0\0\1"  # of every host end: each is alone on its wire
 _SYSCTLS = ((1, 1), (6, 0), (8, 1), (26, 1))
 
 
-class Port(NamedTuple):
+class Port(Record):
     """One attachment: `name`, `group` and `mtu` of the host end, the pod's `address` on `subnet` behind `gateway`."""
 
     name: str

@@ -11,9 +11,9 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from kubeplay.engine.host.runroot import unescape
+from kubeplay.record import Record
 
 ROOT = "/sys/fs/cgroup"
 PERIOD = 100_000  # microseconds, RS2
@@ -24,7 +24,7 @@ _BUSY = 16
 _RACES = 10
 
 
-class Hierarchy(NamedTuple):
+class Hierarchy(Record):
     """One mounted hierarchy; `controllers` of version 2 are those it offers."""
 
     mount: str
@@ -32,7 +32,7 @@ class Hierarchy(NamedTuple):
     controllers: tuple[str, ...]
 
 
-class Limits(NamedTuple):
+class Limits(Record):
     """What a pod's group is given; 0 = not set (RS4)."""
 
     shares: int = MIN_SHARES

@@ -12,7 +12,6 @@ import os
 import select
 import threading
 import time
-from typing import NamedTuple
 
 from kubeplay.engine.host import faults, processes
 from kubeplay.engine.host.paths import Paths
@@ -21,12 +20,13 @@ from kubeplay.engine.oci.cgroup import Cgroups
 from kubeplay.engine.oci.runtime import Runtime
 from kubeplay.errors import RuntimeFailed
 from kubeplay.plan.pod import LogPlan
+from kubeplay.record import Record
 
 CREATE_SECONDS = 120.0  # containerd's and cri-o's runtime request timeout
 _LINE = 1 << 16
 
 
-class Monitor(NamedTuple):
+class Monitor(Record):
     """What conmon is told about one container; `log_path` "" = output is thrown away."""
 
     container_id: str

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.oci.spec import SpecInputs
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 _PROPAGATION = {"None": "rprivate", "HostToContainer": "rslave", "Bidirectional": "rshared"}
 
 
-class MountPoint(NamedTuple):
+class MountPoint(Record):
     """A bind of `source` at `path`; sources are paths the runtime can open."""
 
     source: str

@@ -11,7 +11,7 @@ import json
 import os
 import select
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from kubeplay.engine.host import processes
 from kubeplay.engine.host.machine import boot_id
@@ -19,13 +19,14 @@ from kubeplay.engine.host.paths import Paths
 from kubeplay.engine.host.trace import trace
 from kubeplay.engine.oci.cgroup import Cgroups, Hierarchy, discover
 from kubeplay.errors import CommandFailed, MissingPrerequisite, RuntimeFailed
+from kubeplay.record import Record
 
 CANDIDATES = ("crun", "runc")
 _FIFO = "exec.fifo"
 _START_SECONDS = 30.0  # between create and start the runtime's init waits: more than a moment means it is stuck
 
 
-class Choice(NamedTuple):
+class Choice(Record):
     """The runtime in use; `fifo` = its init waits on exec.fifo to be read (see `Runtime.start`)."""
 
     path: str
@@ -104,7 +105,7 @@ def _unlink(path: str) -> None:
         pass
 
 
-class Host(NamedTuple):
+class Host(Record):
     """What `probe` found and keeps in root/host.json until the machine or the programs change."""
 
     choice: Choice

@@ -7,7 +7,7 @@ annotation of a manifest or an image reaches the runtime.
 from __future__ import annotations
 
 import os
-from typing import Any, NamedTuple
+from typing import Any
 
 from kubeplay.engine.oci import capabilities, seccomp
 from kubeplay.engine.oci.cgroup import PERIOD, quota, shares
@@ -16,6 +16,7 @@ from kubeplay.engine.oci.user import Identity
 from kubeplay.errors import ContainerError
 from kubeplay.plan.container import ContainerPlan, Resolved
 from kubeplay.plan.security import Security
+from kubeplay.record import Record
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # image-spec and every runtime's default
 _NOFILE = 1_048_576  # containerd's unit sets infinity, which the kernel caps at fs.nr_open's default
@@ -28,7 +29,7 @@ MASKED = (
 READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 
 
-class ImageDefaults(NamedTuple):
+class ImageDefaults(Record):
     """What an image says about running it; `entrypoint` and `cmd` () = not set."""
 
     env: tuple[str, ...] = ()
@@ -39,7 +40,7 @@ class ImageDefaults(NamedTuple):
     stop_signal: str = ""
 
 
-class HostFacts(NamedTuple):
+class HostFacts(Record):
     """What this machine can do; `capabilities` a mask, `oom_floor` the lowest oom_score_adj we may set."""
 
     machine: str = "x86_64"
@@ -55,14 +56,14 @@ class HostFacts(NamedTuple):
     selinux: bool = False
 
 
-class Namespace(NamedTuple):
+class Namespace(Record):
     """One namespace: `path` "" = a new one."""
 
     kind: str
     path: str = ""
 
 
-class Device(NamedTuple):
+class Device(Record):
     """A device node to allow; `path` inside the container, for privileged ones it is made there."""
 
     path: str
@@ -74,7 +75,7 @@ class Device(NamedTuple):
     gid: int = 0
 
 
-class SpecInputs(NamedTuple):
+class SpecInputs(Record):
     """Everything `build` needs. `files` are our own binds (hosts, hostname, ...); `seccomp_profile` a Localhost profile's content.
 
     `dev` is a /dev we have made, "" = the runtime makes it. `shared_sys`: another container of the pod is privileged. A network namespace

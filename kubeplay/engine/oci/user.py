@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import NamedTuple
 
 from kubeplay.engine.host.syscalls import RESOLVE_IN_ROOT, open_ordinary
 from kubeplay.errors import ContainerError
 from kubeplay.plan.security import Security
+from kubeplay.record import Record
 
 MAX_ID = 2**31 - 1  # SC2
 _LIMIT = 4 << 20  # bytes of passwd or group that we read: some ten thousand lines
 CONFIG_ERROR = "CreateContainerConfigError"
 
 
-class Identity(NamedTuple):
+class Identity(Record):
     """What the process gets; `groups` are the supplementary ones, `home` from passwd or "/"."""
 
     uid: int = 0
@@ -29,7 +29,7 @@ class Identity(NamedTuple):
     home: str = "/"
 
 
-class Entry(NamedTuple):
+class Entry(Record):
     """A line of passwd."""
 
     name: str
@@ -38,7 +38,7 @@ class Entry(NamedTuple):
     home: str
 
 
-class Accounts(NamedTuple):
+class Accounts(Record):
     """The image's users, and groups as (name, gid, members)."""
 
     users: tuple[Entry, ...] = ()

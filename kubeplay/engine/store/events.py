@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from kubeplay.plan.stack import ObjectKey
+from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.store.db import Store
@@ -13,7 +14,7 @@ NORMAL, WARNING = "Normal", "Warning"
 KEEP = 10_000  # events kept; kube-apiserver forgets them after an hour (--event-ttl)
 
 
-class Event(NamedTuple):
+class Event(Record):
     """One event; `times` seen, `first` and `last` epoch seconds."""
 
     id: int

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
+
+from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.store.db import Store
 
 
-class ImageRow(NamedTuple):
+class ImageRow(Record):
     """`id` is sha256:HEX of the config blob; `config` its JSON text; `layers` diff ids, base first; `size` bytes."""
 
     id: str

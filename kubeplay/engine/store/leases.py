@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.store.db import Store
 
 
-class Lease(NamedTuple):
+class Lease(Record):
     pool: str
     key: str
     holder: str

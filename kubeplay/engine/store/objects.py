@@ -6,16 +6,17 @@ The store knows no Kubernetes rule; it keeps identity, resourceVersion, generati
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from kubeplay.errors import AlreadyExists, Conflict, NotFound
 from kubeplay.plan.stack import ObjectKey
+from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.store.db import Store
 
 
-class StoredObject(NamedTuple):
+class StoredObject(Record):
     """One object; times are epoch seconds; `status` "" = none yet; `deleted` is the deletionTimestamp."""
 
     key: ObjectKey

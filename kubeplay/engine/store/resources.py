@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from kubeplay.errors import AlreadyExists
+from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.store.db import Store
 
 
-class NetworkRow(NamedTuple):
+class NetworkRow(Record):
     """A bridge network; `subnet` CIDR, `gateway` its address on the bridge."""
 
     name: str
@@ -22,7 +23,7 @@ class NetworkRow(NamedTuple):
     created: float
 
 
-class VolumeRow(NamedTuple):
+class VolumeRow(Record):
     """A named volume (a PersistentVolumeClaim's, or made by `volume create`)."""
 
     namespace: str

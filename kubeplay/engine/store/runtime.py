@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from kubeplay.errors import NotFound
+from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.store.db import Store
@@ -19,7 +20,7 @@ CREATED, RUNNING, EXITED, UNKNOWN = "created", "running", "exited", "unknown"
 READY, NOTREADY = "ready", "notready"
 
 
-class PodRow(NamedTuple):
+class PodRow(Record):
     """A pod as reconcile sees it. `plan` is plan.codec text; `wake_at` epoch seconds or None."""
 
     uid: str
@@ -33,7 +34,7 @@ class PodRow(NamedTuple):
     initialized: bool
 
 
-class SandboxRow(NamedTuple):
+class SandboxRow(Record):
     """One sandbox instance; `state` READY or NOTREADY; `boot` the boot id it belongs to."""
 
     id: str
@@ -45,7 +46,7 @@ class SandboxRow(NamedTuple):
     addresses: tuple[str, ...] = ()
 
 
-class ContainerRow(NamedTuple):
+class ContainerRow(Record):
     """One container instance; `pid_start` is its start time in clock ticks (proc(5) field 22)."""
 
     id: str
@@ -70,7 +71,7 @@ class ContainerRow(NamedTuple):
     env_hash: str = ""
 
 
-class BackoffRow(NamedTuple):
+class BackoffRow(Record):
     """Back-off of one key (container name, or image:REF): next try at `since` + `delay`; both seconds (RB1, RB4)."""
 
     pod_uid: str

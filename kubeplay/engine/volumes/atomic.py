@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
-from typing import NamedTuple
+
+from kubeplay.record import Record
 
 DIRECTORY_MODE = 0o755  # VO4
 
 
-class File(NamedTuple):
+class File(Record):
     """One file to write: bytes and permission bits."""
 
     content: bytes

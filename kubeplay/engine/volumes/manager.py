@@ -6,7 +6,6 @@ import os
 import stat
 import time
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from kubeplay.engine.host.paths import Paths, component
 from kubeplay.engine.host.syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID, mount, umount
@@ -16,6 +15,7 @@ from kubeplay.engine.volumes.named import NamedVolumes
 from kubeplay.errors import Exhausted, VolumeError
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.volumes import Claim, EmptyDir, HostPath, ImageVolume, Mount, ObjectFiles, Volume
+from kubeplay.record import Record
 
 FILES_MODE = {"ConfigMap": 0o777, "Secret": 0o1777}  # kubernetes-surprises: configMap dir 0777, secret 1777 tmpfs
 
@@ -24,7 +24,7 @@ Files = Mapping[str, _Content]
 ImageView = Callable[[str, str, str], str]
 
 
-class MountSource(NamedTuple):
+class MountSource(Record):
     """What a container mounts. `path` may be /proc/self/fd/N of `fd`, which the caller closes; `device` = a node to give access to."""
 
     path: str

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from kubeplay.kube import names
 from kubeplay.kube.validate import env, handlers, mounts, ports, resources, security
 from kubeplay.kube.validate.report import Faults, Object, record, records
 from kubeplay.kube.validate.volumes import PULL_POLICIES
+from kubeplay.record import Record
 
 RESTART_POLICIES = ("Always", "OnFailure", "Never")
 _MESSAGE_POLICIES = ("FallbackToLogsOnError", "File")
@@ -25,7 +26,7 @@ _NOT_EPHEMERAL = (
 )
 
 
-class Surroundings(NamedTuple):
+class Surroundings(Record):
     """What a container refers to in its pod."""
 
     volumes: dict[str, Object]

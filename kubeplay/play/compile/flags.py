@@ -6,15 +6,16 @@ hostNetwork, and what a Pod has no field for one of our annotations.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from kubeplay.errors import InvalidInput
 from kubeplay.play.compile import logs, network, ports
 from kubeplay.play.compile import marks as known
 from kubeplay.play.compile.options import CompileOptions
+from kubeplay.record import Record
 
 
-class Target(NamedTuple):
+class Target(Record):
     """A pod, or the template a workload's pods are made of; `name` is for messages."""
 
     name: str

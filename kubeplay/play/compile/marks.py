@@ -7,10 +7,11 @@ that choose a security option, run something on the host or steer the runtime ne
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from kubeplay.errors import Fault
 from kubeplay.play.compile.numbers import is_number
+from kubeplay.record import Record
 
 OWN_DOMAIN = "kubeplay.io"
 NETWORK = "kubeplay.io/network"
@@ -69,7 +70,7 @@ NO_EFFECT_PREFIXES = {
 }
 
 
-class Limits(NamedTuple):
+class Limits(Record):
     """What Podman's annotations say about one container; 0 and "" = nothing."""
 
     pids: int = 0

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from kubeplay.errors import InvalidInput
 from kubeplay.plan.pod import Attachment
 from kubeplay.play.compile.options import DEFAULT_NETWORK
+from kubeplay.record import Record
 
 _DEFAULT_NAMES = ("bridge", "private", "default", "kubeplay-default")
 _LATER = ("pasta", "slirp4netns", "container", "ns", "pod")
 
 
-class Networks(NamedTuple):
+class Networks(Record):
     """What was asked for; no attachments and not `host` = loopback only."""
 
     attachments: tuple[Attachment, ...] = (Attachment(DEFAULT_NETWORK),)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from kubeplay.record import Record
 
 CLUSTER_DOMAIN = "cluster.local"  # DESIGN.md, "State, processes, locks"
 # "" is the engine's own default network, whatever it calls it: a plan must not depend on the state root.
 DEFAULT_NETWORK = ""
 
 
-class CompileOptions(NamedTuple):
+class CompileOptions(Record):
     """Flags of `play kube` as typed (podman-kube-facts 1.1) and facts about this machine.
 
     `networks`, `publish` and `log_opts` hold the raw arguments. Flags that say something about a pod are written into the

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from kubeplay.errors import InvalidInput
 from kubeplay.plan.container import Port
 from kubeplay.play.compile.numbers import is_number
+from kubeplay.record import Record
 
 PROTOCOLS = ("TCP", "UDP", "SCTP")
 
 
-class Publish(NamedTuple):
+class Publish(Record):
     """One --publish argument; `host_port` 0 = the same number as the container's."""
 
     container_port: int

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.service import ServicePlan
 from kubeplay.plan.stack import ClaimPlan, ObjectKey, PlannedObject
+from kubeplay.record import Record
 
 Object = dict[str, Any]
 
 
-class Part(NamedTuple):
+class Part(Record):
     """One object's share of a Stack."""
 
     objects: tuple[PlannedObject, ...]
