@@ -66,7 +66,7 @@ spec:
   hostPID: true
   hostIPC: true
   hostUsers: true
-  containers: [{{name: main, {SLEEP}}}]
+  containers: [{{name: main, {SLEEP}, env: [{{name: IP, valueFrom: {{fieldRef: {{fieldPath: status.podIP}}}}}}]}}]
 ---
 apiVersion: v1
 kind: Pod
@@ -152,7 +152,7 @@ def test_sc9_host_namespaces(kp: Machine) -> None:
     assert all(namespace(hostly, kind) == namespace(ours, kind) for kind in ("net", "pid", "ipc", "uts", "user"))
     assert namespace(hostly, "mnt") != namespace(ours, "mnt")
     assert kp.sh("hostly", "hostname; ls /sys/class/net").splitlines()[0] == os.uname().nodename
-    assert kp.pod("hostly")["status"]["podIP"] == kp.pod("hostly")["status"]["hostIP"]
+    assert kp.pod("hostly")["status"]["podIP"] == kp.pod("hostly")["status"]["hostIP"] == kp.sh("hostly", "echo $IP")
     assert f"/proc/{os.getpid()}" in kp.sh("hostly", f"ls -d /proc/{os.getpid()}")
 
 
