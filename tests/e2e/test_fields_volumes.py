@@ -326,3 +326,56 @@ def test_vo11_mount_propagation(kp: Machine, place: Path) -> None:
     kp.sh("host", "umount /shared/mine", "shares")
     assert not (place / "grows/mine/m").exists()
     subprocess.run(["umount", str(place / "grows/later")], check=True)
+
+
+def test_vo10_odd_places_to_mount_at(kp: Machine) -> None:
+    """The user's own /etc/hosts wins, of two mounts at one place the later is seen, colons and dots mean nothing special."""
+    text = """
+apiVersion: v1
+kind: Pod
+metadata: {name: odd}
+spec:
+  terminationGracePeriodSeconds: 0
+  volumes: [{name: c, configMap: {name: conf}}, {name: one, emptyDir: {}}, {name: two, emptyDir: {}}, {name: m, emptyDir: {medium: Memory}}]
+  containers:
+  - name: main
+    image: busybox:1
+    command: [sleep, "1000"]
+    volumeMounts:
+    - {name: c, mountPath: /etc/hosts, subPath: a}
+    - {name: one, mountPath: /d}
+    - {name: two, mountPath: /d/}
+    - {name: two, mountPath: "/with:colon"}
+    - {name: one, mountPath: x/../here}
+    - {name: m, mountPath: /dev/shm}
+"""
+    kp.play(text)
+    assert kp.sh("odd", "cat /etc/hosts") == "text-a"
+    assert kp.sh("odd", "touch /d/t /here/h && ls /with:colon /here; ls -d /x 2>/dev/null; true") == "/here:\nh\n\n/with:colon:\nt"
+    assert "size=65536k" not in kp.sh("odd", "grep ' /dev/shm ' /proc/mounts")
+    kp.down(text)
+
+
+@pytest.mark.parametrize(("volume", "path", "state", "said"), [
+    ("emptyDir: {}", "/", "StartError", ""),
+    ("emptyDir: {medium: memory}", "/v", "ContainerCreating", 'unknown storage medium "memory"'),
+    ("configMap: {name: conf, items: [{key: nosuch, path: x}]}", "/v", "ContainerCreating", "references non-existent config key: nosuch"),
+    ("secret: {secretName: nosuch}", "/v", "ContainerCreating", 'secret "nosuch" not found'),
+    ("persistentVolumeClaim: {claimName: nosuch}", "/v", "ContainerCreating", 'persistentvolumeclaim "nosuch" not found'),
+])  # fmt: skip
+def test_cs5_a_volume_that_cannot_be_mounted(kp: Machine, volume: str, path: str, state: str, said: str) -> None:
+    text = f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: bad}}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 0
+  volumes: [{{name: v, {volume}}}]
+  containers: [{{name: main, image: "busybox:1", command: [sleep, "1000"], volumeMounts: [{{name: v, mountPath: {path}}}]}}]
+"""
+    kp.play(text, "--keep-on-failure", status=None)
+    found = kp.status("bad")["state"]
+    assert next(iter(found.values()))["reason"] == state
+    assert said in kp("events").out
+    kp.down(text)
