@@ -26,6 +26,7 @@ def run(argv: list[str]) -> int:
     """Carry out one command line; returns the exit status."""
     import os
 
+    os.umask(os.umask(0o077) | 0o022)  # nothing we write, nor conmon and the supervisor after us, is for others to change
     if "_KUBEPLAY_COMPLETE" in os.environ:
         return _with_click(argv)
     from kubeplay.cli.quick import parse
