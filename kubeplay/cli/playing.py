@@ -39,7 +39,8 @@ def _warn(result: UpResult) -> None:
 
     for pod in result.pods:
         for failure in pod.failures:
-            text = f"Warning: pod {pod.namespace}/{pod.name}: {failure.container}: {failure.reason}: {failure.message}"
+            where = "/".join(filter(None, (pod.namespace, pod.name, failure.container)))
+            text = f"Warning: pod {where}: {failure.reason}: {failure.message}"
             print(safe(text), file=sys.stderr)
 
 

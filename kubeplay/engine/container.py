@@ -127,8 +127,10 @@ def _create(
 
 def _refused(engine: Engine, row: ContainerRow, error: RuntimeFailed) -> ContainerRow:
     """The runtime said no: on a kubelet that is the start, so the instance stays visible as terminated (CS7)."""
+    from kubeplay.engine.oci.runtime import said
+
     clear(engine, row.id, row.pod_uid)
-    message = f"failed to create container task: OCI runtime create failed: {error.stderr.strip()}"
+    message = f"failed to create container task: OCI runtime create failed: {said(error.stderr)}"
     now = engine.clock.now()
     values: dict[str, Any] = {"state": EXITED, "exit_code": 128, "reason": START_ERROR, "message": message, "started": 0.0, "finished": now}
     engine.store.runtime.set_container(row.id, **values)

@@ -113,6 +113,8 @@ def test_cs7_reasons_and_exit_codes(kp: Machine) -> None:
     assert (kp.ended("never")["reason"], kp.ended("quiet")["reason"]) == ("Error", "Completed")
     missing = kp.ended("missing")
     assert (missing["reason"], missing["exitCode"]) == ("StartError", 128) and "no such file" in missing["message"]
+    assert missing["message"].startswith("failed to create container task: OCI runtime create failed: ")
+    assert "level=" not in missing["message"]
     assert kp.ended("signalled")["exitCode"] == 9  # process 1 is not killed from inside
     kp.wait(lambda: [kp.pod(name)["status"]["phase"] for name in ("never", "quiet", "missing")] == ["Failed", "Succeeded", "Failed"], 5)
 

@@ -235,3 +235,16 @@ def _keep(path: str, key: str, found: Host) -> None:
 def process_spec(cwd: str, args: Sequence[str], env: Sequence[str], **more: Any) -> dict[str, Any]:
     """An OCI process object for exec."""
     return {"cwd": cwd, "args": list(args), "env": list(env), **more}
+
+
+def said(stderr: str) -> str:
+    """What a runtime complains of: of runc's log lines (`time=".." level=error msg=".."`) the messages alone, as a kubelet shows them."""
+    found = []
+    for line in stderr.splitlines():
+        head, mark, rest = line.partition(' msg="')
+        if mark and head.startswith('time="') and head.endswith(("level=error", "level=fatal")):
+            try:
+                found.append(str(json.loads(f'"{rest.rstrip()}')))
+            except ValueError:  # an escape of Go's that JSON has not
+                found.append(rest.rstrip().removesuffix('"'))
+    return "; ".join(found) or stderr.strip()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kubeplay.engine.oci import capabilities, cgroup, qos, seccomp
+from kubeplay.engine.oci import capabilities, cgroup, qos, runtime, seccomp
 from kubeplay.plan.container import INIT, ContainerPlan, Resources
 from kubeplay.plan.pod import PodPlan, SandboxPlan
 
@@ -145,3 +145,14 @@ def test_seccomp_personality_bits() -> None:
 
 def test_seccomp_unknown_machine_has_no_table() -> None:
     assert seccomp.default((), "vax") is None
+
+
+@pytest.mark.parametrize(("stderr", "said"), [
+    ('time="now" level=warning msg="x"\ntime="now" level=error msg="exec: \\"a\\": not found"\n', 'exec: "a": not found'),
+    ('time="now" level=error msg="one"\ntime="now" level=fatal msg="two"', "one; two"),
+    ('time="now" level=error msg="odd \\x07"', "odd \\x07"),
+    ("error: no such thing\n", "error: no such thing"),
+    ("", ""),
+])  # fmt: skip
+def test_what_a_runtime_complains_of(stderr: str, said: str) -> None:
+    assert runtime.said(stderr) == said
