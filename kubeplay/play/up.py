@@ -266,7 +266,8 @@ class _Play:
         self._wake_existing()
         if any(system.needs_dns(plan) for plan in self.uids.values()):
             uid = system.ensure_dns(self.engine)
-            jobs += [Job(uid, f"{system.NAMESPACE}/{system.NAME}", tolerant=True, system=True)] if uid else []
+            # first in the queue: the others' containers wait for it
+            jobs = [Job(uid, f"{system.NAMESPACE}/{system.NAME}", tolerant=True, system=True), *jobs] if uid else jobs
         if not jobs:
             if self.services:
                 services.refresh(self.engine)
