@@ -23,10 +23,25 @@ class Target(Record):
 
 
 def mark(meta: dict[str, Any], options: CompileOptions) -> None:
-    """--annotation and --label on any object; the flag wins."""
+    """--annotation and --label on any object; the flag wins. Raises InvalidInput for what a manifest could not hold either."""
+    _check(options)
     for field, given in (("annotations", options.annotations), ("labels", options.labels)):
         if given:
             meta[field] = {**(meta.get(field) or {}), **dict(given)}
+
+
+def _check(options: CompileOptions) -> None:
+    if not options.annotations and not options.labels:
+        return
+    from kubeplay.kube.validate.metadata import check_annotations, check_labels
+    from kubeplay.kube.validate.report import Faults
+
+    faults = Faults()
+    check_annotations(faults, "--annotation", dict(options.annotations))
+    check_labels(faults, "--label", dict(options.labels))
+    found = [*faults.items, *known.faults({"annotations": dict(options.annotations)}, "--annotation")]
+    if found:
+        raise InvalidInput("--annotation and --label: invalid", found)
 
 
 def write(meta: dict[str, Any], spec: dict[str, Any], options: CompileOptions) -> None:
