@@ -253,6 +253,25 @@ def test_cve_2021_30465_a_mount_point_that_is_a_link_stays_inside(kp: Machine, t
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("flags", [(), ("-i",), ("-i", "-t")])
+def test_no_terminal_of_the_caller_gets_into_a_container(kp: Machine, flags: tuple[str, ...]) -> None:
+    """With a descriptor of it a program could type into the caller's shell (TIOCSTI)."""
+    ours, theirs = os.openpty()
+    here = os.fstat(theirs)
+    script = "for f in 0 1 2; do stat -Lc 'at %d %i' /proc/self/fd/$f; done"
+    process = kp.start("exec", *flags, "one", "sh", "-c", script, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    said = b""
+    try:
+        while data := os.read(ours, 4096):
+            said += data
+    except OSError:
+        pass  # EIO: nobody has the other end any more
+    os.close(ours)
+    found = [line.split()[1:] for line in said.decode().splitlines() if line.startswith("at ")]
+    assert process.wait(10) == 0 and len(found) == 3 and [str(here.st_dev), str(here.st_ino)] not in found
+
+
 def test_last_words_of_a_container_do_not_drive_the_terminal(kp: Machine) -> None:
     text = """
 apiVersion: v1
