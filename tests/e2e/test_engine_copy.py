@@ -15,7 +15,7 @@ from kubeplay.engine import copy
 from kubeplay.engine import exec as execs
 from kubeplay.engine.store.runtime import ContainerRow
 from kubeplay.errors import Conflict, InvalidInput, NotFound, NotRunning
-from tests.support.engines import Bench, bench_fixture, shell  # noqa: F401
+from tests.support.engines import Bench, bench_fixture, shell, wait_for  # noqa: F401
 
 pytestmark = pytest.mark.root
 
@@ -88,6 +88,7 @@ def test_copy_out_never_writes_through_a_link_of_the_tree(bench: Bench, row: Con
 
     thread = threading.Thread(target=swap, daemon=True)
     thread.start()
+    wait_for(lambda: bench.exec(row, "ls", "/t"), "the swapping to begin")
     for number in range(40):
         try:
             copy.out(bench.engine, row, "/t", str(tmp_path / f"out{number % 4}"))
