@@ -29,7 +29,7 @@ def run(argv: list[str]) -> int:
 
     gc.disable()  # a command lives for a moment; looking for cycles while modules load costs a tenth of it
 
-    os.umask(os.umask(0o077) | 0o022)  # nothing we write, nor conmon and the supervisor after us, is for others to change
+    os.umask(0o022)  # a kubelet's: what we, conmon and the supervisor write is neither open to others nor shut to the containers
     if "_KUBEPLAY_COMPLETE" in os.environ:
         return _with_click(argv)
     from kubeplay.cli.quick import parse

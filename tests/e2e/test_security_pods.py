@@ -189,6 +189,31 @@ def test_the_store_and_bundles_are_roots_alone(kp: Machine) -> None:
     assert open_to_all == []
 
 
+def test_a_strict_umask_shuts_nothing_to_the_containers(kp: Machine) -> None:
+    text = """
+apiVersion: v1
+kind: Pod
+metadata: {name: strict}
+spec:
+  terminationGracePeriodSeconds: 0
+  securityContext: {runAsUser: 1234}
+  volumes: [{name: e, emptyDir: {}}]
+  containers:
+  - name: main
+    image: busybox:1
+    workingDir: /made/here
+    command: [sh, -c, "cat /etc/hosts /etc/resolv.conf > /e/f; pwd; ls .; echo x > /dev/shm/a; echo done; sleep 1000"]
+    volumeMounts: [{name: e, mountPath: /e}]
+"""
+    before = os.umask(0o077)
+    try:
+        kp.play(text)
+    finally:
+        os.umask(before)
+    assert kp.logged("strict") == ["/made/here"]
+    kp.down(text)
+
+
 def test_values_of_secrets_are_not_said(kp: Machine) -> None:
     changed = MANIFEST.replace(VALUE, VALUE + "-new")
     for said in (
