@@ -33,3 +33,4 @@ if ! cmp -s requirements.lock "$stamp" || [ ! -x .venv/bin/kubeplay ]; then
 fi
 # Where PYTHONDONTWRITEBYTECODE is set nothing would ever be compiled, and every command would compile everything anew.
 .venv/bin/python -m compileall -q kubeplay
+.venv/bin/python -m kubeplay.cli.preload >/dev/null

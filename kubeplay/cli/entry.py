@@ -19,6 +19,9 @@ def main() -> None:
 
         print(f"kubeplay version {__version__}")
         return
+    from kubeplay.cli import preload
+
+    preload.install()
     sys.exit(run(argv))
 
 
