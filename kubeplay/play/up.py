@@ -274,7 +274,7 @@ class _Play:
             return
         clock = self.engine.clock
         deadline = None if self.options.timeout is None else clock.monotonic() + self.options.timeout
-        runner = Runner(self.engine, jobs, self._check, self._seen, routes=bool(self.services))
+        runner = Runner(self.engine, jobs, self._check, self._seen, routes=self._networked())
         try:
             self.signals.watch(runner)
             with trace("pods"):
@@ -285,6 +285,10 @@ class _Play:
         finally:
             self.signals.watch(None)
             runner.close()
+
+    def _networked(self) -> bool:
+        """Whether rules and names are needed: the bulk of them can be made while the pods are, only their own come after."""
+        return bool(self.services) or any(not plan.sandbox.host_network for plan in self.uids.values())
 
     def _wake_existing(self) -> None:
         """Pods that a person stopped, or that another boot left, start again with the play."""
