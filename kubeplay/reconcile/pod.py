@@ -73,7 +73,8 @@ def _locked(engine: Engine, uid: str, wait_net: bool, grace: float | None) -> Ou
             return Outcome(gone=True, routes=routes)
         decision = brain.decide(found.seen, engine.clock.now())
         routes = _write_status(engine, found) or routes
-        settled = all(isinstance(action, Note) for action in decision.actions)
+        # a CrashLoopBackOff is shown at a later sync (CS6), an ImagePullBackOff at once
+        settled = all(isinstance(action, Note) and action.reason == brain.CRASH_LOOP for action in decision.actions)
         if not settled or decision.actions:
             actor = Actor(engine, found, wait_net, grace)
             actor.carry_out(decision.actions)

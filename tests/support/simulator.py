@@ -11,7 +11,7 @@ from kubeplay.engine.store.runtime import BackoffRow
 from kubeplay.kube.status import TERMINAL, ContainerView, Instance, PodView, pod_status
 from kubeplay.plan.container import ContainerPlan
 from kubeplay.plan.pod import PodPlan, SandboxPlan
-from kubeplay.reconcile.decide import decide
+from kubeplay.reconcile.decide import CRASH_LOOP, decide
 from kubeplay.reconcile.model import AGAIN, START, Begin, KillPod, MakeSandbox, Note, Observed, Reject, Seen, Start
 
 EPOCH = 1_000_000.0
@@ -89,7 +89,7 @@ class Simulation:
             self._write_status()
             for action in decision.actions:
                 self._apply(action)
-            if all(isinstance(a, Note) for a in decision.actions):
+            if all(isinstance(a, Note) and a.reason == CRASH_LOOP for a in decision.actions):
                 return decision.wake_at
         raise AssertionError("decide never settles")
 

@@ -21,19 +21,15 @@ DEFAULT = frozenset((
 def names(add: tuple[str, ...], drop: tuple[str, ...], *, privileged: bool, available: int) -> list[str]:
     """The bounding set as CAP_ names, in kernel order; `available` is the mask of what this process may give.
 
-    Unknown names are ignored, as by containerd (kubernetes-surprises), and its order is kept: ALL added, ALL dropped, then single
-    additions, then single drops.
+    Unknown names are ignored, as by containerd (kubernetes-surprises), also with a CAP_ in front, which Kubernetes does not write
+    (record 076). containerd's order is kept: ALL added, ALL dropped, then single additions, then single drops.
     """
-    added, dropped = {_plain(n) for n in add}, {_plain(n) for n in drop}
+    added, dropped = {n.upper() for n in add}, {n.upper() for n in drop}
     chosen = set(ALL) if privileged or "ALL" in added else set(DEFAULT)
     if not privileged:
         chosen = set() if "ALL" in dropped else chosen
         chosen = (chosen | added & set(ALL)) - dropped
     return [f"CAP_{name}" for number, name in enumerate(ALL) if name in chosen and available >> number & 1]
-
-
-def _plain(name: str) -> str:
-    return name.upper().removeprefix("CAP_")
 
 
 def sets(bounding: list[str]) -> dict[str, list[str]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from kubeplay.engine.host import processes
 from kubeplay.engine.host.machine import machine
+from kubeplay.engine.oci import seccomp
 
 _PROGRAM = "/catatonit"
 
@@ -27,7 +28,7 @@ def _spec(program: str, sandbox: str, group: str, score: int) -> dict[str, Any]:
     return {
         "ociVersion": "1.0.2",
         "process": {
-            "args": [_PROGRAM, "-P"], "cwd": "/", "env": ["PATH=/"], "user": {"uid": 65535, "gid": 65535},  # as the pause image's user
+            "args": [_PROGRAM, "-P"], "cwd": "/", "env": ["PATH=/"], "user": {"uid": 0, "gid": 0},  # record 088
             "noNewPrivileges": True, "capabilities": {}, "oomScoreAdj": score,
         },
         "root": {"path": "rootfs", "readonly": True},
@@ -41,6 +42,8 @@ def _spec(program: str, sandbox: str, group: str, score: int) -> dict[str, Any]:
             "namespaces": [{"type": "pid"}, {"type": "mount"}, *pins],
             "resources": {"cpu": {"shares": 2}},
             "maskedPaths": ["/proc/kcore", "/proc/keys", "/proc/timer_list"],
+            # whoever shares its processes may be allowed to trace it: what is filtered for them must be for it, too
+            **({"seccomp": seccomp.default([], os.uname().machine)} if machine().seccomp else {}),
             "readonlyPaths": ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs"],
         },
     }  # fmt: skip

@@ -22,10 +22,10 @@ class File(Record):
     mode: int
 
 
-def write(directory: int, files: Mapping[str, File], stamp: str) -> bool:
+def write(directory: int, files: Mapping[str, File], stamp: str, keep: frozenset[str] = frozenset()) -> bool:
     """Make `files` (relative path -> File) the content of the open `directory`; False when it is that already.
 
-    `stamp` names the new data directory: `..YYYY_MM_DD_HH_MM_SS.RANDOM`.
+    `stamp` names the new data directory: `..YYYY_MM_DD_HH_MM_SS.RANDOM`. Directories named in `keep` stay beside it.
     """
     before = current(directory)
     if before and _same(directory, before, files):
@@ -39,7 +39,7 @@ def write(directory: int, files: Mapping[str, File], stamp: str) -> bool:
     finally:
         os.close(data)
     _switch(directory, stamp)
-    _link_names(directory, {path.split("/", 1)[0] for path in files})
+    _link_names(directory, {path.split("/", 1)[0] for path in files}, keep)
     if before:
         remove_tree(directory, before)
     return True
@@ -53,9 +53,9 @@ def _switch(directory: int, stamp: str) -> None:
     os.rename("..data_tmp", "..data", src_dir_fd=directory, dst_dir_fd=directory)
 
 
-def _link_names(directory: int, names: set[str]) -> None:
+def _link_names(directory: int, names: set[str], keep: frozenset[str]) -> None:
     for name in os.listdir(directory):
-        if not name.startswith("..") and name not in names:
+        if not name.startswith("..") and name not in names | keep:
             remove_tree(directory, name)
     for name in names:
         target = f"..data/{name}"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from kubeplay.engine.host.paths import Paths, component
 from kubeplay.engine.host.syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID, mount, umount
 from kubeplay.engine.store.db import Store
-from kubeplay.engine.volumes import atomic, emptydir, fsgroup, hostpath, subpath
+from kubeplay.engine.volumes import atomic, emptydir, fsgroup, hostpath, nested, subpath
 from kubeplay.engine.volumes.named import NamedVolumes
 from kubeplay.errors import Exhausted, VolumeError
 from kubeplay.plan.pod import PodPlan
@@ -66,7 +66,7 @@ class Volumes:
         elif isinstance(source, HostPath):
             hostpath.prepare(source)
         elif isinstance(source, ObjectFiles):
-            self._write_files(uid, volume, source, files, group)
+            self._write_files(uid, volume, source, files, group, nested.points(pod, volume.name))
         elif isinstance(source, Claim):
             path = self.named.path(pod.namespace, source.claim_name)
             if not os.path.isdir(path):
@@ -119,12 +119,12 @@ class Volumes:
             if not data:
                 raise VolumeError(f"{path}: ..data is not as it was written")
             top = os.open(data, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+            try:
+                fd = subpath.open_in(top, sub_path, create=True, like=directory)  # a key that is missing: an empty directory (record 043)
+            finally:
+                os.close(top)
         finally:
             os.close(directory)
-        try:
-            fd = subpath.open_in(top, sub_path, create=True)
-        finally:
-            os.close(top)
         return f"/proc/self/fd/{fd}", fd
 
     def teardown(self, uid: str) -> None:
@@ -143,7 +143,9 @@ class Volumes:
                 finally:
                     os.close(fd)
 
-    def _write_files(self, uid: str, volume: Volume, source: ObjectFiles, files: _Content, group: int | None) -> None:
+    def _write_files(
+        self, uid: str, volume: Volume, source: ObjectFiles, files: _Content, group: int | None, inner: tuple[str, ...]
+    ) -> None:
         root = self._memory(uid, volume) if source.kind == "Secret" else self._disk(uid, volume)
         if not os.path.isdir(root):
             os.makedirs(root, exist_ok=True)
@@ -154,7 +156,9 @@ class Volumes:
         try:
             bits = fsgroup.READ_ONLY if group is not None else 0
             wanted = {path: atomic.File(content, mode | bits) for path, (content, mode) in files.items()}
-            changed = atomic.write(fd, wanted, _stamp())
+            for path in inner:
+                nested.make(fd, path)
+            changed = atomic.write(fd, wanted, _stamp(), frozenset(path.split("/", 1)[0] for path in inner))
         finally:
             os.close(fd)
         if changed and group is not None:

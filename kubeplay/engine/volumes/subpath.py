@@ -26,8 +26,8 @@ def open_below(root: str, sub_path: str, *, create: bool) -> int:
         os.close(top)
 
 
-def open_in(top: int, sub_path: str, *, create: bool) -> int:
-    """As `open_below`, of an open directory."""
+def open_in(top: int, sub_path: str, *, create: bool, like: int = -1) -> int:
+    """As `open_below`, of an open directory; a missing one is made as the directory `like`, if that is given, and not as `top`."""
     parts = [part for part in sub_path.split("/") if part not in ("", ".")]
     if ".." in parts:
         raise VolumeError(f"subPath {sub_path!r} must not contain '..'")
@@ -39,7 +39,7 @@ def open_in(top: int, sub_path: str, *, create: bool) -> int:
         except FileNotFoundError:
             if not create:
                 raise
-        _make(top, parts)
+        _make(top, parts, os.fstat(top if like < 0 else like))
         return _resolve(top, "/".join(parts))
     except OSError as error:
         raise VolumeError(
@@ -51,9 +51,8 @@ def _resolve(top: int, path: str) -> int:
     return openat2(top, path, _O_PATH, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
 
 
-def _make(top: int, parts: list[str]) -> None:
-    mode = stat.S_IMODE(os.fstat(top).st_mode)
-    info = os.fstat(top)
+def _make(top: int, parts: list[str], info: os.stat_result) -> None:
+    mode = stat.S_IMODE(info.st_mode)
     where = os.dup(top)
     try:
         for part in parts:

@@ -41,8 +41,8 @@ def _first(own: Mapping[str, Any], pod: Mapping[str, Any], field: str) -> Any:
 
 
 def _capabilities(names: list[str] | None) -> tuple[str, ...]:
-    """SC6 names them without CAP_; with it (as CRI-O takes it too) the same is meant."""
-    return tuple([name.upper().removeprefix("CAP_") for name in names or ()])
+    """SC6 names them without CAP_; with it they are no names, and as such without effect (record 076)."""
+    return tuple([name.upper() for name in names or ()])
 
 
 def _seccomp(profile: Mapping[str, Any] | None, options: CompileOptions) -> Seccomp:

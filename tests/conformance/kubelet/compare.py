@@ -23,6 +23,8 @@ _SUBSTITUTES = (
     (r"\b3[0-2](?= +TIME \.\.data -> )", "31"),  # the length of a random number
     (r"\bpipe:\[\d+\]", "pipe:[N]"),
     (r"(?m)^1[67]\d{8}$", "EPOCH"),
+    (r"(?m)^ +(?!1 )\d+ (?=root )", "    PID "),  # ps; the number of process 1 is kept
+    (r"(?m)^lr-x(?=.* 0 -> /dev/null$)", "lrwx"),  # conmon opens a container's empty stdin for reading only
     (r" lan\.example\b", ""),  # that node's own search domain
     (r"(?m)^search$", ""),
     (r"(?m)^total \d+$", "total"),

@@ -6,10 +6,12 @@ _PROBES = "probes (issue 'Pods behave as on a kubelet')"
 _SIDECARS = "sidecars (issue 'Pods behave as on a kubelet')"
 _FILES = "env files (issue 'Pods behave as on a kubelet')"
 _PROJECTED = "projected and downwardAPI volumes (issue 'Pods behave as on a kubelet')"
+_HEADLESS = "headless Services (issue 'Workloads and Services')"
 _JOBS = "Jobs (issue 'Workloads and Services')"
 
 # case -> what it needs; play refuses these with `not supported`.
 LATER: dict[str, str] = {
+    "031-env-servicelinks": _HEADLESS,
     "035-downward-volume": _PROJECTED,
     "039-vol-projected": _PROJECTED,
     "113-readiness-gate": "readiness gates (issue 'Pods behave as on a kubelet')",
@@ -40,6 +42,7 @@ LATER: dict[str, str] = {
     "177-filekey-comment": _FILES,
     "179-filekey-dup": _FILES,
     "181-filekey-missing-key": _FILES,
+    "190-init-onfailure": "container restartPolicy (issue 'Pods behave as on a kubelet')",
     "192-rules-notin": "restartPolicyRules (issue 'Pods behave as on a kubelet')",
     "194-sidecar-unready": _SIDECARS,
     "196-sidecar-prestop": _SIDECARS,

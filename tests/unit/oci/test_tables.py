@@ -21,7 +21,7 @@ EVERY = (1 << 41) - 1
         (("NET_ADMIN",), ("ALL",), 1, "CAP_NET_ADMIN", "CAP_CHOWN"),
         (("ALL",), (), 41, "CAP_BPF", ""),
         (("ALL",), ("NET_RAW",), 40, "CAP_BPF", "CAP_NET_RAW"),
-        (("cap_sys_time", "NONSENSE"), ("CAP_KILL",), 14, "CAP_SYS_TIME", "CAP_KILL"),
+        (("sys_time", "NONSENSE", "CAP_BPF"), ("kill", "CAP_CHOWN"), 14, "CAP_SYS_TIME", "CAP_KILL"),
     ],
 )
 def test_sc6_table(add: tuple[str, ...], drop: tuple[str, ...], count: int, has: str, lacks: str) -> None:

@@ -114,7 +114,7 @@ def test_vo10_parents_are_mounted_before_what_is_in_them() -> None:
 
 def test_sc1_container_beats_pod() -> None:
     made = container(
-        "securityContext: {runAsUser: 5, runAsNonRoot: false, seLinuxOptions: {level: s0}, capabilities: {add: [CAP_SYS_ADMIN, net_raw], drop: [all]}}",  # noqa: E501
+        "securityContext: {runAsUser: 5, runAsNonRoot: false, seLinuxOptions: {level: s0}, capabilities: {add: [SYS_ADMIN, net_raw], drop: [all]}}",  # noqa: E501
         "securityContext: {runAsUser: 1, runAsGroup: 2, runAsNonRoot: true, fsGroup: 3, supplementalGroups: [4], supplementalGroupsPolicy: Strict,"  # noqa: E501
         " seLinuxOptions: {user: u}, appArmorProfile: {type: Unconfined}, seccompProfile: {type: Localhost, localhostProfile: p.json}}",
     ).security
