@@ -9,10 +9,10 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.engine.host.machine import machine
-from kubeplay.engine.host.syscalls import MS_BIND, MS_REC, RESOLVE_IN_ROOT, mount, openat2, umount
-from kubeplay.engine.oci import dev, qos, spec, user
+from kubeplay.engine.host.syscalls import MS_BIND, MS_REC, RESOLVE_IN_ROOT, mount, open_ordinary, openat2, umount
+from kubeplay.engine.oci import dev, qos, seccomp, spec, user
 from kubeplay.engine.oci.mounts import MountPoint
-from kubeplay.errors import ContainerError
+from kubeplay.errors import ContainerError, VolumeError
 from kubeplay.plan.container import ContainerPlan, Resolved
 from kubeplay.plan.pod import PodPlan
 from kubeplay.record import Record
@@ -59,7 +59,13 @@ def opened(
     try:
         for place, wanted in enumerate(plan.mounts):
             sub_path = resolved.sub_paths[place] if place < len(resolved.sub_paths) else wanted.sub_path
-            source = engine.volumes.source(row.pod_uid, pod, wanted, sub_path)
+            try:
+                source = engine.volumes.source(row.pod_uid, pod, wanted, sub_path)
+            except VolumeError as error:
+                if not sub_path:
+                    raise
+                where = f'failed to prepare subPath for volumeMount "{wanted.volume}" of container "{plan.name}"'  # the kubelet's words
+                raise ContainerError(user.CONFIG_ERROR, f"{where}: {error.message}", hint=error.hint) from error
             path = source.path
             if source.fd >= 0:
                 fds.append(source.fd)
@@ -157,6 +163,7 @@ def _inputs(
         devices=host_devices() if plan.security.privileged else parts.devices,
         oom_score_adj=qos.oom_score_adj(pod, plan, machine().memory),
         default_seccomp=engine.settings.seccomp_default, seccomp_profile=_localhost_profile(engine, plan),
+        compat=_has_32_bit(root),
         shared_sys=any(c.security.privileged for c in pod.containers),
     )  # fmt: skip
 
@@ -230,6 +237,25 @@ def _files(engine: Engine, row: ContainerRow, plan: ContainerPlan) -> tuple[Moun
 def termination_log(engine: Engine, row: ContainerRow) -> str:
     """TM1: one per instance, on the pod's own small tmpfs, so that a container cannot fill the host's disk or memory with it."""
     return f"{engine.paths.sandbox(row.sandbox_id)}/files/termination-{row.id}"
+
+
+def _has_32_bit(root: str) -> bool:
+    """Whether the root file system has programs of the machine's 32-bit kind: their loader, or a shell that is one."""
+    at = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for path in seccomp.COMPAT.get(os.uname().machine, ()):
+            with suppress(OSError):
+                os.close(openat2(at, path, os.O_PATH, RESOLVE_IN_ROOT))
+                return True
+        with suppress(OSError):
+            fd = open_ordinary(at, "bin/sh", RESOLVE_IN_ROOT)
+            try:
+                return os.read(fd, 5) == b"\x7fELF\x01"  # elf(5): EI_CLASS is ELFCLASS32
+            finally:
+                os.close(fd)
+        return False
+    finally:
+        os.close(at)
 
 
 def _localhost_profile(engine: Engine, plan: ContainerPlan) -> dict[str, Any] | None:

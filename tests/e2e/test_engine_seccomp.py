@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import signal
 import struct
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from kubeplay.engine import copy
 from kubeplay.engine import exec as execs
+from kubeplay.engine.store.runtime import ContainerRow
 from tests.support.engines import Bench, bench_fixture, shell  # noqa: F401
 
 pytestmark = [pytest.mark.root, pytest.mark.skipif(os.uname().machine != "x86_64", reason="machine code for x86_64")]
@@ -50,11 +54,7 @@ CASES = [
     ("inet is fine", call64(SOCKET, AF_INET, SOCK_STREAM, 0), 0),
     ("vsock", call64(SOCKET, AF_VSOCK, SOCK_STREAM, 0), errno.EPERM),
     ("vsock with a high bit", call64(SOCKET, AF_VSOCK | 1 << 32, SOCK_STREAM, 0), errno.EPERM),
-    ("inet in 32 bit", call32(359, AF_INET, SOCK_STREAM, 0), 0),
-    ("vsock in 32 bit", call32(359, AF_VSOCK, SOCK_STREAM, 0), errno.EPERM),
-    ("socketcall in 32 bit", call32(102, 1, 0), errno.ENOSYS),
     ("unshare", call64(UNSHARE, 0x10000000), errno.EPERM),
-    ("unshare in 32 bit", call32(310, 0x10000000), errno.EPERM),
     ("clone with a user namespace", call64(56, 0x10000000 | 17, 0), errno.EPERM),
     ("clone3 makes libc fall back", call64(CLONE3, 0, 0), errno.ENOSYS),
     ("keyctl", call64(250, 0, 0), errno.EPERM),
@@ -62,20 +62,48 @@ CASES = [
     ("bpf", call64(321, 0, 0, 0), errno.EPERM),
     ("unknown future call", call64(9999), errno.ENOSYS),
 ]
+CASES_32 = [
+    ("inet in 32 bit", call32(359, AF_INET, SOCK_STREAM, 0), 0),
+    ("vsock in 32 bit", call32(359, AF_VSOCK, SOCK_STREAM, 0), errno.EPERM),
+    ("socketcall in 32 bit", call32(102, 1, 0), errno.ENOSYS),
+    ("unshare in 32 bit", call32(310, 0x10000000), errno.EPERM),
+]
+KILLED = 128 + signal.SIGSYS
+
+
+def statuses(bench: Bench, row: ContainerRow, directory: Path, cases: list[tuple[str, bytes, int]]) -> list[tuple[str, int]]:
+    """How each program ends in the container."""
+    found = []
+    for number, (name, program, _) in enumerate(cases):
+        path = directory / f"call{number}"
+        path.write_bytes(program)
+        path.chmod(0o755)
+        copy.into(bench.engine, row, str(path), "/bin/")
+        found.append((name, execs.capture(bench.engine, row, [f"/bin/call{number}"], 10.0).status))
+    return found
 
 
 def test_cve_2026_123876_no_way_round(bench: Bench, tmp_path: Path) -> None:
     row = bench.run(shell("sleep 100"))[0]
-    wrong = []
-    for number, (name, program, expected) in enumerate(CASES):
-        path = tmp_path / f"call{number}"
-        path.write_bytes(program)
-        path.chmod(0o755)
-        copy.into(bench.engine, row, str(path), "/bin/")
-        status = execs.capture(bench.engine, row, [f"/bin/call{number}"], 10.0).status
-        if status != expected:
-            wrong.append((name, status, expected))
-    assert wrong == []
+    assert statuses(bench, row, tmp_path, CASES) == [(name, expected) for name, _, expected in CASES]
+
+
+def test_32_bit_calls_end_the_caller_where_no_program_needs_them(bench: Bench, tmp_path: Path) -> None:
+    row = bench.run(shell("sleep 100"))[0]
+    assert statuses(bench, row, tmp_path, CASES_32) == [(name, KILLED) for name, _, _ in CASES_32]
+
+
+def test_cve_2026_123876_no_way_round_in_32_bit(bench: Bench, tmp_path: Path) -> None:
+    """An image with a 32-bit loader gets the same filter for both kinds of calls."""
+    tar = tmp_path / "compat.tar"
+    shutil.copy(bench.directory / "bb.tar", tar)
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib/ld-linux.so.2").touch()
+    subprocess.run(["tar", "-C", str(tmp_path), "-rf", str(tar), "./lib"], check=True)
+    bench.engine.images.import_tar(str(tar), "localhost/compat:1", ["ENV PATH=/bin"])
+    row = bench.run(shell("sleep 100")._replace(image="localhost/compat:1"))[0]
+    cases = CASES + CASES_32
+    assert statuses(bench, row, tmp_path, cases) == [(name, expected) for name, _, expected in cases]
 
 
 def test_cve_2026_123876_x32_calls_end_the_caller(bench: Bench, tmp_path: Path) -> None:

@@ -78,6 +78,8 @@ class Device(Record):
 class SpecInputs(Record):
     """Everything `build` needs. `files` are our own binds (hosts, hostname, ...); `seccomp_profile` a Localhost profile's content.
 
+    `compat`: the root file system has 32-bit programs.
+
     `dev` is a /dev we have made, "" = the runtime makes it. `shared_sys`: another container of the pod is privileged. A network namespace
     has one sysfs, which is read-only for all when its first mount says so; then the mount is writable and a read-only bind covers it.
     """
@@ -100,6 +102,7 @@ class SpecInputs(Record):
     default_seccomp: bool = True
     seccomp_profile: dict[str, Any] | None = None
     shared_sys: bool = False
+    compat: bool = False
 
 
 def build(inputs: SpecInputs) -> dict[str, Any]:
@@ -234,7 +237,7 @@ def _seccomp(inputs: SpecInputs, caps: list[str]) -> dict[str, Any] | None:
         return None
     if chosen.type == "Localhost":
         return inputs.seccomp_profile
-    return seccomp.default(caps, inputs.host.machine) if inputs.default_seccomp else None
+    return seccomp.default(caps, inputs.host.machine, compat=inputs.compat) if inputs.default_seccomp else None
 
 
 def _resources(inputs: SpecInputs) -> dict[str, Any]:

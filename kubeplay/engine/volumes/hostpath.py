@@ -28,6 +28,10 @@ def prepare(source: HostPath) -> str:
         elif source.type == "FileOrCreate" and not os.path.lexists(path):
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
         mode = os.stat(path).st_mode
+    except FileNotFoundError as error:
+        wanted = _CHECKS.get(source.type)
+        why = f"is not a {wanted[1]}" if wanted else "does not exist"
+        raise VolumeError(f"hostPath type check failed: {path} {why}: {error.strerror}") from error
     except OSError as error:
         raise VolumeError(f"hostPath type check failed: {path}: {error.strerror}") from error
     check = _CHECKS.get(source.type)

@@ -1,4 +1,4 @@
-"""Opening a subPath: component by component below the volume, never through a symlink (VO9, CVE-2021-25741).
+"""Opening a subPath: below the volume, never through a symlink that leads out of it (VO9, CVE-2021-25741).
 
 The caller bind-mounts the descriptor (/proc/self/fd/N), so what was checked is what is mounted.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 
-from kubeplay.engine.host.syscalls import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
+from kubeplay.engine.host.syscalls import RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, openat2
 from kubeplay.errors import VolumeError
 
 _O_PATH = os.O_PATH
@@ -35,7 +35,7 @@ def open_in(top: int, sub_path: str, *, create: bool, like: int = -1) -> int:
         if not parts:
             return os.dup(top)
         try:
-            return _resolve(top, "/".join(parts))
+            return openat2(top, "/".join(parts), _O_PATH, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS)
         except FileNotFoundError:
             if not create:
                 raise
@@ -43,7 +43,7 @@ def open_in(top: int, sub_path: str, *, create: bool, like: int = -1) -> int:
         return _resolve(top, "/".join(parts))
     except OSError as error:
         raise VolumeError(
-            f"failed to prepare subPath {sub_path!r} of the volume: {error.strerror}", hint="symlinks in a subPath are not followed"
+            f"failed to prepare subPath {sub_path!r} of the volume: {error.strerror}", hint="a subPath may not lead out of its volume"
         ) from error
 
 
