@@ -15,6 +15,8 @@ from kubeplay.record import Record
 
 PENDING, RUNNING, SUCCEEDED, FAILED = "Pending", "Running", "Succeeded", "Failed"
 TERMINAL = (SUCCEEDED, FAILED)
+CRASH_LOOP = "CrashLoopBackOff"
+_NOTICED = 10.0  # seconds from an end to the sync that shows the back-off (RB5, record 121); the end itself is shown until then
 
 Json = dict[str, Any]
 
@@ -79,6 +81,7 @@ def restartable(plan: ContainerPlan, exit_code: int | None) -> bool:
 def pod_status(view: PodView, now: float, previous: Json | None = None) -> Json:
     """The `status` of the pod; `previous` is the one before it (transition times, PH3)."""
     old = previous or {}
+    view = view._replace(containers=tuple([_noticed(c, now) for c in view.containers]))
     if view.rejected:
         return _rejected(view)
     init = [_container(c, view) for c in view.containers if c.plan.kind == INIT]
@@ -106,6 +109,12 @@ def _rejected(view: PodView) -> Json:
         "observedGeneration": view.generation, "phase": FAILED, "reason": view.reason, "message": view.message,
         "startTime": rfc3339(view.created), "qosClass": qos_class(view.plan),
     }  # fmt: skip
+
+
+def _noticed(view: ContainerView, now: float) -> ContainerView:
+    ended = view.current.finished if view.current else None
+    fresh = view.waiting == CRASH_LOOP and ended is not None and now < ended + _NOTICED
+    return view._replace(waiting="", message="") if fresh else view
 
 
 def _container(view: ContainerView, pod: PodView) -> Json:

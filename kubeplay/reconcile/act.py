@@ -9,10 +9,10 @@ from kubeplay.engine.host.trace import trace
 from kubeplay.engine.store.events import NORMAL, WARNING
 from kubeplay.engine.store.runtime import CREATED, EXITED, BackoffRow, ContainerRow, SandboxRow
 from kubeplay.errors import ContainerError, ImageError, KubeplayError, SandboxError, VolumeError
+from kubeplay.kube.status import CRASH_LOOP
 from kubeplay.plan.container import APP, ContainerPlan
 from kubeplay.plan.pod import PodPlan
 from kubeplay.reconcile import backoff, images, parallel, system, terminate
-from kubeplay.reconcile.decide import CRASH_LOOP
 from kubeplay.reconcile.model import (
     AGAIN,
     IMAGE,

@@ -7,7 +7,7 @@ app containers side by side, each with its own back-off (RB1-RB3).
 from __future__ import annotations
 
 from kubeplay.engine.store.runtime import CREATE, CREATED, DELETE, RUNNING, STOP, BackoffRow
-from kubeplay.kube.status import TERMINAL, Instance, restartable
+from kubeplay.kube.status import CRASH_LOOP, TERMINAL, Instance, restartable
 from kubeplay.plan.container import INIT
 from kubeplay.reconcile import backoff, sysctls
 from kubeplay.reconcile.model import (
@@ -31,7 +31,7 @@ from kubeplay.reconcile.model import (
 )
 from kubeplay.record import Record
 
-CRASH_LOOP, PULL_BACK_OFF = "CrashLoopBackOff", "ImagePullBackOff"
+PULL_BACK_OFF = "ImagePullBackOff"
 SETTLE = 1.0  # RB5: the next look at a pod comes about a second later
 
 

@@ -14,7 +14,7 @@ from kubeplay.engine.host.trace import trace
 from kubeplay.engine.store.locks import Lock
 from kubeplay.engine.store.runtime import DELETE
 from kubeplay.errors import NotFound
-from kubeplay.kube.status import FAILED, TERMINAL, pod_status
+from kubeplay.kube.status import CRASH_LOOP, FAILED, TERMINAL, pod_status
 from kubeplay.plan.container import APP
 from kubeplay.reconcile import decide as brain
 from kubeplay.reconcile import terminate
@@ -74,7 +74,7 @@ def _locked(engine: Engine, uid: str, wait_net: bool, grace: float | None) -> Ou
         decision = brain.decide(found.seen, engine.clock.now())
         routes = _write_status(engine, found) or routes
         # a CrashLoopBackOff is shown at a later sync (CS6), an ImagePullBackOff at once
-        settled = all(isinstance(action, Note) and action.reason == brain.CRASH_LOOP for action in decision.actions)
+        settled = all(isinstance(action, Note) and action.reason == CRASH_LOOP for action in decision.actions)
         if not settled or decision.actions:
             actor = Actor(engine, found, wait_net, grace)
             actor.carry_out(decision.actions)

@@ -49,7 +49,8 @@ def test_ph1_a_deleted_pod_is_terminal_by_its_exit_codes(ending: bool, expected:
 
 def test_ph2_crash_loop_counts_as_stopped() -> None:
     view = PodView(pod(c()), EPOCH, (ContainerView(c(), E, waiting="CrashLoopBackOff", message="m"),), initialized=True)
-    status = pod_status(view, EPOCH)
+    assert pod_status(view, EPOCH)["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 3  # noticed later (record 121)
+    status = pod_status(view, EPOCH + 20)
     assert status["phase"] == "Running"
     assert status["containerStatuses"][0]["state"] == {"waiting": {"reason": "CrashLoopBackOff", "message": "m"}}
     assert status["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 3

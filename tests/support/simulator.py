@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from kubeplay.engine.store.runtime import BackoffRow
-from kubeplay.kube.status import TERMINAL, ContainerView, Instance, PodView, pod_status
+from kubeplay.kube.status import CRASH_LOOP, TERMINAL, ContainerView, Instance, PodView, pod_status
 from kubeplay.plan.container import ContainerPlan
 from kubeplay.plan.pod import PodPlan, SandboxPlan
-from kubeplay.reconcile.decide import CRASH_LOOP, decide
+from kubeplay.reconcile.decide import decide
 from kubeplay.reconcile.model import AGAIN, START, Begin, KillPod, MakeSandbox, Note, Observed, Reject, Seen, Start
 
 EPOCH = 1_000_000.0

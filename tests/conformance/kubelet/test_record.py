@@ -63,12 +63,14 @@ def _compare(kubeplay: Kubeplay, case: str, start: float, errors: str) -> None:
     wanted = {names[name]: pod for name, pod in compare.expected(case, limit).items()}
     allowed = DEPARTURES.get(case, {})
     found: list[str] = []
+    seen: dict[str, None] = {}
     while time.monotonic() - start < limit + 1:
         found = [d for d in _differences(kubeplay, wanted) if not any(text in d for text in allowed)]
         if not found:
             break
+        seen[f"{found}"] = None
         time.sleep(0.3)
-    assert not found, (found, errors)
+    assert not found, (list(seen), errors)
     if case not in IGNORED_LOGS:
         _compare_logs(kubeplay, case, result, names)
 
