@@ -21,6 +21,6 @@ echo "\$ kubeplay logs $front -c nginx --tail 3"
 kubeplay logs "$front" -c nginx --tail 3
 echo
 echo "\$ kubeplay generate kube guestbook-front"
-kubeplay generate kube --type deployment "$front"
+kubeplay generate kube guestbook-front
 echo
 echo "The page is at $url and the stack keeps running; 'make down' removes it."

@@ -24,9 +24,9 @@ def show(app: App, stack: Stack, form: str) -> None:
         body = bodies[0] if len(bodies) == 1 else {"apiVersion": "v1", "kind": "List", "items": bodies}
         sys.stdout.write(json.dumps(body, indent=4, ensure_ascii=False) + "\n")
     elif form == "yaml":
-        import yaml
+        from kubeplay.kube import write
 
-        sys.stdout.write("---\n".join(yaml.safe_dump(body, sort_keys=False, allow_unicode=True) for body in bodies))
+        sys.stdout.write(write.documents(bodies))
     else:
         sys.stdout.write(table.render(["KIND", "NAMESPACE", "NAME", "CHANGE"], [[*one.key, _change(app, one)] for one in stack.objects]))
 

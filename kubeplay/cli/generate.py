@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kubeplay.cli.declare import argument, choice, command, flag, integer, text
 from kubeplay.errors import AlreadyExists, InvalidInput
@@ -46,34 +46,12 @@ def generate(
         )
     if filename and os.path.lexists(filename):
         raise AlreadyExists(f'cannot write to "{filename}"; file exists')
-    written = _written(app, name, GenerateOptions(type or "", replicas, service, show_secrets))
+    from kubeplay.generate import lookup
+
+    written = lookup.text(app.store, name, app.namespace, GenerateOptions(type or "", replicas, service, show_secrets))
     if not filename:
         sys.stdout.write(written)
         return
     fd = os.open(filename, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600 if show_secrets else 0o644)
     with open(fd, "w", encoding="utf-8") as file:
         file.write(written)
-
-
-def _written(app: App, names: tuple[str, ...], options: GenerateOptions) -> str:
-    from kubeplay.generate import documents, lookup
-
-    wanted = lookup.find(app.store, names, app.namespace)
-    return text_of(documents.generate(wanted, lookup.stored(app.store), options))
-
-
-def text_of(objects: list[dict[str, Any]]) -> str:
-    """YAML documents, with the line that says where they come from."""
-    import yaml
-
-    from kubeplay import __version__
-
-    class Dumper(yaml.CSafeDumper):
-        """Repeated parts are written out: nobody wants &id001 in a manifest."""
-
-        def ignore_aliases(self, data: Any) -> bool:
-            return True
-
-    parts = [yaml.dump(one, Dumper=Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=120) for one in objects]
-    head = f"# A manifest for kubeplay play kube and for kubectl apply -f.\n# Created with kubeplay {__version__}\n"
-    return head + "---\n".join(parts)
