@@ -1,0 +1,99 @@
+"""Every example is played as its reader would play it, and does what its first line says."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = sorted((ROOT / "examples/manifests").glob("*.yaml"))
+PROGRAM = str(ROOT / ".venv/bin/kubeplay")
+
+
+class Machine:
+    """The installed program with a root of its own, given by the environment as in a shell."""
+
+    def __init__(self, work: Path) -> None:
+        self.env = {**os.environ, "KUBEPLAY_ROOT": str(work / "root"), "KUBEPLAY_RUNROOT": str(work / "run"), "KUBEPLAY": PROGRAM}
+
+    def run(self, *args: str) -> str:
+        done = subprocess.run([PROGRAM, *args], env=self.env, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def until(self, text: str, *args: str) -> None:
+        """Wait until the command prints `text`."""
+        deadline = time.monotonic() + 20
+        while text not in (shown := self.run(*args)):
+            assert time.monotonic() < deadline, shown
+            time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    made = Machine(tmp_path_factory.mktemp("examples"))
+    subprocess.run([str(ROOT / "examples/images/build.sh")], env=made.env, check=True, capture_output=True)
+    yield made
+    made.run("system", "reset", "--force")
+
+
+def page(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return str(answer.read().decode())
+
+
+# example -> what shows that it works: (text, command that prints it)
+SHOWN = {
+    "01-pod": ("hello from hello", ["logs", "hello", "-c", "main"]),
+    "02-config": ("green-loving user likes green", ["logs", "config", "-c", "main"]),
+    "03-init-and-volumes": ("started", ["exec", "volumes-main", "ls", "/notes/by-pod"]),
+    "04-security": ("CapEff:\t0000000000000000", ["logs", "confined", "-c", "main"]),
+    "05-ports-and-hosts": ("10.1.2.3\tdb.example\tcache.example", ["exec", "ports-httpd", "cat", "/etc/hosts"]),
+    "06-shared-namespaces": ("httpd -f -p 8080", ["logs", "shared", "-c", "watcher"]),
+    "07-deployment": ("echo-", ["logs", "client", "-c", "main"]),
+    "08-restart": ("first try fails", ["logs", "restart", "-c", "flaky"]),
+    "09-image-volume": ("/nginx/usr/sbin/nginx", ["logs", "-n", "images", "image-volume", "-c", "main"]),
+    "10-guestbook": ("guestbook", ["pod", "ps"]),
+}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+def test_example(machine: Machine, path: Path) -> None:
+    try:
+        machine.run("play", "kube", "--timeout", "60s", str(path))
+        text, command = SHOWN[path.stem]
+        if path.stem == "08-restart":  # its first instance has gone: what is left is that it runs again
+            machine.until("Running", "pod", "ps")
+        else:
+            machine.until(text, *command)
+        assert "Nothing has changed" in machine.run("play", "kube", str(path))
+        if path.stem == "05-ports-and-hosts":
+            assert page("http://127.0.0.1:18000/").strip() == "web"
+    finally:
+        machine.run("kube", "down", "--force", str(path))
+    assert json.loads(machine.run("pod", "ps", "-A", "--format", "json")) == []
+    assert machine.run("volume", "ls", "-q") == ""
+
+
+def test_the_guestbook_counts_its_visitors_across_a_down(machine: Machine) -> None:
+    file = str(ROOT / "examples/manifests/10-guestbook.yaml")
+    try:
+        for number in (1, 2):
+            machine.run("play", "kube", "--wait-ready", "--timeout", "60s", file)
+            fronts = set()
+            for visit in range(4):
+                text = page("http://127.0.0.1:30080/")
+                assert f"Visit number {(number - 1) * 4 + visit + 1}, through front" in text and "Hello from kubeplay" in text
+                fronts.add(text.split("through front ")[1].split(",")[0])
+            assert fronts
+            machine.run("kube", "down", file)
+    finally:
+        machine.run("kube", "down", "--force", file)
