@@ -32,6 +32,11 @@ def names(add: tuple[str, ...], drop: tuple[str, ...], *, privileged: bool, avai
     return [f"CAP_{name}" for number, name in enumerate(ALL) if name in chosen and available >> number & 1]
 
 
+def is_known(name: str) -> bool:
+    """Whether a name of a manifest means anything."""
+    return name.upper() == "ALL" or name.upper() in ALL
+
+
 def sets(bounding: list[str]) -> dict[str, list[str]]:
     """The five sets: nothing inheritable and nothing ambient (CVE-2022-29162), so another user than root has none in effect."""
     return {"bounding": bounding, "effective": bounding, "permitted": bounding, "inheritable": [], "ambient": []}

@@ -25,6 +25,8 @@ def write_bundle(bundle: str, sandbox: str, group: str, score: int) -> None:
 def _spec(program: str, sandbox: str, group: str, score: int) -> dict[str, Any]:
     kinds = (("network", "net"), ("ipc", "ipc"), ("uts", "uts"))
     pins = [{"type": kind, "path": f"{sandbox}/ns/{name}"} for kind, name in kinds if os.path.exists(f"{sandbox}/ns/{name}")]
+    # whoever shares its processes may be allowed to trace it: what is filtered for them must be for it, too
+    calls = seccomp.default((), os.uname().machine) if machine().seccomp else None
     return {
         "ociVersion": "1.0.2",
         "process": {
@@ -42,8 +44,7 @@ def _spec(program: str, sandbox: str, group: str, score: int) -> dict[str, Any]:
             "namespaces": [{"type": "pid"}, {"type": "mount"}, *pins],
             "resources": {"cpu": {"shares": 2}},
             "maskedPaths": ["/proc/kcore", "/proc/keys", "/proc/timer_list"],
-            # whoever shares its processes may be allowed to trace it: what is filtered for them must be for it, too
-            **({"seccomp": seccomp.default([], os.uname().machine)} if machine().seccomp else {}),
+            **({"seccomp": calls} if calls else {}),
             "readonlyPaths": ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs"],
         },
     }  # fmt: skip
