@@ -45,7 +45,8 @@ sys.path.insert(0, {str(Path(__file__).parents[3])!r})
 from kubeplay.engine.host import processes
 fd = os.open("/", os.O_RDONLY); os.set_inheritable(fd, True)
 signal.signal(signal.SIGHUP, signal.SIG_IGN); signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-r = processes.run(["/bin/sh", "-c", "pwd; env; ls /proc/$$/fd; exec 3<&-; grep -E 'Sig(Blk|Ign)' /proc/self/status; cut -d' ' -f1,6 /proc/$$/stat"])
+script = "pwd; env; ls /proc/$$/fd; grep -E 'Sig(Blk|Ign)' /proc/self/status; cut -d' ' -f1,6 /proc/$$/stat"
+r = processes.run(["/bin/sh", "-c", script])
 os.write(1, r.stdout); assert os.getcwd() == {str(tmp_path)!r}
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, env={"SECRET": "x"}, check=True)
