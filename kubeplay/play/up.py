@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from kubeplay.engine.host import faults
 from kubeplay.engine.host.trace import trace
 from kubeplay.engine.store.runtime import CREATE, RUN, STOP, PodRow
 from kubeplay.errors import Conflict, ImageError, Interrupted, InvalidInput, KubeplayError, PodError, Timeout
-from kubeplay.kube.status import FAILED, TERMINAL
+from kubeplay.kube.status import CRASH_LOOP, FAILED, TERMINAL
 from kubeplay.plan import codec
 from kubeplay.plan.container import INIT
 from kubeplay.plan.pod import PodPlan
@@ -25,10 +25,10 @@ from kubeplay.plan.stack import ObjectKey, Stack
 from kubeplay.play import change
 from kubeplay.play import down as downs
 from kubeplay.play import record as records
+from kubeplay.play import unready
 from kubeplay.play.progress import Progress, ProgressEvent, silent
 from kubeplay.play.runner import Job, Runner
 from kubeplay.reconcile import images, logtail, services, system
-from kubeplay.reconcile.decide import CRASH_LOOP
 from kubeplay.reconcile.model import Failure, Outcome
 from kubeplay.record import Record
 
@@ -168,6 +168,8 @@ class _Play:
             with trace("store"):
                 self._store(compared)
             if not fresh and self._all_up():
+                if self.options.wait_ready:
+                    self._pods()
                 return self._result(unchanged=True, created=())
             self._volumes(fresh)
             self._services(fresh)
@@ -222,6 +224,8 @@ class _Play:
                 plan = plans.get(planned.key)
                 if planned.key in compared.same:
                     uid = self.engine.store.objects.get(planned.key).uid
+                    # what is there already is not told as made
+                    self.reported.update((uid, *(row.id for row in self.engine.store.runtime.containers(uid) if row.started)))
                 else:
                     self.hold.made(planned.key)
                     owner = owners.get(planned.owner, "") if planned.owner else ""
@@ -282,6 +286,9 @@ class _Play:
             faults.point("play:started")
             if self.options.wait_ready and self.stack.start:
                 runner.run(self._ready, deadline)
+                self._check_ready(runner.outcomes)
+        except Timeout as error:
+            raise Timeout(error.message + unready.explain(self.engine, runner.jobs)) from error
         finally:
             self.signals.watch(None)
             runner.close()
@@ -309,6 +316,13 @@ class _Play:
 
     def _ready(self, job: Job, outcome: Outcome) -> bool:
         return outcome.gone or outcome.ready or outcome.phase in TERMINAL or job.system
+
+    def _check_ready(self, outcomes: Mapping[str, Outcome]) -> None:
+        """A pod that has failed for good will never be ready: who waits for that must hear of it."""
+        failed = [uid for uid, outcome in outcomes.items() if uid in self.uids and outcome.phase == FAILED]
+        if failed:
+            names = ", ".join(f"{self.uids[uid].namespace}/{self.uids[uid].name}" for uid in failed)
+            raise Timeout(f"these pods have ended and will never be ready: {names}{unready.explain(self.engine, failed)}")
 
     def _check(self, job: Job, outcome: Outcome) -> None:
         """Whether the play has failed with this pod (DESIGN: one that exits later is no failure of play)."""
@@ -347,10 +361,11 @@ class _Play:
         if job.uid not in self.reported:
             self.reported.add(job.uid)
             self.progress(ProgressEvent("pod", "created", job.name, job.uid))
-        for name, container_id in self._containers(job.uid):
+        done = "started" if self.stack.start else "created"
+        for name, container_id in self._containers(job.uid, started=self.stack.start):
             if container_id not in self.reported:
                 self.reported.add(container_id)
-                self.progress(ProgressEvent("container", "started" if self.stack.start else "created", f"{job.name}/{name}", container_id))
+                self.progress(ProgressEvent("container", done, f"{job.name}/{name}", container_id))
         for failure in outcome.failures if job.tolerant else ():
             mark = f"{job.uid}{failure.container}{failure.reason}"
             if mark not in self.reported and failure.reason != CRASH_LOOP:
@@ -358,8 +373,8 @@ class _Play:
                 where = f"{job.name}/{failure.container}" if failure.container else job.name
                 self.progress(ProgressEvent("warning", failure.reason, where, message=failure.message))
 
-    def _containers(self, uid: str) -> list[tuple[str, str]]:
-        newest = {row.name: row.id for row in self.engine.store.runtime.containers(uid)}
+    def _containers(self, uid: str, started: bool = False) -> list[tuple[str, str]]:
+        newest = {row.name: row.id for row in self.engine.store.runtime.containers(uid) if row.started or not started}
         return [(c.name, newest[c.name]) for c in self.uids[uid].containers if c.name in newest]
 
     # the end
