@@ -102,8 +102,8 @@ class Runner:
     def _note(self, uid: str, outcome: Outcome) -> None:
         self.outcomes[uid] = outcome
         self._routes = self._routes or outcome.routes
-        self.check(self.jobs[uid], outcome)
         self.seen(self.jobs[uid], outcome)
+        self.check(self.jobs[uid], outcome)
         if uid in self._again:
             self._again.discard(uid)
             self._submit(uid)

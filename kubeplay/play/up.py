@@ -25,7 +25,6 @@ from kubeplay.plan.stack import ObjectKey, Stack
 from kubeplay.play import change
 from kubeplay.play import down as downs
 from kubeplay.play import record as records
-from kubeplay.play import unready
 from kubeplay.play.progress import Progress, ProgressEvent, silent
 from kubeplay.play.runner import Job, Runner
 from kubeplay.reconcile import images, logtail, services, system
@@ -288,7 +287,10 @@ class _Play:
                 runner.run(self._ready, deadline)
                 self._check_ready(runner.outcomes)
         except Timeout as error:
-            raise Timeout(error.message + unready.explain(self.engine, runner.jobs)) from error
+            from kubeplay.play import unready
+
+            hint = "" if self._keeps() else "--keep-on-failure keeps what was made"
+            raise Timeout(error.message + unready.explain(self.engine, runner.jobs), hint=hint) from error
         finally:
             self.signals.watch(None)
             runner.close()
@@ -322,7 +324,7 @@ class _Play:
         failed = [uid for uid, outcome in outcomes.items() if uid in self.uids and outcome.phase == FAILED]
         if failed:
             names = ", ".join(f"{self.uids[uid].namespace}/{self.uids[uid].name}" for uid in failed)
-            raise Timeout(f"these pods have ended and will never be ready: {names}{unready.explain(self.engine, failed)}")
+            raise Timeout(f"these pods have ended and will never be ready: {names}")
 
     def _check(self, job: Job, outcome: Outcome) -> None:
         """Whether the play has failed with this pod (DESIGN: one that exits later is no failure of play)."""

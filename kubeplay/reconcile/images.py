@@ -36,4 +36,4 @@ def find(engine: Engine, reference: str) -> ImageRow | None:
 
 def _pull_message(image: str, local: bool) -> str:
     why = "imagePullPolicy Always asks for a pull" if local else "it is not present on this machine"
-    return f'failed to pull image "{image}": {why}, and pulling from registries arrives with the Images issue; use kubeplay image load'
+    return f'failed to pull image "{image}": {why}, and pulling from a registry is not supported yet; use kubeplay image load'
