@@ -168,7 +168,11 @@ def _terminals() -> bool:
 
 def _with_pty(command: list[str], stdin: bool) -> int:
     """Give the runtime a pty and copy between it and our stdio, which is no terminal."""
+    import tty
+
     ours, theirs = os.openpty()
+    # Raw from the start: an end of input that comes before the runtime has made it so would turn into a NUL.
+    tty.setraw(theirs)
     try:
         pid = processes.spawn(command, fds={0: theirs, 1: theirs, 2: theirs}, cwd=None)
     finally:

@@ -98,6 +98,16 @@ def test_tty_without_a_terminal_gets_one(bench: Bench) -> None:
     assert done.stdout.splitlines()[0].startswith("/dev/pts/") and done.stdout.splitlines()[1] == "xterm" and done.returncode == 0
 
 
+def test_the_end_of_input_ends_a_command_with_a_tty(bench: Bench) -> None:
+    """Told before the runtime has made the terminal raw, it would arrive as a NUL: cat would wait for ever."""
+    row = bench.run(shell("sleep 100"))[0]
+    for _ in range(3):
+        done = subprocess.run(
+            command(bench, row, ["cat"], tty=True, stdin=True), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=10
+        )
+        assert (done.stdout, done.returncode) == ("", 0)
+
+
 def test_tty_on_a_terminal_is_interactive(bench: Bench) -> None:
     row = bench.run(shell("sleep 100"))[0]
     ours, theirs = pty.openpty()
