@@ -257,11 +257,18 @@ class _Play:
         given = {(plan.namespace, plan.name): plan for plan in services.plans(self.engine)} if self.stack.services else {}
         for plan in self.stack.services:
             known = given.get((plan.namespace, plan.name))
-            made = known or services.allocate(self.engine, plan)
+            made = known or self._allocate(plan)
             self.services.append(made)
             if known is None:
                 self.progress(ProgressEvent("service", "created", f"{made.namespace}/{made.name}", made.cluster_ip))
             faults.point("play:service")
+
+    def _allocate(self, plan: ServicePlan) -> ServicePlan:
+        try:
+            return services.allocate(self.engine, plan)
+        except KubeplayError as error:
+            error.message = f"Service {plan.namespace}/{plan.name}: {error.message}"
+            raise
 
     # running
     def _pods(self) -> None:

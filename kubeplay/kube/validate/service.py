@@ -169,6 +169,8 @@ def _node_ports(faults: Faults, spec: Object) -> None:
         path = f"spec.ports[{index}].nodePort"
         if spec.get("type") == "ClusterIP":
             faults.forbidden(path, "may not be used when `type` is 'ClusterIP'", "set type: NodePort")
+        if not 0 < number < 65536:  # smaller numbers are the allocator's to judge; ours has no range for those asked for
+            faults.invalid(path, number, "provided port is not in the valid range. The range of valid ports is 30000-32767")
         if (port.get("protocol"), number) in seen:
             faults.duplicate(path, number)
         seen.add((port.get("protocol"), number))

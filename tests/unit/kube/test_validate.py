@@ -290,6 +290,8 @@ def service(**spec: Any) -> dict[str, Any]:
         (service(ports=[], clusterIP="None"), []),
         (service(type="nodeport"), [("spec.type", UNSUPPORTED)]),
         (service(ports=[{"port": 80, "nodePort": 30000}]), [("spec.ports[0].nodePort", FORBIDDEN)]),
+        (service(type="NodePort", ports=[{"port": 80, "nodePort": 65536}]), [("spec.ports[0].nodePort", INVALID)]),
+        (service(type="NodePort", ports=[{"port": 80, "nodePort": -5}]), [("spec.ports[0].nodePort", INVALID)]),
         (service(ports=[{"port": 70000}]), [("spec.ports[0].port", INVALID), ("spec.ports[0].targetPort", INVALID)]),
         (service(sessionAffinity="clientIP"), [("spec.sessionAffinity", UNSUPPORTED)]),
         (service(externalIPs=["127.0.0.1"]), [("spec.externalIPs[0]", INVALID)]),
