@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Plan = dict[str, Any]
 COMMAND_WIDTH = 20  # characters of COMMAND that podman shows
+_PORT_KEYS = ("host_ip", "container_port", "host_port", "protocol")  # of podman's ps --format json; the plan's own mark and name stay out
 
 COLUMNS = (
     Column("CONTAINER ID", "ID"), Column("IMAGE", "Image"), Column("COMMAND", "Command"), Column("CREATED", "RunningFor"),
@@ -113,7 +114,7 @@ def _record(pod: PodRow, made: Plan, planned: Plan, row: ContainerRow, images: I
         "ExitCode": row.exit_code if row.exit_code is not None else 0, "Pid": row.pid if row.state == runtime.RUNNING else 0,
         "Pod": pod.uid if full else human.short_uid(pod.uid), "_Pod": pod.uid, "PodName": pod.name, "Namespace": pod.namespace,
         "Ports": ", ".join(_arrow(p["host_ip"], p["host_port"], p["container_port"], p["protocol"]) for p in ports),
-        "_Ports": [{**p, "range": 1, "protocol": p["protocol"].lower()} for p in ports],
+        "_Ports": [{**{key: p[key] for key in _PORT_KEYS}, "range": 1, "protocol": p["protocol"].lower()} for p in ports],
         "Labels": dict(made["labels"]), "Restarts": row.attempt, "IsInit": planned["kind"] == "init", "Reason": row.reason,
     }  # fmt: skip
 

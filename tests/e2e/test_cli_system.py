@@ -47,6 +47,7 @@ def test_help(bare: Kubeplay, argv: list[str]) -> None:
 def test_usage_errors_are_125_like_podman_s(bare: Kubeplay) -> None:
     assert "No such option" in bare("ps", "--bogus", status=125).err
     assert "No such command" in bare("bogus", status=125).err
+    assert "Did you mean 'ps'?" in bare("pss", status=125).err
     assert "Error: " in bare("play", "kube", status=125).err
     assert bare("ps", "--bogus", status=125).out == ""
 

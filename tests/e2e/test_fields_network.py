@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import socket
 import threading
@@ -194,6 +195,9 @@ def test_hp1_host_ports(kp: Machine, ports: Ports) -> None:
     assert get("127.0.0.1", ports.tcp) == "one" == get(kp.pod("one")["status"]["hostIP"], ports.tcp)
     assert fetch_udp("", "127.0.0.1", ports.udp) == "echo"
     assert f"0.0.0.0:{ports.tcp}->8080/tcp" in kp("ps", "--format", "{{.Ports}}", "--filter", "pod=one").out
+    (shown,) = json.loads(kp("ps", "--format", "json", "--filter", "name=one-main").out)
+    http = {"host_ip": "", "container_port": 8080, "host_port": ports.tcp, "protocol": "tcp", "range": 1}
+    assert http in shown["Ports"]
     taken = f"""
 apiVersion: v1
 kind: Pod

@@ -139,14 +139,14 @@ class _SeekFeed:
     def take(self, count: int) -> bytes:
         data = os.pread(self._fd, count, self.offset)
         if len(data) != count:
-            raise InvalidInput("the archive ends in the middle of an entry")
+            raise InvalidInput("this is no tar archive, or a part of one: it ends in the middle of an entry")
         self.offset += count
         return data
 
     def skip(self, count: int) -> None:
         self.offset += count
         if self.offset > self._end:
-            raise InvalidInput("the archive ends in the middle of an entry")
+            raise InvalidInput("this is no tar archive, or a part of one: it ends in the middle of an entry")
 
     def pieces(self, count: int) -> Iterator[memoryview]:
         yield memoryview(self.take(count))

@@ -120,7 +120,7 @@ class Stream:
     def pieces(self, count: int) -> Iterator[memoryview]:
         while count:
             if self._at >= len(self._chunk) and not self._more():
-                raise InvalidInput("the archive ends in the middle of an entry")
+                raise InvalidInput("this is no tar archive, or a part of one: it ends in the middle of an entry")
             piece = self._view[self._at : self._at + count]
             self._at += len(piece)
             count -= len(piece)
