@@ -8,7 +8,7 @@ from kubeplay.cli import resolve
 from kubeplay.cli.declare import Option, argument, command, flag, integer, text
 from kubeplay.cli.execution import CONTAINER
 from kubeplay.engine.store.runtime import ContainerRow, PodRow
-from kubeplay.errors import NotRunning
+from kubeplay.errors import NotFound, NotRunning
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
@@ -89,7 +89,10 @@ def _instance(app: App, pod: PodRow, name: str, previous: bool) -> list[tuple[st
         raise NotRunning(f"container {pod.name}/{name} has no previous instance")
     if not rows:
         raise NotRunning(f"container {pod.name}/{name} has not been created yet", hint=f"kubeplay events {pod.name} says why")
-    return [(resolve.container_name(resolve.plan(pod), name), rows[-2 if previous else -1])]
+    made = resolve.plan(pod)
+    if made.log.driver == "none":
+        raise NotFound(f"container {pod.name}/{name} writes no log: it was played with --log-driver none")
+    return [(resolve.container_name(made, name), rows[-2 if previous else -1])]
 
 
 def _read(

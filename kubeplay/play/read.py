@@ -58,8 +58,14 @@ def check_all(
         if name in only_maps:
             faults += [_not_a_config_map(manifest) for manifest in found if manifest.kind.kind != "ConfigMap"]
     if faults:
-        raise InvalidInput(summary(faults), faults)
+        raise InvalidInput(summary(faults), faults, hint=_remedy(faults))
     return manifests
+
+
+def _remedy(faults: Sequence[Fault]) -> str:
+    """What --validate can do about the faults, when it can do something about all of them."""
+    lenient = all(fault.reason == "NotSupported" and fault.path not in ("kind", "spec.replicas") for fault in faults)
+    return "leave the fields out, or play without what they do: --validate=warn" if lenient else ""
 
 
 def summary(faults: Sequence[Fault]) -> str:

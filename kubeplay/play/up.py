@@ -163,6 +163,8 @@ class _Play:
         if compared.different:
             compared = self._replace(compared)
         fresh = {planned.key for planned in compared.new}
+        if self.stack.pods:
+            _ = self.engine.host  # a machine without a runtime: nothing could be undone either
         try:
             with trace("store"):
                 self._store(compared)

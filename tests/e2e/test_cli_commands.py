@@ -215,6 +215,22 @@ def test_logs(web: Kubeplay) -> None:
     assert "no previous instance" in web("logs", "-p", "shown-app", status=125).err
 
 
+def test_logs_of_a_pod_without_any(machine: Kubeplay) -> None:
+    machine.image()
+    path = machine.file("mute.yaml", WEB.replace("web", "mute"))
+    machine("play", "kube", "-q", "--log-driver", "none", path)
+    assert "--log-driver none" in machine("logs", "mute", status=125).err
+    machine("kube", "down", "--force", path)
+
+
+def test_a_missing_runtime_is_told_before_anything_is_made(machine: Kubeplay) -> None:
+    machine.image()
+    said = machine("--runtime", "/nonesuch", "play", "kube", machine.file("unrun.yaml", WEB.replace("web", "unrun")), status=125)
+    assert "/nonesuch: not installed" in said.err
+    machine("pod", "exists", "unrun", status=1)
+    assert machine("configmap", "ls", "-q", "--filter", "name=unrun").lines == []
+
+
 def test_exec_gives_the_command_s_own_status(web: Kubeplay) -> None:
     assert web("exec", "shown-app", "sh", "-c", "exit 7", status=7).out == ""
     assert web("exec", "shown", "-c", "side", "--", "echo", "-n", "x").out == "x"

@@ -80,6 +80,9 @@ def test_all_faults_of_all_files_at_once(tmp_path: Path) -> None:
 
 def test_unsupported_fields_become_warnings_when_asked(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {activeDeadlineSeconds: 5, containers: [{name: c, image: i}]}\n")  # noqa: E501
+    with pytest.raises(InvalidInput) as caught:
+        read.read([str(tmp_path)])
+    assert "--validate=warn" in caught.value.hint
     (manifest,) = read.read([str(tmp_path)], validate_mode="warn")
     assert any("spec.activeDeadlineSeconds: not supported yet" in warning for warning in manifest.warnings)
 
