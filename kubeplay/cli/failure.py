@@ -40,6 +40,7 @@ def _text(error: BaseException) -> str:
     lines = [f"Error: {message(error)}"]
     if isinstance(error, InvalidInput):
         lines += [str(fault) for fault in error.faults]
+    lines += getattr(error, "__notes__", ())
     hint = error.hint if isinstance(error, KubeplayError) else ""
     if not isinstance(error, (KubeplayError, KeyboardInterrupt, OSError)):
         hint = "this is a fault of kubeplay's own; --log-level debug shows where"
