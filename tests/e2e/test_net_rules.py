@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from kubeplay.engine.host import syscalls
+from kubeplay.engine.host.threads import in_thread
 from kubeplay.engine.net import netns, nft
 from kubeplay.engine.net.networks import DEFAULT
 from kubeplay.errors import Conflict, InvalidInput
@@ -326,4 +327,4 @@ def test_forwarding_switched_off_by_another_program_is_switched_on_again(net: La
         net.net.ensure()
         return forward.read_text()
 
-    assert netns.in_thread(work) == "1\n"
+    assert in_thread(work) == "1\n"

@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeVar
 from kubeplay.config import Settings
 from kubeplay.engine.host import syscalls
 from kubeplay.engine.host.paths import Paths
+from kubeplay.engine.host.threads import in_thread
 from kubeplay.engine.net import netns, rtnl
 from kubeplay.engine.net.netlink import Netlink
 from kubeplay.engine.net.networks import Networks
@@ -111,7 +112,7 @@ def inside(netns_path: str, work: Callable[[], T]) -> T:
             os.close(fd)
         return work()
 
-    return netns.in_thread(entered)
+    return in_thread(entered)
 
 
 def fetch(netns_path: str, address: str, port: int, timeout: float = 3.0, source: str = "") -> str:

@@ -8,11 +8,10 @@ runroot was wiped or a kill -9 at the wrong moment the file is an ordinary one, 
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from kubeplay.engine.host import syscalls
+from kubeplay.engine.host.threads import in_thread
 from kubeplay.engine.net import rtnl
 from kubeplay.engine.net.netlink import Netlink
 from kubeplay.errors import SandboxError
@@ -33,8 +32,6 @@ NET_DEFAULTS = (
     ("net.ipv4.conf.default.accept_redirects", "0"),
 )
 
-T = TypeVar("T")
-
 
 class Pins(Record):
     """Paths of the pinned namespaces; "" = the pod uses the host's."""
@@ -42,28 +39,6 @@ class Pins(Record):
     net: str = ""
     ipc: str = ""
     uts: str = ""
-
-
-def in_thread(work: Callable[[], T]) -> T:
-    """Run `work` in a thread of its own, whose namespaces die with it; its exception is raised here.
-
-    The thread gets no signal handlers (those run in the main thread), so it is never left half way.
-    """
-    results: list[T] = []
-    errors: list[BaseException] = []
-
-    def body() -> None:
-        try:
-            results.append(work())
-        except BaseException as error:  # handed to the caller's thread
-            errors.append(error)
-
-    thread = threading.Thread(target=body, daemon=True)
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return results[0]
 
 
 def create(directory: str, hostname: str = "", sysctls: Sequence[tuple[str, str]] = (), *,

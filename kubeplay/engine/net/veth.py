@@ -12,10 +12,10 @@ import os
 from collections.abc import Sequence
 
 from kubeplay.engine.host import syscalls
+from kubeplay.engine.host.threads import in_thread
 from kubeplay.engine.net import rtnl
 from kubeplay.engine.net.addresses import Subnet, number, packed
 from kubeplay.engine.net.netlink import Message, Netlink, NetlinkError
-from kubeplay.engine.net.netns import in_thread
 from kubeplay.errors import InvalidInput, SandboxError
 from kubeplay.record import Record
 

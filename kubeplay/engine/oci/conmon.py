@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import os
 import select
-import threading
 import time
 
 from kubeplay.engine.host import faults, processes
 from kubeplay.engine.host.paths import Paths
+from kubeplay.engine.host.threads import in_thread
 from kubeplay.engine.host.trace import trace
 from kubeplay.engine.oci.cgroup import Cgroups
 from kubeplay.engine.oci.runtime import Runtime
@@ -68,22 +68,12 @@ def create(runtime: Runtime, cgroups: Cgroups, paths: Paths, monitor: Monitor) -
 
 def _spawn(argv: list[str], env: dict[str, str], fds: dict[int, int], cgroups: Cgroups) -> int:
     """Start conmon from a thread that has left the caller's cgroups and ends here."""
-    pids: list[int] = []
-    errors: list[BaseException] = []
 
-    def body() -> None:
-        try:
-            cgroups.leave()
-            pids.append(processes.spawn(argv, env=env, fds=fds))
-        except BaseException as error:  # handed to the caller's thread
-            errors.append(error)
+    def work() -> int:
+        cgroups.leave()
+        return processes.spawn(argv, env=env, fds=fds)
 
-    thread = threading.Thread(target=body, daemon=True)
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return pids[0]
+    return in_thread(work)
 
 
 def command(runtime: Runtime, paths: Paths, monitor: Monitor) -> list[str]:
