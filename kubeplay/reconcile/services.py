@@ -52,7 +52,7 @@ def holder(namespace: str, name: str) -> str:
 
 def refresh(engine: Engine) -> None:
     """Compute every Service's endpoints and hand them to the network, with one sync of rules and names."""
-    engine.net.set_services(routes(engine))
+    engine.net.set_services(lambda: routes(engine))
     engine.net.sync()
 
 

@@ -115,7 +115,7 @@ def eventually(net: Lab, name: str, wanted: list[str], kind: int = A) -> None:
 def test_dn5_services_have_names_for_pods_and_host(server: Lab) -> None:
     client = stored(server, "client")
     web = route(server, "web", [client])
-    server.net.set_services([web])
+    server.net.set_services(lambda: [web])
     server.net.sync()
     eventually(server, "web.default.svc.cluster.local", [web.service.cluster_ip])
     address = server.net.dns_address()
@@ -135,17 +135,17 @@ def test_dn5_unknown_cluster_names_do_not_exist_and_are_not_asked_of_others(serv
 
 def test_dn5_headless_services_list_their_endpoints_and_change_while_it_runs(server: Lab) -> None:
     a, b = stored(server, "db-0", "db.default.svc.cluster.local"), stored(server, "plain")
-    server.net.set_services([route(server, "db", [a, b], "None")])
+    server.net.set_services(lambda: [route(server, "db", [a, b], "None")])
     server.net.sync()
     eventually(server, "db.default.svc.cluster.local", [a.ip, b.ip])
     eventually(server, "db-0.db.default.svc.cluster.local", [a.ip])
     eventually(server, f"{b.ip.replace('.', '-')}.db.default.svc.cluster.local", [b.ip])
     reverse = ".".join(reversed(a.ip.split("."))) + ".in-addr.arpa"
     assert ask("", server.net.dns_address(), reverse, PTR)[1] == ["db-0.db.default.svc.cluster.local"]
-    server.net.set_services([route(server, "db", [b], "None")])
+    server.net.set_services(lambda: [route(server, "db", [b], "None")])
     server.net.sync()
     eventually(server, "db.default.svc.cluster.local", [b.ip])
-    server.net.set_services([route(server, "db", [], "None")])
+    server.net.set_services(lambda: [route(server, "db", [], "None")])
     server.net.sync()
     eventually(server, "db.default.svc.cluster.local", [])
     assert ask("", server.net.dns_address(), "db.default.svc.cluster.local")[0] == NXDOMAIN

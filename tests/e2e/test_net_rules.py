@@ -79,7 +79,7 @@ def service(net: Lab, name: str, pods: list[Pod], *, type_: str = "ClusterIP", p
     plan = net.net.allocate_service(ServicePlan("default", name, type_, (port,), affinity_seconds=affinity))
     ends = tuple(Endpoint(pod.ip, int(port.target)) for pod in pods)
     others = [route for route in nft_routes(net) if route.service.name != name]
-    net.net.set_services([*others, ServiceRoute(plan, (ends,))])
+    net.net.set_services(lambda: [*others, ServiceRoute(plan, (ends,))])
     net.net.sync()
     return plan
 

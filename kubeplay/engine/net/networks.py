@@ -7,7 +7,7 @@ call may be repeated, and a kill -9 between two of them leaves nothing that the 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from zlib import crc32
 
 from kubeplay.config import Settings
@@ -173,19 +173,22 @@ class Networks:
     def release_service(self, namespace: str, name: str) -> None:
         services.release(self.store, self.settings.bridge, namespace, name)
 
-    def set_services(self, routes: Sequence[ServiceRoute]) -> bool:
-        """Say which endpoints every Service has now (all Services, each time); True when `sync` has something to do."""
-        ensure_directory(self.directory)
+    def set_services(self, routes: Callable[[], Sequence[ServiceRoute]]) -> bool:
+        """Say which endpoints every Service has now (all Services, each time); True when `sync` has something to do.
+
+        `routes` is called with the lock held, so that the older look of two at the same time is not the one kept.
+        """
         with self._lock():
-            return services.save(f"{self.directory}/services.json", routes)
+            ensure_directory(self.directory)  # with the lock: whoever removes the last pod removes the directory
+            return services.save(f"{self.directory}/services.json", routes())
 
     def sync(self) -> bool:
         """Bring packet rules and DNS records to what the store and `set_services` say; True when something changed.
 
         Once per play, down or change of endpoints. Raises MissingPrerequisite without nft, CommandFailed.
         """
-        ensure_directory(self.directory)
         with self._lock():
+            ensure_directory(self.directory)
             return self._sync()
 
     def _sync(self) -> bool:
