@@ -149,6 +149,26 @@ class RuntimeFailed(CommandFailed):
     """conmon or the OCI runtime failed."""
 
 
+class RegistryError(KubeplayError):
+    """A registry refused, could not be reached, or answered what it must not; `status` is the HTTP status, 0 without one."""
+
+    def __init__(self, message: str, status: int = 0, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+
+
+class Unauthorized(RegistryError):
+    """The registry wants credentials, or others."""
+
+
+class TrustError(KubeplayError):
+    """The trust policy refuses the image."""
+
+
+class BuildError(KubeplayError):
+    """A step of a build failed."""
+
+
 class PodError(KubeplayError):
     """A step of a pod failed; `reason` and `message` are what a kubelet would report."""
 
