@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from kubeplay.engine.host.paths import Paths, ensure_directory, hex_digest
 from kubeplay.engine.layers import tree
 from kubeplay.engine.layers.extract import Extractor, translated
-from kubeplay.engine.layers.stream import CHUNK, MAX_LAYER, Blob, Stream
+from kubeplay.engine.layers.stream import CHUNK, MAX_LAYER, Blob, Incoming, Stream, Tee
 from kubeplay.engine.layers.tar import TarReader
 from kubeplay.errors import InvalidInput, NotFound, StoreError
 from kubeplay.record import Record
@@ -75,16 +75,18 @@ class Depot:
         except FileNotFoundError:
             return []
 
-    def add(self, blob: Blob, diff_id: str = "", *, limit: int = MAX_LAYER) -> Meta:
-        """Unpack `blob` unless its layer is there; `diff_id` "" accepts whatever it turns out to be.
+    def add(self, blob: Blob | Incoming, diff_id: str = "", *, limit: int = MAX_LAYER, tee: int | Tee | None = None) -> Meta:
+        """Unpack `blob` unless its layer is there (then nothing is read); `diff_id` "" accepts whatever it turns out to be.
 
-        Raises InvalidInput (damaged, hostile, wrong digest), Exhausted (disk full), StoreError.
+        `tee`, a descriptor or a callable, gets the stored bytes while they pass; they are only good once this returns.
+        Several threads may add at once. Raises InvalidInput (damaged, hostile, wrong digest or size), Exhausted (disk
+        full), StoreError, and what the reader or the tee raise.
         """
         if diff_id and self.has(diff_id):
             return self.meta(diff_id)
         try:
             with self._temporary() as temporary:
-                meta = _unpack(blob, diff_id, temporary, limit)
+                meta = _unpack(blob, diff_id, temporary, limit, _tee(tee))
                 self._install(temporary, meta.diff_id)
                 return meta
         except OSError as error:
@@ -161,13 +163,17 @@ class Depot:
                 raise  # else another load was first: theirs is as good
 
 
-def _unpack(blob: Blob, diff_id: str, directory: str, limit: int) -> Meta:
+def _tee(target: int | Tee | None) -> Tee | None:
+    return (lambda data: _write_all(target, data)) if isinstance(target, int) else target
+
+
+def _unpack(blob: Blob | Incoming, diff_id: str, directory: str, limit: int, tee: Tee | None) -> Meta:
     os.mkdir(f"{directory}/fs", 0o755)
     os.chmod(f"{directory}/fs", 0o755)
     root = os.open(f"{directory}/fs", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     headers = _Headers(f"{directory}/headers")
     try:
-        with Stream(blob, limit=limit) as stream:
+        with Stream(blob, limit=limit, tee=tee) as stream:
             found = Extractor(root).run(TarReader(stream, headers.add))
             actual = stream.finish(headers.add)
             headers.finish()
@@ -176,8 +182,8 @@ def _unpack(blob: Blob, diff_id: str, directory: str, limit: int) -> Meta:
         headers.close()
     if diff_id and actual != diff_id:
         raise InvalidInput(f"layer {diff_id} unpacks to {actual}", hint="the archive is damaged or was tampered with")
-    stored = blob.digest or (actual if not stream.compression else "")
-    meta = Meta(actual, stream.size, found.size, found.entries, stream.compression, stored, stream.stored, found.reproducible)
+    stored = (stream.compression, stream.stored_digest, stream.stored)
+    meta = Meta(actual, stream.size, found.size, found.entries, *stored, found.reproducible)
     _write(f"{directory}/meta", json.dumps(meta._asdict()).encode())
     for marker, wanted in (("root", found.has_root), ("opaque", found.opaque_root)):
         if wanted:

@@ -1,4 +1,4 @@
-"""A blob in pieces, on its way from a descriptor to the extractor.
+"""A blob in pieces, on its way from a descriptor or a network reader to the extractor.
 
 One pass does everything: read, count against the limit, hash as stored, decompress, hash as unpacked. The
 bytes that are hashed are the very bytes that are written, so a file that changes under us cannot smuggle
@@ -13,7 +13,7 @@ import threading
 import zlib
 from _queue import SimpleQueue  # type: ignore[import-not-found,unused-ignore]
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from kubeplay.errors import InvalidInput, NotSupported
 from kubeplay.record import Record
@@ -24,6 +24,8 @@ MAX_LAYER = 1 << 38  # 256 GiB unpacked; a blob that claims more is a bomb
 
 GZIP, ZSTD, BZIP2, XZ, PLAIN = "gzip", "zstd", "bzip2", "xz", ""
 _MAGIC = ((b"\x1f\x8b\x08", GZIP), (b"\x28\xb5\x2f\xfd", ZSTD), (b"BZh", BZIP2), (b"\xfd7zXZ\x00", XZ))
+_SMALL = 1 << 16  # a pipe or socket gives little at a time: pieces are gathered to this size before they go through the queues
+Tee = Callable[[bytes], object]
 
 
 class Blob(Record):
@@ -34,6 +36,24 @@ class Blob(Record):
 
     fd: int
     offset: int = 0
+    size: int = -1
+    digest: str = ""
+
+
+class Reader(Protocol):
+    """Bytes in order (images/transports/base.py's Reader). `read` gives at most `count` bytes, b"" at the end."""
+
+    def read(self, count: int, /) -> bytes: ...
+    def close(self) -> None: ...
+
+
+class Incoming(Record):
+    """A blob that comes from a Reader (an HTTP body): `size` and `digest` as the manifest says, -1 and "" where it says nothing.
+
+    Exactly `size` bytes are read. Closing the reader is left to whoever opened it.
+    """
+
+    reader: Reader
     size: int = -1
     digest: str = ""
 
@@ -73,14 +93,17 @@ class Stream:
     """The unpacked bytes of a blob as a tar Feed, with the digests known at the end.
 
     Use as a context manager: leaving it stops the threads. `finish()` reads what is left, checks the blob's
-    own digest and size, and returns the digest of the unpacked bytes.
+    own digest and size, and returns the digest of the unpacked bytes. `tee` gets the stored bytes, the very ones
+    that are hashed, in order and perhaps in another thread; what it raises comes out of the read that follows.
     """
 
-    def __init__(self, blob: Blob, *, limit: int = MAX_LAYER) -> None:
+    def __init__(self, blob: Blob | Incoming, *, limit: int = MAX_LAYER, tee: Tee | None = None) -> None:
         self._blob = blob
         self._limit = limit
+        self._tee = tee
         self.size = 0  # unpacked bytes so far
         self.stored = 0  # stored bytes so far
+        self.stored_digest = ""  # after finish(), when the blob names one or is copied to a tee
         self.compression = PLAIN
         self._stored_hash: Digester | None = None
         self._hash = Digester()
@@ -139,10 +162,12 @@ class Stream:
             if record:
                 record(self._chunk[self._at :])
             self._at = len(self._chunk)
-        if self._stored_hash and self._stored_hash.finish() != self._blob.digest:
+        unpacked = self._hash.finish()
+        self.stored_digest = self._stored_hash.finish() if self._stored_hash else unpacked if self.compression == PLAIN else ""
+        if self._blob.digest and self.stored_digest != self._blob.digest:
             message = f"the blob's content does not match its digest {self._blob.digest}"
             raise InvalidInput(message, hint="the archive is damaged or was tampered with")
-        return self._hash.finish()
+        return unpacked
 
     def _more(self) -> bool:
         chunk = next(self._chunks, b"")
@@ -155,31 +180,56 @@ class Stream:
         return bool(chunk)
 
     def _unpacked(self) -> Iterator[bytes]:
-        raw = self._raw()
+        raw = _raw(self._blob)
         first = next(raw, b"")
         self.compression = sniff(first)
-        if self.compression == PLAIN:
-            yield from _with_first(first, raw)
+        if self.compression != PLAIN and (self._blob.digest or self._tee):
+            self._stored_hash = Digester()
+        chunks = self._passing(_with_first(first, raw))
+        if self.compression != PLAIN:
+            chunks = _decompress(self.compression, chunks)
+        elif isinstance(self._blob, Blob):
+            yield from chunks  # a file is quicker to read than to hand over
             return
-        self._ahead = _Ahead(_decompress(self.compression, _with_first(first, raw)))
+        self._ahead = _Ahead(chunks)
         yield from self._ahead
 
-    def _raw(self) -> Iterator[bytes]:
-        """The stored bytes. Hashed as well when the manifest names their digest."""
-        if self._blob.digest:
-            self._stored_hash = Digester()
-        fd, offset, size, _ = self._blob
-        while size < 0 or self.stored < size:
-            wanted = CHUNK if size < 0 else min(CHUNK, size - self.stored)
-            data = os.read(fd, wanted) if offset < 0 else os.pread(fd, wanted, offset + self.stored)
-            if not data:
-                if size >= 0:
-                    raise InvalidInput(f"the blob has {self.stored} bytes instead of {size}")
-                return
+    def _passing(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """Count, hash and copy the stored bytes. Plain ones are hashed once, as what they unpack to."""
+        for data in chunks:
             self.stored += len(data)
             if self._stored_hash:
                 self._stored_hash.update(data)
+            if self._tee:
+                self._tee(data)
             yield data
+
+
+def _raw(blob: Blob | Incoming) -> Iterator[bytes]:
+    """The stored bytes in pieces of at least _SMALL, and never more than the blob is said to have."""
+    read = _reading(blob)
+    done = 0
+    while blob.size < 0 or done < blob.size:
+        wanted = CHUNK if blob.size < 0 else min(CHUNK, blob.size - done)
+        data = read(wanted, done)
+        while data and len(data) < min(_SMALL, wanted) and (more := read(wanted - len(data), done + len(data))):
+            data += more
+        if not data:
+            if blob.size >= 0:
+                raise InvalidInput(f"the blob has {done} bytes instead of {blob.size}")
+            return
+        done += len(data)
+        yield data
+
+
+def _reading(blob: Blob | Incoming) -> Callable[[int, int], bytes]:
+    if isinstance(blob, Incoming):
+        reader = blob.reader
+        return lambda count, at: reader.read(count)
+    fd, offset = blob.fd, blob.offset
+    if offset < 0:
+        return lambda count, at: os.read(fd, count)
+    return lambda count, at: os.pread(fd, count, offset + at)
 
 
 class _Ahead:
@@ -222,6 +272,8 @@ class _Ahead:
 
 def sniff(first: bytes) -> str:
     """How the bytes are compressed, by their magic; a manifest's media type is only a claim."""
+    if first[1:4] == b"*M\x18" and first[0] & 0xF0 == 0x50:
+        return ZSTD  # RFC 8878 3.1.2: a skippable frame in front, as pzstd writes it
     return next((name for magic, name in _MAGIC if first.startswith(magic)), PLAIN)
 
 
