@@ -1,4 +1,4 @@
-"""Images by id (the config's digest) and the names that point at them."""
+"""Images by id (the config's digest), the names and documents that point at them, and what is known of their blobs."""
 
 from __future__ import annotations
 
@@ -19,6 +19,33 @@ class ImageRow(Record):
     layers: tuple[str, ...]
     size: int
     manifest_digest: str
+    created: float
+
+
+class BlobRow(Record):
+    """A layer as it was packed once: `digest` and `size` of the stored bytes, `compression` gzip, zstd or "" (none)."""
+
+    diff_id: str
+    digest: str
+    size: int
+    compression: str
+
+
+class SignatureRow(Record):
+    """A signature of the manifest `digest`; `annotations` sorted pairs."""
+
+    digest: str
+    kind: str
+    payload: bytes
+    annotations: tuple[tuple[str, str], ...]
+
+
+class ListRow(Record):
+    """A manifest list made here: `id` is sha256:HEX of its first form, `body` JSON text."""
+
+    name: str
+    id: str
+    body: str
     created: float
 
 
@@ -60,7 +87,68 @@ class ImageRows:
     def delete(self, image_id: str) -> None:
         with self._store.write() as db:
             db.execute("DELETE FROM image_names WHERE image_id=?", (image_id,))
+            db.execute("DELETE FROM documents WHERE image_id=?", (image_id,))
             db.execute("DELETE FROM images WHERE id=?", (image_id,))
+            db.execute("DELETE FROM signatures WHERE digest NOT IN (SELECT digest FROM documents)")
+
+    # the documents an image is known by
+    def add_document(self, digest: str, image_id: str, media_type: str) -> None:
+        """Say that the manifest or index `digest` stands for the image (`image_id` "" = an index for itself)."""
+        with self._store.write() as db:
+            db.execute("INSERT OR IGNORE INTO documents VALUES (?,?,?)", (digest, image_id, media_type))
+
+    def documents(self, image_id: str) -> list[tuple[str, str]]:
+        """(digest, media type) of every manifest and index that the image came by."""
+        rows = self._store.rows("SELECT digest, media_type FROM documents WHERE image_id=? ORDER BY digest", image_id)
+        return [(row[0], row[1]) for row in rows]
+
+    def documented(self, digest: str) -> list[str]:
+        """The ids of the images that a manifest or index stands for."""
+        return [row[0] for row in self._store.rows("SELECT image_id FROM documents WHERE digest=? ORDER BY image_id", digest)]
+
+    def document_digests(self) -> set[str]:
+        return {row[0] for row in self._store.rows("SELECT digest FROM documents")}
+
+    # layers as they were packed
+    def add_blob(self, row: BlobRow) -> None:
+        with self._store.write() as db:
+            db.execute("INSERT OR REPLACE INTO blobs VALUES (?,?,?,?)", row)
+
+    def blobs(self, diff_id: str = "") -> list[BlobRow]:
+        """How a layer (or any) was packed."""
+        rows = self._store.rows("SELECT diff_id, digest, size, compression FROM blobs WHERE ?='' OR diff_id=?", diff_id, diff_id)
+        return [BlobRow(*row) for row in rows]
+
+    def forget_blobs(self, used: set[str]) -> set[str]:
+        """Forget how layers that are not `used` were packed; the digests still of use."""
+        with self._store.write() as db:
+            for row in self.blobs():
+                if row.diff_id not in used:
+                    db.execute("DELETE FROM blobs WHERE diff_id=? AND digest=?", row[:2])
+            return {row.digest for row in self.blobs()}
+
+    # signatures
+    def add_signature(self, row: SignatureRow) -> None:
+        with self._store.write() as db:
+            db.execute("INSERT OR IGNORE INTO signatures VALUES (?,?,?,?)", (*row[:3], json.dumps(row.annotations)))
+
+    def signatures(self, digest: str) -> list[SignatureRow]:
+        rows = self._store.rows("SELECT digest, kind, payload, annotations FROM signatures WHERE digest=? ORDER BY kind, payload", digest)
+        return [SignatureRow(row[0], row[1], row[2], tuple((k, v) for k, v in json.loads(row[3]))) for row in rows]
+
+    # manifest lists made here
+    def put_list(self, row: ListRow) -> None:
+        """Store a list under its name, in place of the one that had it."""
+        with self._store.write() as db:
+            db.execute("INSERT OR REPLACE INTO lists VALUES (?,?,?,?)", row)
+
+    def lists(self, name: str = "") -> list[ListRow]:
+        """The list of a normalised name, or all."""
+        return [ListRow(*row) for row in self._store.rows("SELECT name, id, body, created FROM lists WHERE ?='' OR name=?", name, name)]
+
+    def delete_list(self, name: str) -> None:
+        with self._store.write() as db:
+            db.execute("DELETE FROM lists WHERE name=?", (name,))
 
     def list(self) -> list[ImageRow]:
         return [_image(row) for row in self._store.rows(f"SELECT {_COLUMNS} FROM images ORDER BY created DESC, id")]

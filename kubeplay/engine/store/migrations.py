@@ -60,4 +60,19 @@ STEPS: tuple[str, ...] = (
         count INTEGER NOT NULL, first REAL NOT NULL, last REAL NOT NULL);
     CREATE INDEX events_object ON events (uid);
     """,
+    # documents: manifests and indexes an image is known by, their bytes in root/images/HEX; image_id "" = an index stored for itself.
+    # blobs: how a layer was packed when it came or went (root/blobs/HEX holds what came). lists: what `manifest create` makes.
+    """
+    CREATE TABLE documents (
+        digest TEXT NOT NULL, image_id TEXT NOT NULL, media_type TEXT NOT NULL, PRIMARY KEY (digest, image_id)) WITHOUT ROWID;
+    CREATE INDEX documents_image ON documents (image_id);
+    INSERT INTO documents SELECT manifest_digest, id, '' FROM images WHERE manifest_digest <> '';
+    CREATE TABLE blobs (
+        diff_id TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL, compression TEXT NOT NULL,
+        PRIMARY KEY (diff_id, digest)) WITHOUT ROWID;
+    CREATE TABLE signatures (
+        digest TEXT NOT NULL, kind TEXT NOT NULL, payload BLOB NOT NULL, annotations TEXT NOT NULL,
+        PRIMARY KEY (digest, kind, payload, annotations)) WITHOUT ROWID;
+    CREATE TABLE lists (name TEXT PRIMARY KEY, id TEXT NOT NULL, body TEXT NOT NULL, created REAL NOT NULL) WITHOUT ROWID;
+    """,
 )
