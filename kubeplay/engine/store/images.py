@@ -40,15 +40,6 @@ class SignatureRow(Record):
     annotations: tuple[tuple[str, str], ...]
 
 
-class ListRow(Record):
-    """A manifest list made here: `id` is sha256:HEX of its first form, `body` JSON text."""
-
-    name: str
-    id: str
-    body: str
-    created: float
-
-
 _COLUMNS = "id, config, layers, size, manifest_digest, created"
 
 
@@ -135,20 +126,6 @@ class ImageRows:
     def signatures(self, digest: str) -> list[SignatureRow]:
         rows = self._store.rows("SELECT digest, kind, payload, annotations FROM signatures WHERE digest=? ORDER BY kind, payload", digest)
         return [SignatureRow(row[0], row[1], row[2], tuple((k, v) for k, v in json.loads(row[3]))) for row in rows]
-
-    # manifest lists made here
-    def put_list(self, row: ListRow) -> None:
-        """Store a list under its name, in place of the one that had it."""
-        with self._store.write() as db:
-            db.execute("INSERT OR REPLACE INTO lists VALUES (?,?,?,?)", row)
-
-    def lists(self, name: str = "") -> list[ListRow]:
-        """The list of a normalised name, or all."""
-        return [ListRow(*row) for row in self._store.rows("SELECT name, id, body, created FROM lists WHERE ?='' OR name=?", name, name)]
-
-    def delete_list(self, name: str) -> None:
-        with self._store.write() as db:
-            db.execute("DELETE FROM lists WHERE name=?", (name,))
 
     def list(self) -> list[ImageRow]:
         return [_image(row) for row in self._store.rows(f"SELECT {_COLUMNS} FROM images ORDER BY created DESC, id")]

@@ -61,7 +61,7 @@ STEPS: tuple[str, ...] = (
     CREATE INDEX events_object ON events (uid);
     """,
     # documents: manifests and indexes an image is known by, their bytes in root/images/HEX; image_id "" = an index stored for itself.
-    # blobs: how a layer was packed when it came or went (root/blobs/HEX holds what came). lists: what `manifest create` makes.
+    # blobs: how a layer was packed when it came or went (root/blobs/HEX holds what came).
     """
     CREATE TABLE documents (
         digest TEXT NOT NULL, image_id TEXT NOT NULL, media_type TEXT NOT NULL, PRIMARY KEY (digest, image_id)) WITHOUT ROWID;
@@ -73,6 +73,5 @@ STEPS: tuple[str, ...] = (
     CREATE TABLE signatures (
         digest TEXT NOT NULL, kind TEXT NOT NULL, payload BLOB NOT NULL, annotations TEXT NOT NULL,
         PRIMARY KEY (digest, kind, payload, annotations)) WITHOUT ROWID;
-    CREATE TABLE lists (name TEXT PRIMARY KEY, id TEXT NOT NULL, body TEXT NOT NULL, created REAL NOT NULL) WITHOUT ROWID;
     """,
 )
