@@ -15,6 +15,7 @@ from typing import Any
 
 from kubeplay.clock import Clock, RealClock
 from kubeplay.engine.store import migrations
+from kubeplay.engine.store.builds import BuildRows
 from kubeplay.engine.store.events import Events
 from kubeplay.engine.store.images import ImageRows
 from kubeplay.engine.store.leases import Leases
@@ -42,6 +43,7 @@ class Store:
         self.runtime = RuntimeRows(self)
         self.leases = Leases(self)
         self.images = ImageRows(self)
+        self.builds = BuildRows(self)
         self.resources = Resources(self)
         self.events = Events(self)
 

@@ -74,4 +74,12 @@ STEPS: tuple[str, ...] = (
         digest TEXT NOT NULL, kind TEXT NOT NULL, payload BLOB NOT NULL, annotations TEXT NOT NULL,
         PRIMARY KEY (digest, kind, payload, annotations)) WITHOUT ROWID;
     """,
+    # what a step of a build made, by what went into it (engine/store/builds.py)
+    """
+    CREATE TABLE build_steps (
+        key TEXT PRIMARY KEY, prefix TEXT NOT NULL, layer TEXT NOT NULL, created TEXT NOT NULL, summary TEXT NOT NULL,
+        image_id TEXT NOT NULL) WITHOUT ROWID;
+    CREATE INDEX build_steps_prefix ON build_steps (prefix);
+    CREATE INDEX build_steps_image ON build_steps (image_id);
+    """,
 )
