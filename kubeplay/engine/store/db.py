@@ -19,6 +19,7 @@ from kubeplay.engine.store.builds import BuildRows
 from kubeplay.engine.store.events import Events
 from kubeplay.engine.store.images import ImageRows
 from kubeplay.engine.store.leases import Leases
+from kubeplay.engine.store.lists import Lists
 from kubeplay.engine.store.objects import Objects
 from kubeplay.engine.store.resources import Resources
 from kubeplay.engine.store.runtime import RuntimeRows
@@ -44,6 +45,7 @@ class Store:
         self.leases = Leases(self)
         self.images = ImageRows(self)
         self.builds = BuildRows(self)
+        self.lists = Lists(self)
         self.resources = Resources(self)
         self.events = Events(self)
 

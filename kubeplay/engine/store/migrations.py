@@ -82,4 +82,9 @@ STEPS: tuple[str, ...] = (
     CREATE INDEX build_steps_prefix ON build_steps (prefix);
     CREATE INDEX build_steps_image ON build_steps (image_id);
     """,
+    # manifest lists made here (engine/images/lists.py); their names are in image_names
+    """
+    CREATE TABLE image_lists (
+        id TEXT PRIMARY KEY, body TEXT NOT NULL, sources TEXT NOT NULL DEFAULT '{}', created REAL NOT NULL) WITHOUT ROWID;
+    """,
 )

@@ -1,0 +1,92 @@
+"""Pause a container by the cgroup freezer, versions 1 and 2, so that a kill of the one who paused cannot leave it paused.
+
+A frozen process ignores SIGKILL until it is thawed (version 1), so whoever freezes must not be able to die and forget. The thaw is done by
+a shell that waits for the end of a pipe which only we hold: it comes when we are done, and when we are killed.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from kubeplay.errors import NotSupported, Timeout
+
+if TYPE_CHECKING:
+    from kubeplay.engine.oci.cgroup import Cgroups
+
+_SECONDS = 10.0  # a process in uninterruptible sleep freezes when it wakes up
+
+
+@contextmanager
+def frozen(cgroups: Cgroups, path: str) -> Iterator[None]:
+    """Every process of the group at `path` stands still inside the block. Raises NotSupported, Timeout (then it runs on)."""
+    control = _control(cgroups, path)
+    if control is None:
+        raise NotSupported("this machine has no freezer for the container's cgroup", hint="use --pause=false")
+    file, freeze, thaw = control
+    with _thawing(file, thaw):
+        with open(file, "w", encoding="ascii") as handle:
+            handle.write(freeze)
+        _await(file)
+        yield
+
+
+def is_frozen(cgroups: Cgroups, path: str) -> bool:
+    control = _control(cgroups, path)
+    return control is not None and _state(control[0])
+
+
+def _control(cgroups: Cgroups, path: str) -> tuple[str, str, str] | None:
+    """The control file, what freezes and what thaws."""
+    for hierarchy in cgroups.hierarchies:
+        base = f"{hierarchy.mount}{path}"
+        if hierarchy.version == 1 and "freezer" in hierarchy.controllers and os.path.exists(f"{base}/freezer.state"):
+            return f"{base}/freezer.state", "FROZEN", "THAWED"
+    for hierarchy in cgroups.hierarchies:
+        base = f"{hierarchy.mount}{path}"
+        if hierarchy.version == 2 and os.path.exists(f"{base}/cgroup.freeze"):
+            return f"{base}/cgroup.freeze", "1", "0"
+    return None
+
+
+@contextmanager
+def _thawing(file: str, text: str) -> Iterator[None]:
+    from kubeplay.engine.host import processes
+
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    script = f"read x; echo {text} > {shlex.quote(file)}"
+    try:
+        shell = processes.spawn([processes.program("sh"), "-c", script], fds={0: reader})
+    except BaseException:
+        os.close(writer)
+        raise
+    finally:
+        os.close(reader)
+    try:
+        yield
+    finally:
+        os.close(writer)
+        processes.wait(shell)
+
+
+def _await(file: str) -> None:
+    deadline = time.monotonic() + _SECONDS
+    pause = 0.0005
+    while not _state(file):
+        if time.monotonic() > deadline:
+            raise Timeout("the container could not be paused", hint="use --pause=false")
+        time.sleep(pause)
+        pause = min(pause * 2, 0.02)
+
+
+def _state(file: str) -> bool:
+    """Version 1 says FREEZING until all stand still; version 2 tells it in cgroup.events (cgroup-v2.rst)."""
+    if file.endswith("freezer.state"):
+        with open(file, encoding="ascii") as handle:
+            return handle.read().strip() == "FROZEN"
+    with open(f"{os.path.dirname(file)}/cgroup.events", encoding="ascii") as handle:
+        return "frozen 1" in handle.read().splitlines()
