@@ -17,9 +17,9 @@ _SHELL = ["/bin/sh", "-c"]
 Config = dict[str, Any]  # the JSON object of the image specification, not a record of ours
 
 
-def apply(changes: Sequence[str]) -> Config:
-    """The `config` object that the instructions make, in order. Raises InvalidInput naming the instruction."""
-    config: Config = {}
+def apply(changes: Sequence[str], base: Config | None = None) -> Config:
+    """The `config` object that the instructions make of `base` (which stays), in order. Raises InvalidInput naming the instruction."""
+    config: Config = {key: value for key, value in json.loads(json.dumps(base or {})).items() if value is not None}
     for change in changes:
         keyword, arguments = _split(change)
         instruction = _INSTRUCTIONS.get(keyword.upper())
@@ -49,7 +49,7 @@ def _command(key: str) -> Callable[[Config, str], None]:
 
 
 def _env(config: Config, text: str) -> None:
-    merged = dict(entry.split("=", 1) for entry in config.get("Env", []))
+    merged = dict(entry.split("=", 1) for entry in config.get("Env") or [] if "=" in entry)
     merged.update(_pairs(text))
     config["Env"] = [f"{name}={value}" for name, value in merged.items()]
 
@@ -64,6 +64,12 @@ def _expose(config: Config, text: str) -> None:
         if not is_port(port):
             raise ValueError(f"{port!r} is not a port")
         config.setdefault("ExposedPorts", {})[f"{number}/{protocol or 'tcp'}"] = {}
+
+
+def _onbuild(config: Config, text: str) -> None:
+    if text.split(None, 1)[0].upper() in ("ONBUILD", "FROM", "MAINTAINER"):
+        raise ValueError(f"{text.split(None, 1)[0]} cannot be triggered")
+    config.setdefault("OnBuild", []).append(text)
 
 
 def _volume(config: Config, text: str) -> None:
@@ -114,6 +120,7 @@ _INSTRUCTIONS: dict[str, Callable[[Config, str], None]] = {
     "ENV": _env,
     "EXPOSE": _expose,
     "LABEL": _label,
+    "ONBUILD": _onbuild,
     "STOPSIGNAL": _text("StopSignal"),
     "USER": _text("User"),
     "VOLUME": _volume,

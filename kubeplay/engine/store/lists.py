@@ -28,7 +28,8 @@ class Lists:
 
     def put(self, row: ListRow) -> None:
         with self._store.write() as db:
-            db.execute("INSERT OR REPLACE INTO image_lists VALUES (?,?,?,?)", (row.id, row.body, json.dumps(dict(row.sources)), row.created))
+            values = (row.id, row.body, json.dumps(dict(row.sources)), row.created)
+            db.execute("INSERT OR REPLACE INTO image_lists VALUES (?,?,?,?)", values)
 
     def get(self, list_id: str) -> ListRow | None:
         row = self._store.row("SELECT id, body, sources, created FROM image_lists WHERE id=?", list_id)
