@@ -20,31 +20,22 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from kubeplay.engine.host.paths import Paths, ensure_directory, hex_digest
 from kubeplay.engine.layers import tree
 from kubeplay.engine.layers.extract import Extractor, translated
-from kubeplay.engine.layers.stream import CHUNK, MAX_LAYER, Blob, Incoming, Stream, Tee
+from kubeplay.engine.layers.records import Headers, write_all, write_records
+from kubeplay.engine.layers.records import Meta as Meta
+from kubeplay.engine.layers.stream import MAX_LAYER, Blob, Incoming, Stream, Tee
 from kubeplay.engine.layers.tar import TarReader
-from kubeplay.errors import InvalidInput, NotFound, StoreError
-from kubeplay.record import Record
+from kubeplay.errors import InvalidInput, NotFound, NotSupported, StoreError
+
+if TYPE_CHECKING:
+    from kubeplay.engine.layers.walk import Skip
+    from kubeplay.engine.layers.write import Pieces
 
 _TEMPORARY, _DOOMED = ".tmp-", ".del-"
-_FORMAT = 1
-
-
-class Meta(Record):
-    """What is remembered of a layer. `size` is the tar's length, `blob` and `blob_size` how it came (compressed or not)."""
-
-    diff_id: str
-    size: int
-    content: int
-    entries: int
-    compression: str
-    blob: str
-    blob_size: int
-    reproducible: bool
-    format: int = _FORMAT
 
 
 class Depot:
@@ -91,6 +82,56 @@ class Depot:
                 return meta
         except OSError as error:
             raise translated(error, f"layer {diff_id or 'of the archive'}") from error
+
+    def tar(self, diff_id: str) -> Pieces:
+        """The layer's tar as it was unpacked, byte by byte: a Reader. Whoever reads it checks that its digest is the diff id.
+
+        Raises NotFound, NotSupported (the layer was stored without what this needs); reading raises StoreError.
+        """
+        from kubeplay.engine.layers import write
+
+        where = self._paths.layer(diff_id)
+        if not self.meta(diff_id).reproducible:
+            raise NotSupported(
+                f"layer {diff_id} cannot be given back as it came: one of its files replaced another",
+                hint="pull or load the image again and keep its blobs, or write it anew: kubeplay commit, kubeplay build --squash",
+            )
+        return write.rebuilt(f"{where}/headers", f"{where}/fs")
+
+    def commit(
+        self,
+        upper: str,
+        *,
+        move: bool = False,
+        root: bool = False,
+        timestamp: int | None = None,
+        clamp: int | None = None,
+        skip: Skip | None = None,
+    ) -> Meta:
+        """Make a layer out of the overlay upper directory at `upper`; what cannot be in a layer is left out (walk.py).
+
+        `move` takes the directory itself instead of a copy: it must be mounted nowhere, and is gone afterwards, also
+        after a failure. `root` writes what the root directory is like. `timestamp` (seconds) becomes every entry's time,
+        `clamp` the latest one; `skip(path, status)` leaves a path out with all below it. Without `move` the directory may
+        be in use. Hold `reading()` until a row names the layer. Raises InvalidInput, Exhausted, StoreError.
+        """
+        from kubeplay.engine.layers import commit
+        from kubeplay.engine.layers.walk import Manner
+
+        manner = Manner(True, root, timestamp, clamp, skip)
+        try:
+            if not move:
+                return commit.copied(self.add, upper, manner)
+            with self._temporary() as temporary:
+                meta = commit.moved(upper, temporary, manner)
+                if meta is None:  # another file system
+                    meta = commit.copied(self.add, upper, manner)
+                    tree.remove(upper)
+                else:
+                    self._install(temporary, meta.diff_id)
+                return meta
+        except OSError as error:
+            raise translated(error, f"a layer of {upper}") from error
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -164,14 +205,14 @@ class Depot:
 
 
 def _tee(target: int | Tee | None) -> Tee | None:
-    return (lambda data: _write_all(target, data)) if isinstance(target, int) else target
+    return (lambda data: write_all(target, data)) if isinstance(target, int) else target
 
 
 def _unpack(blob: Blob | Incoming, diff_id: str, directory: str, limit: int, tee: Tee | None) -> Meta:
     os.mkdir(f"{directory}/fs", 0o755)
     os.chmod(f"{directory}/fs", 0o755)
     root = os.open(f"{directory}/fs", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    headers = _Headers(f"{directory}/headers")
+    headers = Headers(f"{directory}/headers")
     try:
         with Stream(blob, limit=limit, tee=tee) as stream:
             found = Extractor(root).run(TarReader(stream, headers.add))
@@ -184,40 +225,8 @@ def _unpack(blob: Blob | Incoming, diff_id: str, directory: str, limit: int, tee
         raise InvalidInput(f"layer {diff_id} unpacks to {actual}", hint="the archive is damaged or was tampered with")
     stored = (stream.compression, stream.stored_digest, stream.stored)
     meta = Meta(actual, stream.size, found.size, found.entries, *stored, found.reproducible)
-    _write(f"{directory}/meta", json.dumps(meta._asdict()).encode())
-    for marker, wanted in (("root", found.has_root), ("opaque", found.opaque_root)):
-        if wanted:
-            _write(f"{directory}/{marker}", b"")
+    write_records(directory, meta, found.has_root, found.opaque_root)
     return meta
-
-
-class _Headers:
-    """The recorder of the tar's non-content bytes: raw deflate, level 1 (512-byte headers are mostly zeros)."""
-
-    def __init__(self, path: str) -> None:
-        from zlib import compressobj
-
-        self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        self._deflate = compressobj(1, wbits=-15)
-        self._pending: list[bytes] = []
-
-    def add(self, data: bytes) -> None:
-        self._pending.append(data)
-        if len(self._pending) >= 512:
-            self._flush()
-
-    def finish(self) -> None:
-        self._flush()
-        _write_all(self._fd, self._deflate.flush())
-
-    def close(self) -> None:
-        os.close(self._fd)
-
-    def _flush(self) -> None:
-        data = b"".join(self._pending)
-        self._pending.clear()
-        for start in range(0, len(data), CHUNK):
-            _write_all(self._fd, self._deflate.compress(data[start : start + CHUNK]))
 
 
 def _try_lock(path: str) -> int:
@@ -235,16 +244,3 @@ def _try_lock(path: str) -> int:
         pass
     os.close(fd)
     return -1
-
-
-def _write(path: str, data: bytes) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        _write_all(fd, data)
-    finally:
-        os.close(fd)
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(fd, data) :]

@@ -328,10 +328,15 @@ def _owner(entry: Entry) -> tuple[int, int]:
     return entry.uid, entry.gid
 
 
+def kept_xattr(name: bytes) -> bool:
+    """Whether a layer may bring, and a new layer takes along, the xattr `name`."""
+    return name in _KEPT_XATTRS or (name.startswith(b"user.") and not name.startswith(b"user.overlay."))
+
+
 def _set_xattrs(where: int | str, entry: Entry) -> None:
     """The names an image may set; others (trusted.*, security.selinux, overlayfs's) are the host's business."""
     for name, value in entry.xattrs:
-        if not (name in _KEPT_XATTRS or (name.startswith(b"user.") and not name.startswith(b"user.overlay."))):
+        if not kept_xattr(name):
             continue
         try:
             if isinstance(where, int):

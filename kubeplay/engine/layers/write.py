@@ -1,0 +1,175 @@
+"""Layers and trees as tar streams to read from: a stored layer given back byte by byte, a directory written anew.
+
+A stored layer's `headers` hold every byte of its tar that is not content of a file. Reading them with the reader that
+recorded them tells where contents belong; those come from `fs/`, by the same lookup as when they were written.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import zlib
+from collections.abc import Callable, Iterator
+
+from kubeplay.engine.host import syscalls
+from kubeplay.engine.layers.extract import clean
+from kubeplay.engine.layers.stream import CHUNK
+from kubeplay.engine.layers.tar import Entry, TarReader, show
+from kubeplay.engine.layers.walk import Manner, Piece, Walk
+from kubeplay.errors import InvalidInput, StoreError
+
+_IN_ROOT = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS | syscalls.RESOLVE_NO_XDEV
+_GATHERED = 1 << 18  # small pieces are joined to this size: a hash or a queue per header would cost more than the header
+
+
+class Pieces:
+    """A Reader over an iterator of bytes."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = b""
+
+    def read(self, count: int, /) -> bytes:
+        data = self._rest
+        while not data:
+            piece = next(self._pieces, None)
+            if piece is None:
+                return b""
+            data = piece
+        self._rest = data[count:]
+        return data[:count]
+
+    def close(self) -> None:
+        close = getattr(self._pieces, "close", None)
+        try:
+            if close:
+                close()
+        except ValueError:  # a thread that was told to stop is still in it, and drops it
+            pass
+
+
+def tar_tree(fd: int, manner: Manner | None = None) -> Pieces:
+    """The tree below the directory open at `fd` as a tar (by default all of it, its root included).
+
+    `fd` must stay open until the reader is closed. Reading raises InvalidInput and OSError.
+    """
+    return Pieces(_joined(_contents_only(Walk(fd, manner or Manner(root=True)).pieces())))
+
+
+def _contents_only(pieces: Iterator[Piece]) -> Iterator[bytes]:
+    for _, data in pieces:
+        yield data
+
+
+def rebuilt(headers: str, root: str) -> Pieces:
+    """The tar of a layer from its recorded headers and its files. Whoever reads it checks the digest.
+
+    Reading raises StoreError when the files are not what was recorded.
+    """
+    return Pieces(_joined(_rebuilt(headers, root)))
+
+
+def _rebuilt(headers: str, root: str) -> Iterator[bytes]:
+    out: list[bytes] = []
+    fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with open(headers, "rb") as file:
+            feed = _Headers(file.read)
+            reader = TarReader(feed, out.append)
+            while (entry := _next(reader, headers)) is not None:
+                yield b"".join(out)
+                out.clear()
+                if entry.type == b"0" and entry.size:
+                    reader.content()
+                    yield from _contents(fd, entry)
+            yield b"".join(out)
+            while not feed.at_end():
+                yield feed.take(feed.ready())
+    finally:
+        os.close(fd)
+
+
+def _next(reader: TarReader, where: str) -> Entry | None:
+    try:
+        return reader.next()
+    except (InvalidInput, zlib.error) as error:
+        raise StoreError(f"{where} is damaged: {error}", hint="remove the image and load it again") from error
+
+
+def _contents(root: int, entry: Entry) -> Iterator[bytes]:
+    try:
+        fd = syscalls.openat2(root, os.fsdecode(clean(entry.name)), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, _IN_ROOT)
+    except OSError as error:
+        raise _changed(entry, error.strerror or "") from error
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise _changed(entry, "it is no file")
+        for offset, length in entry.sparse if entry.sparse is not None else ((0, entry.size),):
+            while length:
+                data = os.pread(fd, min(length, CHUNK), offset)
+                if not data:
+                    raise _changed(entry, "it is too short")
+                offset, length = offset + len(data), length - len(data)
+                yield data
+    finally:
+        os.close(fd)
+
+
+def _changed(entry: Entry, why: str) -> StoreError:
+    return StoreError(f"the layer's file {show(entry.name)} is not as it was stored: {why}", hint="remove the image and load it again")
+
+
+def _joined(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    pending: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        pending.append(piece)
+        size += len(piece)
+        if size >= _GATHERED:
+            yield b"".join(pending) if len(pending) > 1 else piece
+            pending.clear()
+            size = 0
+    if pending:
+        yield b"".join(pending)
+
+
+class _Headers:
+    """The inflated headers as a tar Feed; contents are not in them."""
+
+    def __init__(self, read: Callable[[int], bytes]) -> None:
+        self._read = read
+        self._inflate = zlib.decompressobj(-15)
+        self._data = b""
+        self._at = 0
+
+    def take(self, count: int) -> bytes:
+        while len(self._data) - self._at < count:
+            if not self._more():
+                raise InvalidInput("it ends early")
+        self._at += count
+        return self._data[self._at - count : self._at]
+
+    def skip(self, count: int) -> None:
+        raise InvalidInput("it asks for content")
+
+    def pieces(self, count: int) -> Iterator[memoryview]:
+        return iter(())
+
+    def peek(self, offset: int, count: int) -> bytes:
+        return self._data[self._at + offset : self._at + offset + count]
+
+    def ready(self) -> int:
+        return len(self._data) - self._at
+
+    def at_end(self) -> bool:
+        return self._at >= len(self._data) and not self._more()
+
+    def _more(self) -> bool:
+        while not self._inflate.eof:
+            data = self._inflate.unconsumed_tail or self._read(CHUNK)
+            if not data:
+                return False
+            if piece := self._inflate.decompress(data, CHUNK):
+                self._data, self._at = self._data[self._at :] + piece, 0
+                return True
+        return False
