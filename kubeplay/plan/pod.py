@@ -59,7 +59,7 @@ class LogPlan(Record):
 class PodPlan(Record):
     """Everything to run one pod. `containers` holds init containers first, each list in file order.
 
-    `generation_hash` of the manifest is not part of it: two equal plans run the same thing.
+    `generation_hash` of the manifest is not part of it: two equal plans run the same thing. `pull_secrets` names Secrets of its namespace.
     """
 
     namespace: str
@@ -77,3 +77,4 @@ class PodPlan(Record):
     log: LogPlan = LogPlan()
     controlled: bool = False
     container_prefix: bool = True
+    pull_secrets: tuple[str, ...] = ()

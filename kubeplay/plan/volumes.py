@@ -49,10 +49,11 @@ class Claim(Record):
 
 
 class ImageVolume(Record):
-    """The root file system of an image, read-only (VO12)."""
+    """The root file system of an image, read-only (VO12). `pull_policy_set` as in ContainerPlan."""
 
     reference: str
     pull_policy: str = "IfNotPresent"
+    pull_policy_set: bool = True
 
 
 VolumeSource = Union[EmptyDir, HostPath, ObjectFiles, Claim, ImageVolume]

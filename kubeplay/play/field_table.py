@@ -64,7 +64,8 @@ hostIPC | + |
 hostUsers | =true | user namespaces of pods: issue 5
 shareProcessNamespace | + |
 enableServiceLinks | + |
-imagePullSecrets[] | o | nothing is pulled from a registry yet: issue 3
+imagePullSecrets[] | + | Secrets of type dockerconfigjson and dockercfg; after them this machine's own logins are tried
+imagePullSecrets[].name | + |
 serviceAccountName | o | there are no service accounts; only fieldRef spec.serviceAccountName shows it
 serviceAccount | oi | the old name of serviceAccountName
 automountServiceAccountToken | o | no API token is ever mounted
@@ -141,7 +142,7 @@ persistentVolumeClaim.claimName | + |
 persistentVolumeClaim.readOnly | + |
 image | + |
 image.reference | + |
-image.pullPolicy | + |
+image.pullPolicy | + | as imagePullPolicy
 projected | ! | projected volumes: issue 5
 downwardAPI | ! | downward API volumes: issue 5
 ephemeral | ! | generic ephemeral volumes: issue 5
@@ -171,7 +172,7 @@ vsphereVolume | ! | cloud and network storage is not available
 CONTAINER = """
 name | + |
 image | + |
-imagePullPolicy | + |
+imagePullPolicy | + | an Always that is the default of `:latest` falls back on the local image; localhost/ names are never pulled
 command[] | + |
 args[] | + |
 workingDir | + |

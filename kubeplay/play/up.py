@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from kubeplay.engine.host import faults
 from kubeplay.engine.host.trace import trace
 from kubeplay.engine.store.runtime import CREATE, RUN, STOP, PodRow
-from kubeplay.errors import Conflict, ImageError, Interrupted, InvalidInput, KubeplayError, PodError, Timeout
+from kubeplay.errors import Conflict, Interrupted, InvalidInput, KubeplayError, PodError, Timeout
 from kubeplay.kube.status import CRASH_LOOP, FAILED, TERMINAL
 from kubeplay.plan import codec
 from kubeplay.plan.container import INIT
@@ -27,23 +27,28 @@ from kubeplay.play import down as downs
 from kubeplay.play import record as records
 from kubeplay.play.progress import Progress, ProgressEvent, silent
 from kubeplay.play.runner import Job, Runner
-from kubeplay.reconcile import images, logtail, services, system
+from kubeplay.reconcile import logtail, services, system
 from kubeplay.reconcile.model import Failure, Outcome
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
+    from kubeplay.reconcile.pulls import Flags
 
 ROLLBACK_GRACE = 2.0  # TE2: the least a container gets; nobody waits for a play that has failed
 
 
 class UpOptions(Record):
-    """Flags of `play kube`. `timeout` seconds bounds the whole start (and `wait_ready`), None = no bound."""
+    """Flags of `play kube`. `timeout` seconds bounds the whole start (and `wait_ready`), None = no bound.
+
+    `pull`: how to reach registries.
+    """
 
     replace: bool = False
     keep_on_failure: bool = False
     wait_ready: bool = False
     timeout: float | None = None
+    pull: Flags | None = None
 
 
 class PodResult(Record):
@@ -85,12 +90,10 @@ def up(engine: Engine, stack: Stack, options: UpOptions = UpOptions(), progress:
 
 
 def check_references(engine: Engine, stack: Stack, options: UpOptions, progress: Progress) -> None:
-    """Refuse references to nothing, and images that are not there, before anything is made."""
+    """Refuse references to nothing before anything is made."""
     from kubeplay.play import references
 
     wanted = references.references(stack)
-    if not wanted and options.keep_on_failure:
-        return
     missing = references.missing(stack, {r.key for r in wanted if _exists(engine, r.key)}) if wanted else []
     for reference in missing if options.keep_on_failure else []:
         progress(ProgressEvent("warning", "missing", str(reference)))
@@ -100,19 +103,6 @@ def check_references(engine: Engine, stack: Stack, options: UpOptions, progress:
             f"the pods refer to objects that neither the files nor the store have:\n{lines}",
             hint="add them to the files, mark the references optional, or play with --keep-on-failure",
         )
-    if not options.keep_on_failure:
-        for plan in stack.pods:
-            for container in plan.containers if not plan.controlled else ():
-                _check_image(engine, plan, container.name)
-
-
-def _check_image(engine: Engine, plan: PodPlan, name: str) -> None:
-    container = next(c for c in plan.containers if c.name == name)
-    try:
-        images.present(engine, container)
-    except ImageError as error:
-        where = f"pod {plan.namespace}/{plan.name}, container {name}: {error.reason}: {error.message}"
-        raise ImageError(error.reason, where, hint=error.hint) from error
 
 
 def _exists(engine: Engine, key: ObjectKey) -> bool:
@@ -160,6 +150,9 @@ class _Play:
     def run(self) -> UpResult:
         with trace("compare"):
             compared = change.compare(self.engine, self.stack)
+        if compared.different and not self.options.replace:
+            self._refuse(compared)
+        self._images(compared)
         if compared.different:
             compared = self._replace(compared)
         fresh = {planned.key for planned in compared.new}
@@ -186,13 +179,24 @@ class _Play:
         return self.options.keep_on_failure or all(plan.controlled for plan in self.uids.values())
 
     # what is there already
+    def _refuse(self, compared: change.Comparison) -> None:
+        lines = [f"  {d.key}: {line}" for d in compared.different for line in d.lines]
+        raise Conflict(
+            "these objects exist and differ from the files:\n" + "\n".join(lines),
+            hint="play with --replace to remove and make them anew",
+        )
+
+    def _images(self, compared: change.Comparison) -> None:
+        """Pull what the pods to be made need, before anything that runs is removed for them."""
+        from kubeplay.play import images
+
+        same = compared.same if not compared.different else frozenset()
+        plans = [plan for plan in self.stack.pods if ObjectKey("Pod", plan.namespace, plan.name) not in same]
+        with trace("images"):
+            images.prepare(self.engine, self.stack, plans, self.options.pull, self.options.keep_on_failure, self.progress)
+        faults.point("play:images")
+
     def _replace(self, compared: change.Comparison) -> change.Comparison:
-        if not self.options.replace:
-            lines = [f"  {d.key}: {line}" for d in compared.different for line in d.lines]
-            raise Conflict(
-                "these objects exist and differ from the files:\n" + "\n".join(lines),
-                hint="play with --replace to remove and make them anew",
-            )
         with trace("replace"):
             keys = [planned.key for planned in self.stack.objects]
             self.replaced = tuple([d.key for d in compared.different])

@@ -12,6 +12,7 @@ from kubeplay.errors import ContainerError, ImageError, KubeplayError, SandboxEr
 from kubeplay.kube.status import CRASH_LOOP
 from kubeplay.plan.container import APP, ContainerPlan
 from kubeplay.plan.pod import PodPlan
+from kubeplay.plan.volumes import ImageVolume
 from kubeplay.reconcile import backoff, images, parallel, system, terminate
 from kubeplay.reconcile.model import (
     AGAIN,
@@ -35,8 +36,12 @@ if TYPE_CHECKING:
     from kubeplay.reconcile.resolve import Resolver
 
 
+class _Later(Exception):
+    """An image has to be pulled first, and not while the pod's lock is held."""
+
+
 class Actor:
-    """Acts for one pod whose lock is held."""
+    """Acts for one pod whose lock is held. What it leaves in `wanted` is to be pulled before it can go on."""
 
     def __init__(self, engine: Engine, look: Look, wait_net: bool = True, grace: float | None = None) -> None:
         self.engine = engine
@@ -45,6 +50,7 @@ class Actor:
         self.plan: PodPlan = look.seen.plan
         self.wait_net = wait_net
         self.grace = grace
+        self.wanted: list[images.Wanted] = []
 
     def carry_out(self, actions: tuple[Action, ...]) -> None:
         """All actions of one decision; containers in parallel."""
@@ -94,7 +100,8 @@ class Actor:
         if action.reason != CRASH_LOOP:
             since, delay = (known.since, known.delay) if known else (self.engine.clock.now(), 0.0)
             self.engine.store.runtime.set_backoff(BackoffRow(self.uid, START + action.name, delay, since, action.reason, action.message))
-            self._event("BackOff", action.message.split(":", 1)[0], NORMAL)
+            self._event("BackOff", action.message.partition(": ")[0], NORMAL)
+            self._event("Failed", f"Error: {action.reason}", WARNING)
             return
         self._remember(START + action.name, 0.0, action.reason, action.message)
         where = f"{self.plan.name}_{self.plan.namespace}({self.uid})"
@@ -127,6 +134,8 @@ class Actor:
 
         if not self.plan.volumes:
             return True
+        if not self._volume_images():
+            return False
         try:
             with trace(f"volumes {self.plan.name}"):
                 files = volume_files(self.plan, Contents(self.engine.store, self.plan.namespace))
@@ -138,8 +147,25 @@ class Actor:
         self._forget(VOLUMES)
         return True
 
-    def _failed_mount(self, error: VolumeError | ImageError) -> None:
-        delay = backoff.next_mount(self.look.seen.backoffs.get(VOLUMES))
+    def _volume_images(self) -> bool:
+        """Whether the images of all image volumes are there; a pull that failed is noted (VO12)."""
+        for volume in self.plan.volumes:
+            source = volume.source
+            if not isinstance(source, ImageVolume):
+                continue
+            try:
+                self._image(images.wanted(self.plan, source.reference, source.pull_policy, source.pull_policy_set), volume.name)
+            except ImageError as error:
+                delay = self._pull_delay(source.reference) if error.reason in images.PULL_REASONS else None
+                self._failed_mount(error, delay)
+                return False
+            except _Later:
+                pass
+        return not self.wanted
+
+    def _failed_mount(self, error: VolumeError | ImageError, delay: float | None = None) -> None:
+        if delay is None:
+            delay = backoff.next_mount(self.look.seen.backoffs.get(VOLUMES))
         self._remember(VOLUMES, delay, error.reason, error.message)
         self._event(error.reason, error.message, WARNING)
         if isinstance(error, ImageError):  # an image volume's failure is shown by the containers (VO12)
@@ -148,10 +174,17 @@ class Actor:
 
     def _start(self, action: Start, sandbox: SandboxRow, resolver: Resolver) -> None:
         plan = self._plan_of(action.name)
-        self._restarting(action)
         try:
             if not plan.host_rootfs:
-                self._image(plan)
+                self._image(images.wanted(self.plan, plan.image, plan.pull_policy, plan.pull_policy_set), plan.name)
+        except _Later:
+            return
+        except ImageError as error:
+            self._restarting(action)
+            self._failed(action.name, error)
+            return
+        self._restarting(action)
+        try:
             with trace(f"resolve {action.name}"):
                 resolved = resolver.resolve(plan)
             with trace(f"create {action.name}"):
@@ -177,19 +210,54 @@ class Actor:
         if action.delay:
             self._remember(action.name, action.delay)
 
-    def _image(self, plan: ContainerPlan) -> None:
+    def _image(self, want: images.Wanted, user: str) -> None:
+        """See that the image is there for `user`, a container or volume. Raises ImageError, _Later."""
         try:
-            images.present(self.engine, plan)
+            row, pull = images.look(self.engine, want)
         except ImageError as error:
             if error.reason == images.PULL:
-                now = self.engine.clock.now()
-                delay = backoff.next_pull(self.look.seen.backoffs.get(IMAGE + plan.image), now)
-                self._remember(IMAGE + plan.image, delay, error.reason, error.message)
-                self._event("Failed", f'Failed to pull image "{plan.image}": {error.message}', WARNING)
+                self._failed_pull(want.image, error)
+            else:
+                self._event(images.NEVER_PULL if error.reason == images.NEVER_PULL else "InspectFailed", error.message, WARNING)
             raise
-        if IMAGE + plan.image in self.look.seen.backoffs:
-            self._forget(IMAGE + plan.image)
-        self._event("Pulled", f'Container image "{plan.image}" already present on machine and can be accessed by the pod')
+        if pull is None:
+            self._event("Pulled", f'Container image "{want.image}" already present on machine and can be accessed by the pod')
+        else:
+            self._pulled(pull, user, present=row is not None)
+        self._forget(IMAGE + want.image)
+
+    def _pulled(self, want: images.Wanted, user: str, present: bool) -> None:
+        """What came of the pull of `want`; asks for it when there was none. Raises ImageError, _Later."""
+        from kubeplay.reconcile import pulls
+
+        known = pulls.of(self.engine)
+        result = known.result(want)
+        if result is None or (self.uid, user) not in known.announced:
+            self._event("Pulling", f'Pulling image "{want.image}"')
+        if result is None:
+            known.announced.add((self.uid, user))
+            self.wanted.append(want)
+            raise _Later
+        known.announced.discard((self.uid, user))
+        if result.missing:
+            why = f"Unable to retrieve some image pull secrets ({', '.join(result.missing)}); attempting to pull the image may not succeed."
+            self._event("FailedToRetrieveImagePullSecret", why, WARNING)
+        if result.error is None:
+            took = f"{result.seconds:.3g}s ({result.seconds:.3g}s including waiting)"
+            self._event("Pulled", f'Successfully pulled image "{want.image}" in {took}. Image size: {result.size} bytes.')
+        elif images.suffices(want.chosen, present, result.error.reason):
+            message = f'Failed to pull image "{want.image}": {result.error.message}; the image that is present is used'
+            self._event("Failed", message, WARNING)
+        else:
+            self._failed_pull(want.image, result.error)
+            raise result.error
+
+    def _failed_pull(self, image: str, error: ImageError) -> None:
+        self._remember(IMAGE + image, self._pull_delay(image), error.reason, error.message)
+        self._event("Failed", f'Failed to pull image "{image}": {error.message}', WARNING)
+
+    def _pull_delay(self, image: str) -> float:
+        return backoff.next_pull(self.look.seen.backoffs.get(IMAGE + image), self.engine.clock.now())
 
     def _begin(self, action: Begin) -> None:
         rows = self.look.rows[action.name]
@@ -216,7 +284,7 @@ class Actor:
         """Note why a start failed; one that left an instance is delayed by the crash back-off alone (RB1)."""
         known = self.look.seen.backoffs.get(START + name)
         # a person's `kubeplay start` is tried once; a failed image keeps its own back-off (RB4)
-        delay = 0.0 if instance or error.reason == images.PULL else backoff.next_start(known)
+        delay = 0.0 if instance or error.reason in images.PULL_REASONS else backoff.next_start(known)
         self._remember(START + name, delay, error.reason, error.message)
         self._event("Failed", f"Error: {error.message if not isinstance(error, ImageError) else error.reason}", WARNING)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from kubeplay.engine.store.runtime import CREATE, CREATED, DELETE, RUNNING, STOP, BackoffRow
 from kubeplay.kube.status import CRASH_LOOP, TERMINAL, Instance, restartable
 from kubeplay.plan.container import INIT
+from kubeplay.plan.volumes import ImageVolume
 from kubeplay.reconcile import backoff, sysctls
 from kubeplay.reconcile.model import (
     AGAIN,
@@ -79,8 +80,15 @@ def _sandbox(seen: Observed, now: float) -> Decision:
         return Decision((KillPod(finish=True),))
     wait = _retry(seen.backoffs.get(SANDBOX), now) or _retry(seen.backoffs.get(VOLUMES), now)
     if wait is not None:
-        return Decision(wake_at=wait)
+        held = _held_images(seen, now)
+        return _gather([step for c in seen.containers if (step := _blocked(seen, c, now, held[0]))]) if held else Decision(wake_at=wait)
     return Decision((MakeSandbox(seen.sandbox_attempts),))
+
+
+def _held_images(seen: Observed, now: float) -> list[str]:
+    """Images of volumes that wait for their next pull: the containers show it (VO12)."""
+    images = [volume.source.reference for volume in seen.plan.volumes if isinstance(volume.source, ImageVolume)]
+    return [image for image in images if _retry(seen.backoffs.get(IMAGE + image), now) is not None]
 
 
 def _has_ended_for_good(seen: Observed, container: Seen) -> bool:
@@ -162,9 +170,9 @@ def _restart(seen: Observed, container: Seen, current: Instance, now: float) -> 
     return _Step(Start(name, current.attempt + 1, backoff.next_delay(entry, finished)))
 
 
-def _blocked(seen: Observed, container: Seen, now: float) -> _Step | None:
-    """A start that failed a moment ago is not tried again yet (RB4, RB5)."""
-    image = container.plan.image
+def _blocked(seen: Observed, container: Seen, now: float, image: str = "") -> _Step | None:
+    """A start that failed a moment ago is not tried again yet (RB4, RB5). `image` "" = the container's own."""
+    image = image or container.plan.image
     pull, failed = seen.backoffs.get(IMAGE + image), seen.backoffs.get(START + container.plan.name)
     due = _retry(pull, now)
     if pull is None or due is None:

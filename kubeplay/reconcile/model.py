@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Union
+from typing import TYPE_CHECKING, Union
 
 from kubeplay.engine.store.runtime import BackoffRow
 from kubeplay.kube.status import Instance
 from kubeplay.plan.container import ContainerPlan
 from kubeplay.plan.pod import PodPlan
 from kubeplay.record import Record
+
+if TYPE_CHECKING:
+    from kubeplay.reconcile.images import Wanted
 
 # Keys of the back-off table. A container's own name holds its crash back-off (RB1): `delay` and the `since` of its last
 # restart. The others:
@@ -117,7 +120,10 @@ class Failure(Record):
 
 
 class Outcome(Record):
-    """What a reconcile left behind. `busy`: somebody else holds the pod. `routes`: address or readiness changed."""
+    """What a reconcile left behind. `busy`: somebody else holds the pod. `routes`: address or readiness changed.
+
+    `pulls`: images to be pulled before it can go on, which is done without the pod's lock; reconcile() itself sees to it.
+    """
 
     phase: str = ""
     ready: bool = False
@@ -128,3 +134,4 @@ class Outcome(Record):
     busy: bool = False
     gone: bool = False
     routes: bool = False
+    pulls: tuple[Wanted, ...] = ()

@@ -47,6 +47,11 @@ def reconcile(engine: Engine, uid: str, *, wait_lock: bool = True, wait_net: boo
         finally:
             lock.release()
         routes = routes or outcome.routes
+        if outcome.pulls:
+            from kubeplay.reconcile import pulls
+
+            pulls.of(engine).run(outcome.pulls)
+            continue
         if outcome.gone or not os.path.exists(_mark(engine, uid)):
             return outcome._replace(routes=routes)
 
@@ -79,6 +84,8 @@ def _locked(engine: Engine, uid: str, wait_net: bool, grace: float | None) -> Ou
             actor = Actor(engine, found, wait_net, grace)
             actor.carry_out(decision.actions)
             routes = routes or any(isinstance(a, (MakeSandbox, KillPod)) for a in decision.actions)
+            if actor.wanted:
+                return Outcome(pulls=tuple(actor.wanted), routes=routes)
         if any(isinstance(a, KillPod) and a.finish for a in decision.actions) and found.row.desired != DELETE:
             _finish(engine, uid)
         if any(isinstance(a, Reject) for a in decision.actions):

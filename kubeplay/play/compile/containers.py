@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from kubeplay.kube.defaults_pod import pull_policy
 from kubeplay.plan.container import INIT, TERMINATION_PATH, ContainerPlan
 from kubeplay.plan.volumes import Volume
 from kubeplay.play.compile import env, ports, resources, security, volumes
@@ -22,15 +21,15 @@ def plan(
     options: CompileOptions,
 ) -> ContainerPlan:
     """`spec` is the pod's, `marks` its annotations, `declared` its volumes."""
-    image, policy = item.get("image") or "", item.get("imagePullPolicy")
-    implied = pull_policy(image)
+    image = item.get("image") or ""
+    policy, chosen = volumes.pull(image, item.get("imagePullPolicy"), marks)
     limits = known.limits(marks, item["name"])
     return ContainerPlan(
         name=item["name"],
         image=image,
         kind=kind,
-        pull_policy=policy or implied,
-        pull_policy_set=bool(policy) and policy != implied,
+        pull_policy=policy,
+        pull_policy_set=chosen,
         command=_words(item.get("command")),
         args=_words(item.get("args")),
         working_dir=item.get("workingDir") or "",

@@ -16,7 +16,7 @@ def compile_pod(obj: Mapping[str, Any], options: CompileOptions = CompileOptions
     """The plan of a defaulted and validated Pod. Raises NotSupported for what the field table should have stopped."""
     meta, spec = obj["metadata"], obj["spec"]
     marks = meta.get("annotations") or {}
-    declared = volumes.plan(spec)
+    declared = volumes.plan(spec, marks)
     made = [containers.plan(spec, item, INIT, declared, marks, options) for item in spec.get("initContainers") or []]
     made += [containers.plan(spec, item, APP, declared, marks, options) for item in spec["containers"]]
     grace = spec.get("terminationGracePeriodSeconds")
@@ -36,6 +36,7 @@ def compile_pod(obj: Mapping[str, Any], options: CompileOptions = CompileOptions
         log=logs.plan(marks),
         controlled=controlled,
         container_prefix=marks.get(known.CONTAINER_PREFIX) != "false",
+        pull_secrets=tuple([s["name"] for s in spec.get("imagePullSecrets") or [] if s.get("name")]),
     )
 
 

@@ -8,19 +8,31 @@ from typing import Any
 from kubeplay.errors import NotSupported
 from kubeplay.kube.defaults_pod import pull_policy
 from kubeplay.plan.volumes import Claim, EmptyDir, HostPath, ImageVolume, KeyPath, Mount, ObjectFiles, Volume, VolumeSource
+from kubeplay.play.compile import marks as known
 from kubeplay.play.compile.resources import whole
 
 DEFAULT_MODE = 0o644  # VO2
 
 
-def plan(spec: Mapping[str, Any]) -> tuple[Volume, ...]:
-    return tuple([Volume(v["name"], _source(v)) for v in spec.get("volumes") or []])
+def plan(spec: Mapping[str, Any], marks: Mapping[str, str] = {}) -> tuple[Volume, ...]:
+    """`marks` are the pod's annotations."""
+    return tuple([Volume(v["name"], _source(v, marks)) for v in spec.get("volumes") or []])
 
 
-def _source(volume: Mapping[str, Any]) -> VolumeSource:
+def pull(image: str, policy: str | None, marks: Mapping[str, str]) -> tuple[str, bool]:
+    """(policy, whether somebody chose it) of an image. One equal to DF2's default, and the mark `newer`, count as not chosen."""
+    implied = pull_policy(image)
+    if policy != "Never" and marks.get(known.PULL_POLICY) == known.NEWER:
+        return "Always", False
+    return policy or implied, bool(policy) and policy != implied
+
+
+def _source(volume: Mapping[str, Any], marks: Mapping[str, str]) -> VolumeSource:
     kinds = [key for key, value in volume.items() if key != "name" and value is not None]
     if not kinds:  # VO1
         return EmptyDir()
+    if kinds[0] == "image":
+        return _image(volume["image"], marks)
     make = _SOURCES.get(kinds[0])
     if make is None:
         raise NotSupported(f"volume {volume['name']}: {kinds[0]} volumes are not supported")
@@ -55,14 +67,14 @@ def _claim(value: Mapping[str, Any]) -> Claim:
     return Claim(value["claimName"], bool(value.get("readOnly")))
 
 
-def _image(value: Mapping[str, Any]) -> ImageVolume:
+def _image(value: Mapping[str, Any], marks: Mapping[str, str]) -> ImageVolume:
     reference = value.get("reference") or ""
-    return ImageVolume(reference, value.get("pullPolicy") or pull_policy(reference))
+    return ImageVolume(reference, *pull(reference, value.get("pullPolicy"), marks))
 
 
 _SOURCES: dict[str, Any] = {
     "emptyDir": _empty_dir, "hostPath": _host_path, "configMap": _config_map, "secret": _secret,
-    "persistentVolumeClaim": _claim, "image": _image,
+    "persistentVolumeClaim": _claim,
 }  # fmt: skip
 
 

@@ -59,6 +59,14 @@ def test_df2_a_policy_that_differs_from_the_default_was_set() -> None:
     assert container("imagePullPolicy: Never").pull_policy == "Never"
 
 
+def test_pull_secrets_and_podmans_newer() -> None:
+    plan = pod(f"imagePullSecrets: [{{name: a}}, {{name: ''}}, {{name: b}}], {ONE}")
+    assert plan.pull_secrets == ("a", "b")
+    newer = "name: p, annotations: {kubeplay.io/image-pull-policy: newer}"
+    plan = pod("containers: [{name: c, image: 'i:1'}, {name: d, image: 'i:1', imagePullPolicy: Never}]", newer)
+    assert [(c.pull_policy, c.pull_policy_set) for c in plan.containers] == [("Always", False), ("Never", True)]
+
+
 def test_hp1_ports() -> None:
     made = container("ports: [{containerPort: 80, hostPort: 8080, hostIP: 127.0.0.1, name: web}, {containerPort: 53, protocol: UDP}]")
     assert made.ports == (Port(80, "TCP", "web", 8080, "127.0.0.1"), Port(53, "UDP"))
@@ -92,7 +100,7 @@ VOLUMES = [
     ),
     ("secret: {secretName: s}", ObjectFiles("Secret", "s")),
     ("persistentVolumeClaim: {claimName: c, readOnly: true}", Claim("c", True)),
-    ("image: {reference: i}", ImageVolume("i", "Always")),
+    ("image: {reference: i}", ImageVolume("i", "Always", False)),
 ]
 
 
