@@ -106,14 +106,24 @@ def _migrate(db: sqlite3.Connection) -> None:
     try:
         version = db.execute("PRAGMA user_version").fetchone()[0]
         for number, step in enumerate(migrations.STEPS[version:], start=version + 1):
-            for statement in step.split(";"):
-                if statement.strip():
-                    db.execute(statement)
+            for statement in _statements(step):
+                db.execute(statement)
             db.execute(f"PRAGMA user_version={number}")
         db.commit()
     except BaseException:
         db.rollback()
         raise
+
+
+def _statements(step: str) -> Iterator[str]:
+    """A step's statements; a trigger's own semicolons do not end it."""
+    text = ""
+    for piece in step.split(";"):
+        text += piece + ";"
+        if sqlite3.complete_statement(text):
+            if text.strip(" \n;"):
+                yield text
+            text = ""
 
 
 @contextmanager

@@ -43,6 +43,11 @@ class Lists:
         """Newest first."""
         return [_list(row) for row in self._store.rows("SELECT id, body, sources, created FROM image_lists ORDER BY created DESC, id")]
 
+    def names_history(self, image_id: str) -> tuple[str, ...]:
+        """Every name that an image or list has or had, the newest first."""
+        rows = self._store.rows("SELECT name FROM image_name_history WHERE image_id=? ORDER BY number DESC", image_id)
+        return tuple(row[0] for row in rows)
+
     def delete(self, list_id: str) -> None:
         with self._store.write() as db:
             db.execute("DELETE FROM image_names WHERE image_id=?", (list_id,))

@@ -87,4 +87,16 @@ STEPS: tuple[str, ...] = (
     CREATE TABLE image_lists (
         id TEXT PRIMARY KEY, body TEXT NOT NULL, sources TEXT NOT NULL DEFAULT '{}', created REAL NOT NULL) WITHOUT ROWID;
     """,
+    # every name an image has had, as `images --history` shows them
+    """
+    CREATE TABLE image_name_history (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, image_id TEXT NOT NULL, name TEXT NOT NULL, UNIQUE (image_id, name));
+    INSERT INTO image_name_history (image_id, name) SELECT image_id, name FROM image_names ORDER BY name;
+    CREATE TRIGGER image_named AFTER INSERT ON image_names BEGIN
+        INSERT OR IGNORE INTO image_name_history (image_id, name) VALUES (new.image_id, new.name);
+    END;
+    CREATE TRIGGER image_gone AFTER DELETE ON images BEGIN
+        DELETE FROM image_name_history WHERE image_id = old.id;
+    END;
+    """,
 )
