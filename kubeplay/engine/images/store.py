@@ -1,7 +1,8 @@
 """ImageStore: the images of one root by name, id and content.
 
 An image's id is the digest of its configuration, as docker and podman have it. Layers are shared (layers/depot.py);
-the manifest's own bytes are kept beside them, so that what was loaded can be told apart and pushed as it came.
+the bytes of manifests and indexes are kept in root/images, compressed blobs that were pulled in root/blobs (copying/blobs.py),
+so that an image can be pushed as it came.
 """
 
 from __future__ import annotations
@@ -17,11 +18,14 @@ from kubeplay.engine.images import config as configs
 from kubeplay.engine.images import reference
 from kubeplay.engine.images.config import ImageConfig
 from kubeplay.engine.store.db import Store
-from kubeplay.engine.store.images import ImageRow
+from kubeplay.engine.store.images import BlobRow, ImageRow, ImageRows, SignatureRow
 from kubeplay.errors import Ambiguous, Conflict, Exhausted, InvalidInput, NotFound
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
+    from kubeplay.engine.images.copying.blobs import BlobRoom
+    from kubeplay.engine.images.copying.progress import Report
+    from kubeplay.engine.images.transports.base import Document, Signature
     from kubeplay.engine.layers.depot import Depot
 
 _SHORTEST_PREFIX = 3  # of an id: a shorter text is more likely a name
@@ -64,6 +68,7 @@ class ImageStore:
         self._store = store
         self._paths = paths
         self._layers: Depot | None = None
+        self._blobs: BlobRoom | None = None
 
     @property
     def layers(self) -> Depot:
@@ -73,6 +78,20 @@ class ImageStore:
 
             self._layers = Depot(self._paths)
         return self._layers
+
+    @property
+    def blobs(self) -> BlobRoom:
+        """Compressed blobs, as they came."""
+        if self._blobs is None:
+            from kubeplay.engine.images.copying.blobs import BlobRoom
+
+            self._blobs = BlobRoom(self._paths)
+        return self._blobs
+
+    @property
+    def rows(self) -> ImageRows:
+        """The tables."""
+        return self._store.images
 
     # looking
     def normalise(self, name: str) -> str:
@@ -122,12 +141,15 @@ class ImageStore:
 
     def manifest(self, image_id: str) -> bytes:
         """The manifest's bytes: as it came, or for a docker-archive or an import the one made for it."""
-        row = self.get(image_id)
+        return self.document(self.get(image_id).manifest_digest)
+
+    def document(self, digest: str) -> bytes:
+        """The bytes of a manifest or index that an image came by. Raises NotFound."""
         try:
-            with open(self._manifest_path(row.manifest_digest), "rb") as file:
+            with open(self._manifest_path(digest), "rb") as file:
                 return file.read()
         except FileNotFoundError:
-            raise NotFound(f"the manifest of image {image_id} is missing") from None
+            raise NotFound(f"the manifest {digest} is missing") from None
 
     # names
     def tag(self, name: str, *new: str) -> None:
@@ -152,25 +174,22 @@ class ImageStore:
         return taken
 
     # coming
-    def load(self, path: str) -> tuple[Loaded, ...]:
+    def load(self, path: str, report: Report | None = None, signature_policy: str = "") -> tuple[Loaded, ...]:
         """Load all images of a docker-archive, an OCI archive or an OCI layout directory; `-` is standard input.
 
-        Raises NotFound, InvalidInput (damaged or hostile), NotSupported, Exhausted (the disk is full; nothing is left).
+        Raises NotFound, InvalidInput (damaged or hostile), NotSupported, TrustError, Exhausted (the disk is full; nothing is left).
         """
         from kubeplay.engine.images import archive as archives
         from kubeplay.engine.images import formats
+        from kubeplay.engine.images.copying import progress, pull
 
+        options = pull.PullOptions(keep=False, parallel=1, signature_policy=signature_policy)
         self.layers.sweep()
         found = []
-        with archives.open_archive(path, f"{self._paths.root}/layers") as archive, self.layers.reading():
-            for candidate in formats.images(archive):
-                document = configs.read(candidate.config, "the image configuration")
-                if len(document.diff_ids) != len(candidate.layers):
-                    raise InvalidInput(f"the image has {len(candidate.layers)} layers, its configuration names {len(document.diff_ids)}")
-                for layer, diff_id in zip(candidate.layers, document.diff_ids):
-                    if not self.layers.has(diff_id):
-                        self.layers.add(archive.blob(*layer), diff_id)
-                found.append(self._add(document, candidate.config, candidate.names, candidate.manifest))
+        with archives.open_archive(path, f"{self._paths.root}/layers") as archive:
+            for image in formats.images(archive, path, os.path.isdir(path)):
+                image_id = pull.bring(self, image.source, image.names, options, report or progress.silent)
+                found.append(Loaded(image_id, image.names))
         return tuple(found)
 
     def import_tar(self, path: str, name: str = "", changes: Sequence[str] = (), message: str = "") -> str:
@@ -199,7 +218,7 @@ class ImageStore:
                     "history": [{"created": created, "created_by": "kubeplay import", "comment": message or f"Imported from {path}"}],
                 }
                 data = json.dumps(value, separators=(",", ":")).encode()
-                return self._add(configs.read(data, "the image configuration"), data, (full,) if full else (), b"").image_id
+                return self.add(data, names=(full,) if full else ())
         finally:
             os.close(fd)
 
@@ -222,7 +241,6 @@ class ImageStore:
             raise Conflict(f"image {name} is in use by container {', '.join(users[:5])}", hint="remove the pods that use it first")
         with self._store.write():
             self._store.images.delete(row.id)
-        self._forget_manifest(row)
         self.collect()
         return Removed(have, (row.id,))
 
@@ -231,24 +249,51 @@ class ImageStore:
         return tuple(row.id for row in self._store.runtime.containers() if row.image_id == image_id)
 
     def collect(self) -> tuple[str, ...]:
-        """Remove layers that no image has, and what crashed loads left."""
-        return self.layers.collect(lambda: (layer for row in self._store.images.list() for layer in row.layers))
+        """Remove layers that neither an image nor the build cache has, blobs of such layers, and what crashed loads left."""
+        self._store.builds.forget()
+        removed = self.layers.collect(self._used)
+        self.blobs.collect(lambda: self._store.images.forget_blobs(self._used()), self._forget_documents)
+        return removed
 
-    def _add(self, document: configs.Document, config: bytes, names: tuple[str, ...], manifest: bytes) -> Loaded:
+    def _used(self) -> set[str]:
+        return {layer for row in self._store.images.list() for layer in row.layers} | self._store.builds.layers()
+
+    def add(
+        self, config: bytes, manifest: bytes = b"", names: Sequence[str] = (), *, documents: Sequence[tuple[str, Document]] = (),
+        blobs: Sequence[BlobRow] = (), signatures: Sequence[tuple[str, Signature]] = (),
+    ) -> str:  # fmt: skip
+        """Store an image whose layers are in the depot, under normalised `names`; returns its id.
+
+        `manifest` b"" makes one over uncompressed layers. `documents` are all manifests and indexes it came by (digest, bytes), `blobs`
+        how its layers were packed, `signatures` those of the documents, by digest. The caller has held `layers.reading()` since it
+        looked for the layers.
+        """
         from kubeplay.engine.images.archive import sha256
         from kubeplay.engine.images.formats import docker_manifest
 
+        document = configs.read(config, "the image configuration")
         metas = [self.layers.meta(diff_id) for diff_id in document.diff_ids]
+        came = bool(manifest)
         manifest = manifest or docker_manifest(config, [(meta.diff_id, meta.size) for meta in metas])
         digest, image_id = sha256(manifest), sha256(config)
-        if self._store.images.get(image_id) is None:
-            self._keep_manifest(digest, manifest)
-        with self._store.write():
-            size = sum(meta.content for meta in metas)
-            self._store.images.add(ImageRow(image_id, document.text, document.diff_ids, size, digest, document.created))
-            for name in names:
-                self._store.images.tag(name, image_id)
-        return Loaded(image_id, names)
+        size = sum(meta.content for meta in metas)
+        with self.blobs.reading():
+            for other, one in ((digest, manifest), *((d, one.raw) for d, one in documents)):
+                self._keep_document(other, one)
+            with self._store.write():
+                rows = self._store.images
+                rows.add(ImageRow(image_id, document.text, document.diff_ids, size, digest, document.created))
+                if came:
+                    rows.set_manifest(image_id, digest)
+                for other, kind in ((digest, ""), *((d, one.media_type) for d, one in documents)):
+                    rows.add_document(other, image_id, kind)
+                for row in blobs:
+                    rows.add_blob(row)
+                for signed, signature in signatures:
+                    rows.add_signature(SignatureRow(signed, *signature))
+                for name in names:
+                    rows.tag(name, image_id)
+        return image_id
 
     def _by_name(self, name: str) -> ImageRow | None:
         try:
@@ -265,12 +310,11 @@ class ImageStore:
         return None
 
     def _by_digest(self, wanted: reference.Reference) -> ImageRow | None:
-        """NAME@DIGEST: an image of that repository whose manifest has the digest; a tag beside it does not matter."""
+        """NAME@DIGEST: an image of that repository whose manifest, or an index it came by, has the digest; a tag does not matter."""
+        candidates = set(self._store.images.documented(wanted.digest))
         for name, image_id in self._store.images.names():
-            if reference.parse(name).repository == wanted.repository:
-                row = self._store.images.get(image_id)
-                if row and row.manifest_digest == wanted.digest:
-                    return row
+            if image_id in candidates and reference.parse(name).repository == wanted.repository:
+                return self._store.images.get(image_id)
         return None
 
     def _by_prefix(self, prefix: str) -> ImageRow | None:
@@ -291,23 +335,26 @@ class ImageStore:
     def _manifest_path(self, digest: str) -> str:
         return f"{self._paths.root}/images/{hex_digest(digest)}"
 
-    def _keep_manifest(self, digest: str, manifest: bytes) -> None:
+    def _keep_document(self, digest: str, data: bytes) -> None:
         path = self._manifest_path(digest)
+        if os.path.exists(path):
+            return
         try:
             ensure_directory(os.path.dirname(path))
-            temporary = f"{path}.{os.getpid()}"
+            temporary = f"{path}.{os.getpid()}-{os.urandom(4).hex()}"
             with open(temporary, "wb") as file:
-                file.write(manifest)
+                file.write(data)
             os.rename(temporary, path)
         except OSError as error:
             raise Exhausted(f"{path}: {error.strerror}", hint="free some space and try again") from error
 
-    def _forget_manifest(self, row: ImageRow) -> None:
-        if row.manifest_digest and not any(other.manifest_digest == row.manifest_digest for other in self._store.images.list()):
-            try:
-                os.unlink(self._manifest_path(row.manifest_digest))
-            except FileNotFoundError:
-                pass
+    def _forget_documents(self) -> None:
+        """Remove the documents of images that are gone, and what killed writers left. Under the blobs' lock: no one is adding."""
+        directory = f"{self._paths.root}/images"
+        known = {hex_digest(digest) for digest in self._store.images.document_digests()}
+        for name in os.listdir(directory) if os.path.isdir(directory) else ():
+            if name not in known and len(name) >= 64:
+                os.unlink(f"{directory}/{name}")
 
 
 def _taggable(name: str) -> str:

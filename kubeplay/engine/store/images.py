@@ -54,6 +54,11 @@ class ImageRows:
         with self._store.write() as db:
             db.execute("INSERT OR IGNORE INTO images VALUES (?,?,?,?,?,?)", (row.id, row.config, json.dumps(row.layers), *row[3:]))
 
+    def set_manifest(self, image_id: str, digest: str) -> None:
+        """An image came again by another manifest: that one is its own now."""
+        with self._store.write() as db:
+            db.execute("UPDATE images SET manifest_digest=? WHERE id=?", (digest, image_id))
+
     def get(self, image_id: str) -> ImageRow | None:
         row = self._store.row(f"SELECT {_COLUMNS} FROM images WHERE id=?", image_id)
         return _image(row) if row else None
