@@ -38,7 +38,7 @@ def commit(engine: Engine, row: ContainerRow, plan: ContainerPlan, wish: Wish, n
     depot.sweep()
     with depot.reading():
         with _still(engine, row, pause):
-            meta = _squashed(engine, row, plan) if wish.squash else _layer(engine, row, plan)
+            meta = _squashed(engine, row) if wish.squash else _layer(engine, row, plan)
         faults.point("commit:layer")
         layers = (meta.diff_id,) if wish.squash else (*below, meta.diff_id)
         config = committed.config(base, plan, wish, meta.diff_id, rfc3339(engine.clock.now()))
@@ -57,27 +57,22 @@ def _still(engine: Engine, row: ContainerRow, pause: bool) -> AbstractContextMan
 
 
 def _layer(engine: Engine, row: ContainerRow, plan: ContainerPlan) -> Meta:
-    with views.upper(engine, row) as fd:
-        return _added(engine, fd, plan, whiteouts=True)
+    """The writable layer; what the runtime made there to mount things on is no part of it."""
+    places = frozenset(map(os.fsencode, views.mount_points(plan)))
+    with views.upper(engine, row):  # says what is wrong when there is none
+        return engine.images.layers.commit(views.upper_path(engine, row), root=True, skip=lambda path, status: path in places)
 
 
-def _squashed(engine: Engine, row: ContainerRow, plan: ContainerPlan) -> Meta:
-    with views.root(engine, row) as fd:
-        return _added(engine, fd, plan, whiteouts=False)
-
-
-def _added(engine: Engine, fd: int, plan: ContainerPlan, *, whiteouts: bool) -> Meta:
-    """The tree as a layer; what the runtime made to mount things on, and what containers see in place of it, is not part of it."""
+def _squashed(engine: Engine, row: ContainerRow) -> Meta:
     from kubeplay.engine.layers.stream import Incoming
-    from kubeplay.engine.layers.walk import Manner
     from kubeplay.engine.layers.write import tar_tree
 
-    places = frozenset(map(os.fsencode, views.mount_points(plan))) if whiteouts else frozenset()
-    reader = tar_tree(fd, Manner(whiteouts=whiteouts, root=True, skip=lambda path, status: path in places))
-    try:
-        return engine.images.layers.add(Incoming(reader))
-    finally:
-        reader.close()
+    with views.root(engine, row) as fd:
+        reader = tar_tree(fd)
+        try:
+            return engine.images.layers.add(Incoming(reader))
+        finally:
+            reader.close()
 
 
 def _named(name: str) -> str:
