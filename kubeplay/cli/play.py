@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from kubeplay.cli.declare import Option, argument, choice, command, flag, integer, many, number, text
+from kubeplay.cli.declare import FLAG, Option, argument, choice, command, flag, integer, many, number, text
 from kubeplay.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -42,6 +42,16 @@ OPTIONS: tuple[Option, ...] = (
     flag("--no-pod-prefix", help="Name containers as in the file, not POD-CONTAINER."),
     text("--log-driver", help="Where container output goes: k8s-file or none.", metavar="DRIVER"),
     many("--log-opt", help="An option of the log driver: max-size=10m, max-file=5.", metavar="KEY=VALUE"),
+    Option(("--build",), "Build images that have a directory of their name beside the file: always (true), never (false), or those that"
+           " are not here (not given).", "build", FLAG, None),
+    text("--context-dir", help="With --build: where the directories of images are, instead of beside the file.", metavar="DIR",
+         complete="file"),
+    text("--authfile", help="Logins for this play's pulls, instead of the usual auth files.", metavar="FILE", complete="file"),
+    text("--cert-dir", help="Certificates and keys for this play's pulls, instead of certs.d.", metavar="DIR", complete="file"),
+    text("--creds", help="Who to be at the registries of this play; without a password it is asked for.", metavar="USER[:PASSWORD]"),
+    Option(("--tls-verify",), "Whether this play's pulls check the registries' certificates; if not given, registries.conf says.",
+           "tls_verify", FLAG, None),
+    text("--signature-policy", help="Trust policy for this play's pulls.", metavar="FILE", hidden=True),
     text("--seccomp-profile-root", help="Directory of localhost seccomp profiles.", metavar="DIR"),
     flag("-w", "--wait", help="Stay, and remove everything on a signal or when all pods have ended."),
     flag("--wait-ready", help="Return when all pods are ready."),
@@ -50,14 +60,17 @@ OPTIONS: tuple[Option, ...] = (
     flag("--dry-run", help="Check, and show what would be created; touch nothing."),
     choice("-o", "--output", choices=("yaml", "json", "table"), help="What --dry-run shows.", default="table"),
     VALIDATE,
-    flag("-q", "--quiet", help="Print no progress."),
+    flag("-q", "--quiet", help="Print no progress, of pulls and builds neither."),
     flag("--no-trunc", help="Accepted for podman's sake."),
 )  # fmt: skip
 
 HELP = """Create and start what Kubernetes files describe.
 
 All files are checked first, and nothing is created when anything is wrong with any of them. A failure on the way removes
-what this call has created. Playing the same files again changes nothing."""
+what this call has created. Playing the same files again changes nothing.
+
+Images that are not here are pulled first, as imagePullPolicy and imagePullSecrets say. The flags about registries are for this
+play; what a pod pulls later, when it is restarted or tries again, goes by the auth files, registries.conf and its pull secrets."""
 
 
 @command("play", HELP, FILES, OPTIONS)
@@ -66,6 +79,8 @@ def play(app: App, *, files: tuple[str, ...], **given: Any) -> int | None:
         return remove(app, files, force=given["force"], validate=given["validate"], quiet=given["quiet"])
     if given["force"]:
         raise InvalidInput("--force may be specified only with --down")
+    if given["context_dir"] and not given["build"]:
+        raise InvalidInput("--build must be specified when using --context-dir option")
     stack = _compiled(app, files, given)
     if given["dry_run"]:
         from kubeplay.cli.dryrun import show
@@ -74,7 +89,7 @@ def play(app: App, *, files: tuple[str, ...], **given: Any) -> int | None:
         return 0
     from kubeplay.cli.playing import run
 
-    return run(app, stack, given)
+    return run(app, stack, files, given)
 
 
 def _compiled(app: App, files: tuple[str, ...], given: dict[str, Any]) -> Stack:
@@ -118,7 +133,10 @@ def _keys(app: App, files: tuple[str, ...], mode: str) -> list[ObjectKey]:
 
 # Flags that decide what is done with the Stack, not what is in it.
 _NOT_COMPILED = frozenset(
-    ("quiet", "replace", "wait", "wait_ready", "timeout", "keep_on_failure", "dry_run", "output", "down", "force", "no_trunc", "configmap")
+    (
+        "quiet", "replace", "wait", "wait_ready", "timeout", "keep_on_failure", "dry_run", "output", "down", "force", "no_trunc",
+        "configmap", "build", "context_dir", "authfile", "cert_dir", "creds", "tls_verify", "signature_policy",
+    )
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -16,22 +17,55 @@ if TYPE_CHECKING:
     from kubeplay.play.down import DownResult
     from kubeplay.play.progress import ProgressEvent
     from kubeplay.play.up import UpResult
+    from kubeplay.reconcile.pulls import Flags
 
 LOOK_SECONDS = 0.25  # how soon --wait sees that the last pod has ended
 
 
-def run(app: App, stack: Stack, given: dict[str, Any]) -> int | None:
+def run(app: App, stack: Stack, files: Sequence[str], given: dict[str, Any]) -> int | None:
     """Play the stack; with --wait stay until it ends or a signal comes, then remove it."""
     from kubeplay.play.up import UpOptions, up
 
-    options = UpOptions(given["replace"], given["keep_on_failure"], given["wait_ready"], given["timeout"])
+    pull = _registries(given)
+    options = UpOptions(given["replace"], given["keep_on_failure"], given["wait_ready"], given["timeout"], pull)
     with Reporter(given["quiet"]) as reporter, app.supervised():
+        _build(app, stack, files, given, pull, reporter)
         result = up(app.engine, stack, options, reporter)
     sys.stdout.write(played(result))
     sys.stdout.flush()
     if given["quiet"]:  # else the progress display has said it
         _warn(result)
     return _stay(app, stack, result) if given["wait"] else None
+
+
+def _registries(given: dict[str, Any]) -> Flags | None:
+    """The flags about registries, None when none is given. Raises NotFound for a file that is not there."""
+    names = ("authfile", "cert_dir", "creds", "tls_verify", "signature_policy")
+    if all(given[name] is None for name in names):
+        return None
+    from kubeplay.errors import NotFound
+    from kubeplay.reconcile.pulls import Flags
+
+    if given["authfile"] and not os.path.isfile(given["authfile"]):
+        raise NotFound(f"{given['authfile']}: there is no such auth file", hint="`kubeplay login --authfile FILE REGISTRY` writes one")
+    creds = given["creds"] or ""
+    if creds and ":" not in creds:
+        from getpass import getpass
+
+        creds = f"{creds}:{getpass(f'Password for {creds}: ')}"
+    return Flags(given["authfile"] or "", given["cert_dir"] or "", creds, given["tls_verify"], given["signature_policy"] or "")
+
+
+def _build(app: App, stack: Stack, files: Sequence[str], given: dict[str, Any], pull: Flags | None, reporter: Reporter) -> None:
+    """--build: images that have a directory of their name."""
+    from kubeplay.reconcile import images
+
+    if given["build"] is False or not (given["build"] or images.missing(app.engine, stack.pods)):
+        return
+    from kubeplay.play import builds
+
+    bases = builds.bases(files, given["context_dir"] or "", os.getcwd())
+    builds.run(app.engine, stack, bases, bool(given["build"]), given["quiet"], pull, reporter)
 
 
 def _warn(result: UpResult) -> None:

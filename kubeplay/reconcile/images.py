@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from kubeplay.engine.store.images import ImageRow
@@ -83,6 +83,18 @@ def look(engine: Engine, want: Wanted, held: bool = False) -> tuple[ImageRow | N
     if todo == NOWHERE:
         raise ImageError(PULL, f'failed to pull image "{want.image}": it is not on this machine, and localhost is no registry', hint=_LOAD)
     return row, want._replace(name=name)
+
+
+def missing(engine: Engine, pods: Sequence[PodPlan]) -> list[str]:
+    """Images of the pods that are not on this machine, each once; what cannot be a name is not counted."""
+    found = []
+    for image in dict.fromkeys(want.image for pod in pods for _, want in of_pod(pod)):
+        try:
+            if find(engine, image) is None:
+                found.append(image)
+        except ImageError:
+            continue
+    return found
 
 
 def find(engine: Engine, reference: str) -> ImageRow | None:
