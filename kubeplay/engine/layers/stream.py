@@ -10,21 +10,21 @@ from __future__ import annotations
 
 import os
 import threading
-import zlib
 from _queue import SimpleQueue  # type: ignore[import-not-found,unused-ignore]
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from kubeplay.errors import InvalidInput, NotSupported
+from kubeplay.engine.layers.decompress import CHUNK as CHUNK
+from kubeplay.engine.layers.decompress import PLAIN as PLAIN
+from kubeplay.engine.layers.decompress import decompressed
+from kubeplay.engine.layers.decompress import sniff as sniff
+from kubeplay.errors import InvalidInput
 from kubeplay.record import Record
 
-CHUNK = 1 << 20  # measured: 256 KiB to 4 MiB are equal, smaller is slower
 _AHEAD = 4  # chunks between two threads: bounds memory at a few MiB
 MAX_LAYER = 1 << 38  # 256 GiB unpacked; a blob that claims more is a bomb
 
-GZIP, ZSTD, BZIP2, XZ, PLAIN = "gzip", "zstd", "bzip2", "xz", ""
-_MAGIC = ((b"\x1f\x8b\x08", GZIP), (b"\x28\xb5\x2f\xfd", ZSTD), (b"BZh", BZIP2), (b"\xfd7zXZ\x00", XZ))
-_SMALL = 1 << 16  # a pipe or socket gives little at a time: pieces are gathered to this size before they go through the queues
+_SMALL = 1 << 16  # bytes; a pipe or socket gives little at a time: pieces are gathered to this size before they go through the queues
 Tee = Callable[[bytes], object]
 
 
@@ -187,7 +187,7 @@ class Stream:
             self._stored_hash = Digester()
         chunks = self._passing(_with_first(first, raw))
         if self.compression != PLAIN:
-            chunks = _decompress(self.compression, chunks)
+            chunks = decompressed(self.compression, chunks)
         elif isinstance(self._blob, Blob):
             yield from chunks  # a file is quicker to read than to hand over
             return
@@ -270,120 +270,7 @@ class _Ahead:
             self._queue.put(error)
 
 
-def sniff(first: bytes) -> str:
-    """How the bytes are compressed, by their magic; a manifest's media type is only a claim."""
-    if first[1:4] == b"*M\x18" and first[0] & 0xF0 == 0x50:
-        return ZSTD  # RFC 8878 3.1.2: a skippable frame in front, as pzstd writes it
-    return next((name for magic, name in _MAGIC if first.startswith(magic)), PLAIN)
-
-
 def _with_first(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     if first:
         yield first
     yield from rest
-
-
-def _decompress(kind: str, chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Unpack in pieces of about CHUNK: a bomb is seen piece by piece, never whole."""
-    if kind == ZSTD:
-        yield from _zstd_pieces(chunks)
-        return
-    make: Callable[[], Any] = {GZIP: _gzip, BZIP2: _bzip2, XZ: _xz}[kind]
-    engine: Any = None
-    try:
-        for chunk in chunks:
-            while chunk:
-                engine = engine or make()
-                out, chunk = engine.feed(chunk)
-                if out:
-                    yield out
-                if engine.finished:  # members may be concatenated (RFC 1952 2.2)
-                    engine = None
-                    if kind == GZIP and not chunk.strip(b"\0"):
-                        chunk = b""  # padding after the last member, as gzip(1) allows
-    except _damage(kind) as problem:
-        raise InvalidInput(f"damaged {kind} data: {problem}") from None
-    if engine is not None:
-        raise InvalidInput(f"damaged {kind} data: it ends early")
-
-
-def _damage(kind: str) -> tuple[type[BaseException], ...]:
-    if kind == XZ:
-        from lzma import LZMAError
-
-        return (LZMAError,)
-    return (zlib.error, OSError, EOFError)
-
-
-class _Gzip:
-    def __init__(self, engine: Any) -> None:
-        self._engine = engine
-        self.finished = False
-
-    def feed(self, data: bytes) -> tuple[bytes, bytes]:
-        out = self._engine.decompress(data, CHUNK)
-        self.finished = self._engine.eof
-        return out, self._engine.unused_data if self.finished else self._engine.unconsumed_tail
-
-
-class _Buffered:
-    """bz2 and lzma keep the unread input themselves and say so through needs_input."""
-
-    def __init__(self, engine: Any) -> None:
-        self._engine = engine
-        self._fed = False
-        self.finished = False
-
-    def feed(self, data: bytes) -> tuple[bytes, bytes]:
-        out = self._engine.decompress(b"" if self._fed else data, CHUNK)
-        self.finished = self._engine.eof
-        self._fed = not self.finished and not self._engine.needs_input
-        return out, self._engine.unused_data if self.finished else (data if self._fed else b"")
-
-
-def _gzip() -> _Gzip:
-    return _Gzip(zlib.decompressobj(16 + zlib.MAX_WBITS))
-
-
-def _bzip2() -> _Buffered:
-    from bz2 import BZ2Decompressor
-
-    return _Buffered(BZ2Decompressor())
-
-
-def _xz() -> _Buffered:
-    from lzma import FORMAT_XZ, LZMADecompressor
-
-    return _Buffered(LZMADecompressor(format=FORMAT_XZ, memlimit=1 << 28))
-
-
-class _Readable:
-    """Chunks as the file object that python-zstandard reads from."""
-
-    def __init__(self, chunks: Iterator[bytes]) -> None:
-        self._chunks = chunks
-        self._rest = b""
-
-    def read(self, count: int) -> bytes:
-        data = self._rest or next(self._chunks, b"")
-        self._rest = data[count:]
-        return data[:count]
-
-
-def _zstd_pieces(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Its push interface unpacks all it is given at once (128 KiB for 4 bytes); only the pull one is bounded."""
-    library = _zstandard()
-    reader = library.ZstdDecompressor(max_window_size=1 << 27).stream_reader(_Readable(chunks), read_across_frames=True)
-    try:
-        while data := reader.read(CHUNK):
-            yield data
-    except library.ZstdError as problem:
-        raise InvalidInput(f"damaged zstd data: {problem}") from None
-
-
-def _zstandard() -> Any:
-    try:
-        import zstandard
-    except ImportError:
-        raise NotSupported("this layer is compressed with zstd", hint="install the Python package zstandard") from None
-    return zstandard
