@@ -132,7 +132,8 @@ def registry(
         server = None
         if tokens:
             assert certs is not None
-            server = stack.enter_context(TokenServer(certs.cert, certs.key, users or {}, anonymous, seconds))
+            own = (certs.cert, certs.key) if tls or client_certificates else None
+            server = stack.enter_context(TokenServer(certs.cert, certs.key, users or {}, anonymous, seconds, own))
         made = Registry(directory, users or {}, certs if tls or client_certificates else None, server)
         file = directory / "config.yml"
         file.write_text(json.dumps(_configuration(made, client_certificates, certs)))  # JSON is YAML

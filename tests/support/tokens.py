@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import ssl
 import threading
 import time
 from collections.abc import Mapping
@@ -23,18 +24,26 @@ REFRESH = "refresh-token-of-"
 class TokenServer:
     """`requests` keeps what was asked: (method, query or form, user or ""). Anonymous callers get pull only if `anonymous`."""
 
-    def __init__(self, cert: Path, key: Path, users: Mapping[str, str], anonymous: bool = False, seconds: int = 300) -> None:
+    def __init__(self, cert: Path, key: Path, users: Mapping[str, str], anonymous: bool = False, seconds: int = 300,
+                 tls: tuple[Path, Path] | None = None) -> None:  # fmt: skip
+        """`cert` and `key` sign the tokens; `tls` are the server's own."""
         self.cert, self.users, self.anonymous, self.seconds = cert, dict(users), anonymous, seconds
         loaded = serialization.load_pem_private_key(key.read_bytes(), None)
         assert isinstance(loaded, ec.EllipticCurvePrivateKey)
         self._key = loaded
         self.requests: list[tuple[str, dict[str, list[str]], str]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._scheme = "http"
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
+            self._scheme = "https"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
 
     @property
     def realm(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/token"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}/token"
 
     def __enter__(self) -> TokenServer:
         self._thread.start()
