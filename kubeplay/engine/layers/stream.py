@@ -107,7 +107,7 @@ class Stream:
         self.compression = PLAIN
         self._stored_hash: Digester | None = None
         self._hash = Digester()
-        self._ahead: _Ahead | None = None
+        self._ahead: ReadAhead | None = None
         self._chunk = b""
         self._view = memoryview(b"")
         self._at = 0
@@ -191,7 +191,7 @@ class Stream:
         elif isinstance(self._blob, Blob):
             yield from chunks  # a file is quicker to read than to hand over
             return
-        self._ahead = _Ahead(chunks)
+        self._ahead = ReadAhead(chunks)
         yield from self._ahead
 
     def _passing(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
@@ -232,7 +232,7 @@ def _reading(blob: Blob | Incoming) -> Callable[[int, int], bytes]:
     return lambda count, at: os.pread(fd, count, offset + at)
 
 
-class _Ahead:
+class ReadAhead:
     """Run an iterator in a thread, a few items ahead."""
 
     def __init__(self, source: Iterator[bytes]) -> None:
