@@ -1,0 +1,142 @@
+"""`.containerignore`/`.dockerignore`: patterns of Go's filepath.Match plus **, the last that fits decides, ! takes back.
+
+A pattern that fits a directory fits all below it, and a later !pattern may take single files below back, so the walk may only leave out a
+directory (`prunes`) that no such pattern can reach into.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable
+
+from kubeplay.errors import InvalidInput
+from kubeplay.record import Record
+
+_MAX_LINES = 100_000
+_WILD = set("*?[\\")
+
+
+class _Pattern(Record):
+    regex: re.Pattern[str]
+    keep: bool
+    parts: tuple[str, ...]  # of the pattern, to see whether it can reach into a directory
+
+
+class Matcher:
+    """Pure and built once. Raises InvalidInput naming `file` and the line for a malformed pattern."""
+
+    def __init__(self, lines: str | Iterable[str], file: str = ".dockerignore") -> None:
+        rows = lines.removeprefix("\ufeff").splitlines() if isinstance(lines, str) else list(lines)
+        if len(rows) > _MAX_LINES:
+            raise InvalidInput(f"{file} has {len(rows)} lines (the limit is {_MAX_LINES})")
+        self._patterns = [made for number, row in enumerate(rows, 1) if (made := _pattern(row, f"{file}:{number}"))]
+        self._keeps = [pattern for pattern in self._patterns if pattern.keep]
+
+    def __bool__(self) -> bool:
+        return bool(self._patterns)
+
+    def ignored(self, path: str) -> bool:
+        """`path` is relative, with "/", as the walk finds it; a directory above it counts too."""
+        found = False
+        for pattern in self._patterns:
+            if pattern.keep == found and pattern.regex.fullmatch(path):
+                found = not pattern.keep
+        return found
+
+    def prunes(self, path: str) -> bool:
+        """Whether a directory is ignored with everything in it."""
+        return self.ignored(path) and not any(_reaches(pattern.parts, path) for pattern in self._keeps)
+
+
+def _pattern(row: str, where: str) -> _Pattern | None:
+    text = row.strip()
+    if not text or row.startswith("#"):
+        return None
+    keep = text.startswith("!")
+    text = text[1:].strip() if keep else text
+    if not text:
+        raise InvalidInput(f"{where}: ! without a pattern")
+    parts = tuple(part for part in posixpath.normpath(text).split("/") if part not in ("", "."))
+    if not parts:
+        parts = () if keep else ("**",)  # `.` and `/` are the whole context
+        if keep:
+            return None
+    try:
+        return _Pattern(re.compile(_regex(parts), re.DOTALL), keep, parts)
+    except ValueError as error:
+        raise InvalidInput(f"{where}: {row[:80]!r}: {error}") from None
+
+
+def _regex(parts: tuple[str, ...]) -> str:
+    """What fits the pattern, or lies below what fits it."""
+    made = []
+    for at, part in enumerate(parts):
+        last = at == len(parts) - 1
+        if part == "**":
+            made.append(".*" if last else "(?:.*/)?")
+        else:
+            made.append(_part(part) + ("" if last else "/"))
+    return "".join(made) + "(?:/.*)?"
+
+
+def _part(part: str) -> str:
+    made, at = [], 0
+    while at < len(part):
+        letter = part[at]
+        if part.startswith("**", at):
+            made.append(".*")  # `a**` crosses directories, as Docker has it
+            at += 1
+            while part.startswith("*", at + 1):
+                at += 1
+        elif letter == "*":
+            made.append("[^/]*")
+        elif letter == "?":
+            made.append("[^/]")
+        elif letter == "[":
+            text, at = _class(part, at)
+            made.append(text)
+        elif letter == "\\":
+            at += 1
+            if at == len(part):
+                raise ValueError("a backslash at the end")
+            made.append(re.escape(part[at]))
+        else:
+            made.append(re.escape(letter))
+        at += 1
+    return "".join(made)
+
+
+def _class(part: str, at: int) -> tuple[str, int]:
+    """[abc], [a-z], [^a]; the place of its end."""
+    at += 1
+    negated = part[at : at + 1] == "^"
+    at += negated
+    ranges: list[str] = []
+    while part[at : at + 1] != "]" or not ranges:
+        low, at = _letter(part, at)
+        high = low
+        if part[at : at + 1] == "-":
+            high, at = _letter(part, at + 1)
+        if high < low:
+            raise ValueError(f"the range {low}-{high} is empty")
+        ranges.append(f"{re.escape(low)}-{re.escape(high)}")
+    return f"{'(?!/)[^' if negated else '['}{''.join(ranges)}]", at
+
+
+def _letter(part: str, at: int) -> tuple[str, int]:
+    if part[at : at + 1] == "\\":
+        at += 1
+    if at >= len(part) or (part[at] in "-]" and part[at - 1] != "\\"):
+        raise ValueError("a [ without its ]")
+    return part[at], at + 1
+
+
+def _reaches(parts: tuple[str, ...], directory: str) -> bool:
+    """Whether the pattern may fit something below `directory`, on the safe side."""
+    for part, name in zip(parts, directory.split("/")):
+        if "**" in part:
+            return True
+        if not _WILD & set(part) and part != name:
+            return False
+    return len(parts) > directory.count("/") + 1
