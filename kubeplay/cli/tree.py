@@ -40,6 +40,9 @@ TREE = Group(
         "commit": "commit:commit",
         "export": "commit:export",
         "diff": "commit:diff",
+        "mount": "imagefs:mount",
+        "unmount": "imagefs:unmount",
+        "umount": "imagefs:unmount",
         **{verb: f"lifecycle:{verb}" for verb in ("stop", "start", "restart", "kill", "rm", "wait")},
         "version": "system:version",
         "info": "system:info",
@@ -49,15 +52,22 @@ TREE = Group(
             "Containers of pods.", "lifecycle", "stop start restart kill rm wait",
             {"ls": "containers:ps", "list": "containers:ps", "ps": "containers:ps", "port": "containers:port", "top": "containers:top",
              "logs": "output:logs", "exec": "execution:exec_", "cp": "execution:cp", "commit": "commit:commit", "export": "commit:export",
-             "diff": "commit:container_diff"},
+             "diff": "commit:container_diff", "mount": "imagefs:mount", "unmount": "imagefs:unmount", "umount": "imagefs:unmount"},
         ),
         "image": Group("Images.", "image", "load ls rm inspect tag exists", {"list": "image:ls", "import": "image:import_",
-                                                                                    "diff": "commit:image_diff"}),
+                                                                                    "diff": "commit:image_diff", "history": "imagefs:history", "tree": "imagefs:tree",
+                 "mount": "imagefs:image_mount", "unmount": "imagefs:image_unmount", "umount": "imagefs:image_unmount",
+                 "untag": "image:untag", "prune": "imagefs:prune"}),
         "images": "image:ls",
         "rmi": "image:rm",
         "tag": "image:tag",
+        "untag": "image:untag",
+        "history": "imagefs:history",
         "load": "image:load",
         "import": "image:import_",
+        "login": "login:login",
+        "logout": "login:logout",
+        "search": "login:search",
         "volume": Group("Volumes; a claim uses the one of its name.", "volume", "ls inspect rm create exists", {"list": "volume:ls"}),
         "network": Group("Networks.", "network", "ls inspect create rm", {"list": "network:ls"}),
         "secret": _object("Secrets.", "secret"),
@@ -69,7 +79,7 @@ TREE = Group(
 )  # fmt: skip
 
 # Second names: they work everywhere, help shows the first one only.
-HIDDEN = frozenset({"list"})
+HIDDEN = frozenset({"list", "umount"})
 
 
 def load(target: str) -> Command:

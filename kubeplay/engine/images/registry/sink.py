@@ -75,6 +75,9 @@ class RegistrySink(ImageSink):
             upload.cancel(self._repository, session)
         self._repository.close()
 
+    def __enter__(self) -> RegistrySink:
+        return self
+
     def _mounted(self, blob: Descriptor) -> bool:
         """Take the blob from a repository of the same registry; the session a refusal opens is kept for sending."""
         prefix = f"{self.name.domain}/"

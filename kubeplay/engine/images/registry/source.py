@@ -69,6 +69,9 @@ class RegistrySource(ImageSource):
         if chosen is not None:
             chosen[1].close()
 
+    def __enter__(self) -> RegistrySource:
+        return self
+
     def _ask(self, question: Callable[[Reference, Repository], T]) -> T:
         if self._chosen is None:
             with self._lock:
