@@ -163,6 +163,9 @@ def test_where_the_policy_is_looked_for(tmp_path: Path, monkeypatch: pytest.Monk
 D1, D2 = "sha256:" + "1" * 64, "sha256:" + "2" * 64
 
 
+REMAP = {"type": "remapIdentity", "prefix": "mirror:5000/v", "signedPrefix": "vendor.io"}
+
+
 @pytest.mark.parametrize(
     "value, image, signed, fits",
     [
@@ -188,10 +191,10 @@ D1, D2 = "sha256:" + "1" * 64, "sha256:" + "2" * 64
         ({"type": "exactReference", "dockerReference": "quay.io/a/b:1"}, "quay.io/a/b:2", "quay.io/a/b:2", False),
         ({"type": "exactRepository", "dockerRepository": "quay.io/a/b"}, "", "quay.io/a/b:5", True),
         ({"type": "exactRepository", "dockerRepository": "quay.io/a/b"}, "x.io/y:1", "x.io/y:1", False),
-        ({"type": "remapIdentity", "prefix": "mirror:5000/v", "signedPrefix": "vendor.io"}, "mirror:5000/v/a:1", "vendor.io/a:1", True),
-        ({"type": "remapIdentity", "prefix": "mirror:5000/v", "signedPrefix": "vendor.io"}, "mirror:5000/v/a:1", "mirror:5000/v/a:1", False),
-        ({"type": "remapIdentity", "prefix": "mirror:5000/v", "signedPrefix": "vendor.io"}, "mirror:5000/vv/a:1", "mirror:5000/vv/a:1", True),
-        ({"type": "remapIdentity", "prefix": "mirror:5000/v", "signedPrefix": "vendor.io"}, "mirror:5000/vv/a:1", "vendor.io/a:1", False),
+        (REMAP, "mirror:5000/v/a:1", "vendor.io/a:1", True),
+        (REMAP, "mirror:5000/v/a:1", "mirror:5000/v/a:1", False),
+        (REMAP, "mirror:5000/vv/a:1", "mirror:5000/vv/a:1", True),
+        (REMAP, "mirror:5000/vv/a:1", "vendor.io/a:1", False),
         ({"type": "remapIdentity", "prefix": "mirror:5000/v/a", "signedPrefix": "v.io/b"}, f"mirror:5000/v/a@{D2}", "v.io/b:1", True),
         ({"type": "matchExact"}, "quay.io/a/b:1", "not a name", False),
     ],

@@ -74,7 +74,10 @@ def _one(rule: Rule, source: ImageSource, document: Document) -> Accepted:
         raise TrustError("images from there are refused")
     if all(kind == requirements.ACCEPT for kind in kinds):
         return Accepted(rule.name, digest)
-    signatures = source.signatures(digest)
+    try:
+        signatures = source.signatures(digest)
+    except InvalidInput as error:
+        raise TrustError(f"the signatures of {digest} cannot be read: {error.message}", hint=error.hint) from error
     signers = [_signed(one, source, document, signatures) for one in rule.requirements if one.kind != requirements.ACCEPT]
     return Accepted(rule.name, digest, tuple(signers), signatures)
 
