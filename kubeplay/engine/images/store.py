@@ -89,6 +89,11 @@ class ImageStore:
         return self._blobs
 
     @property
+    def spool(self) -> str:
+        """Where unnamed files for what comes from pipes are made."""
+        return f"{self._paths.root}/layers"
+
+    @property
     def rows(self) -> ImageRows:
         """The tables."""
         return self._store.images
@@ -153,21 +158,21 @@ class ImageStore:
 
     # names
     def tag(self, name: str, *new: str) -> None:
-        """Give an image further names."""
-        row = self.get(name)
+        """Give an image or a manifest list further names."""
+        image_id = self._named(name)
         full = [_taggable(text) for text in new]
         with self._store.write():
             for text in full:
-                self._store.images.tag(text, row.id)
+                self._store.images.tag(text, image_id)
 
     def untag(self, name: str, *names: str) -> tuple[str, ...]:
-        """Take names from an image, all of them when none is given; returns those taken. The image stays."""
-        row = self.get(name)
-        have = self.names(row.id)
-        taken = tuple(reference.normalise(text) for text in names) if names else have
+        """Take names from an image or a list, all of them when none is given; returns those taken. The image stays."""
+        image_id = self._named(name)
+        have = self.names(image_id)
+        taken = tuple(self.is_name_of(text, have) or reference.normalise(text) for text in names) if names else have
         for text in taken:
             if text not in have:
-                raise NotFound(f"{text}: tag not known for image {row.id[7:19]}")
+                raise NotFound(f"{text}: tag not known for image {image_id[7:19]}")
         with self._store.write():
             for text in taken:
                 self._store.images.untag(text)
@@ -186,7 +191,7 @@ class ImageStore:
         options = pull.PullOptions(keep=False, parallel=1, signature_policy=signature_policy)
         self.layers.sweep()
         found = []
-        with archives.open_archive(path, f"{self._paths.root}/layers") as archive:
+        with archives.open_archive(path, self.spool) as archive:
             for image in formats.images(archive, path, os.path.isdir(path)):
                 image_id = pull.bring(self, image.source, image.names, options, report or progress.silent)
                 found.append(Loaded(image_id, image.names))
@@ -231,7 +236,7 @@ class ImageStore:
         """
         row = self.get(name)
         have = self.names(row.id)
-        named = self._is_name_of(name, have)
+        named = self.is_name_of(name, have)
         if named and len(have) > 1:
             return Removed(self.untag(name, named), ())
         if not named and len(have) > 1 and not force:
@@ -295,6 +300,22 @@ class ImageStore:
                     rows.tag(name, image_id)
         return image_id
 
+    def _named(self, name: str) -> str:
+        """The id of an image or manifest list."""
+        from kubeplay.engine.images.lists import Lists
+
+        found = Lists(self._store).find(name)
+        return found.id if found else self.get(name).id
+
+    def _listed(self, name: str) -> ImageRow | None:
+        """This machine's image of a manifest list made here."""
+        row = self._store.lists.named(name)
+        if row is None:
+            return None
+        from kubeplay.engine.images.lists import chosen
+
+        return chosen(self._store, row)
+
     def _by_name(self, name: str) -> ImageRow | None:
         try:
             wanted = reference.parse(name)
@@ -304,7 +325,7 @@ class ImageStore:
             raise
         for domain in (reference.DEFAULT_DOMAIN, "localhost") if reference.is_short(name) else (reference.DEFAULT_DOMAIN,):
             candidate = wanted if domain == reference.DEFAULT_DOMAIN else reference.parse(name, domain)
-            found = self._by_digest(candidate) if candidate.digest else self._store.images.named(str(candidate))
+            found = self._by_digest(candidate) if candidate.digest else self._store.images.named(str(candidate)) or self._listed(str(candidate))
             if found is not None:
                 return found
         return None
@@ -324,7 +345,7 @@ class ImageStore:
             raise Ambiguous(f"{prefix} fits {len(found)} images: {some}", hint="give more digits, or a name")
         return found[0] if found else None
 
-    def _is_name_of(self, name: str, have: Sequence[str]) -> str:
+    def is_name_of(self, name: str, have: Sequence[str]) -> str:
         """Which of an image's names the person meant, "" when it was an id."""
         try:
             candidates = [str(reference.parse(name)), str(reference.parse(name, "localhost"))]

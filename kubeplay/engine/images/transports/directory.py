@@ -62,6 +62,8 @@ class DirSink(ImageSink):
     """Writes one image into a directory that is empty or holds another image of this form (which is replaced)."""
 
     transport = DIR
+    packing = "any"
+    parallel = True
 
     def __init__(self, path: str) -> None:
         self.reference = ""
