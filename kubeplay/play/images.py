@@ -38,8 +38,7 @@ def prepare(engine: Engine, stack: Stack, plans: Sequence[PodPlan], flags: Flags
     from kubeplay.reconcile import pulls
 
     known = pulls.of(engine)
-    if flags is not None:
-        known.flags = flags
+    known.flags = flags or pulls.Flags()
     bodies = {planned.key: planned.body for planned in stack.objects if planned.key.kind == "Secret"}
     stored = known.secrets
     known.secrets = lambda namespace, name: bodies.get(ObjectKey("Secret", namespace, name)) or stored(namespace, name)

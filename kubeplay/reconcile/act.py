@@ -33,6 +33,7 @@ from kubeplay.reconcile.observe import Look, key_of
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
+    from kubeplay.reconcile.pulls import Result
     from kubeplay.reconcile.resolve import Resolver
 
 
@@ -220,10 +221,15 @@ class Actor:
             else:
                 self._event(images.NEVER_PULL if error.reason == images.NEVER_PULL else "InspectFailed", error.message, WARNING)
             raise
-        if pull is None:
-            self._event("Pulled", f'Container image "{want.image}" already present on machine and can be accessed by the pod')
-        else:
+        known = images.known.get(self.engine)
+        result = known.brought(want.image) if known is not None and pull is None else None
+        if pull is not None:
             self._pulled(pull, user, present=row is not None)
+        elif result is not None:
+            self._event("Pulling", f'Pulling image "{want.image}"')
+            self._tell(want, result)
+        else:
+            self._event("Pulled", f'Container image "{want.image}" already present on machine and can be accessed by the pod')
         self._forget(IMAGE + want.image)
 
     def _pulled(self, want: images.Wanted, user: str, present: bool) -> None:
@@ -239,18 +245,24 @@ class Actor:
             self.wanted.append(want)
             raise _Later
         known.announced.discard((self.uid, user))
-        if result.missing:
-            why = f"Unable to retrieve some image pull secrets ({', '.join(result.missing)}); attempting to pull the image may not succeed."
-            self._event("FailedToRetrieveImagePullSecret", why, WARNING)
+        self._tell(want, result)
         if result.error is None:
-            took = f"{result.seconds:.3g}s ({result.seconds:.3g}s including waiting)"
-            self._event("Pulled", f'Successfully pulled image "{want.image}" in {took}. Image size: {result.size} bytes.')
+            known.brought(want.image)
         elif images.suffices(want.chosen, present, result.error.reason):
             message = f'Failed to pull image "{want.image}": {result.error.message}; the image that is present is used'
             self._event("Failed", message, WARNING)
         else:
             self._failed_pull(want.image, result.error)
             raise result.error
+
+    def _tell(self, want: images.Wanted, result: Result) -> None:
+        """The events of a pull, but for its failure."""
+        if result.missing:
+            why = f"Unable to retrieve some image pull secrets ({', '.join(result.missing)}); attempting to pull the image may not succeed."
+            self._event("FailedToRetrieveImagePullSecret", why, WARNING)
+        if result.error is None:
+            took = f"{result.seconds:.3g}s ({result.seconds:.3g}s including waiting)"
+            self._event("Pulled", f'Successfully pulled image "{want.image}" in {took}. Image size: {result.size} bytes.')
 
     def _failed_pull(self, image: str, error: ImageError) -> None:
         self._remember(IMAGE + image, self._pull_delay(image), error.reason, error.message)

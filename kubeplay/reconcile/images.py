@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
+    from kubeplay.reconcile.pulls import Pulls
 
 NEVER_PULL, PULL, BAD_NAME, BACK_OFF = "ErrImageNeverPull", "ErrImagePull", "InvalidImageName", "ImagePullBackOff"
 UNAVAILABLE, UNTRUSTED = "RegistryUnavailable", "SignatureValidationFailed"
@@ -25,7 +27,10 @@ _LOAD = "kubeplay pull, kubeplay build, or kubeplay load -i ARCHIVE brings it he
 
 
 class Wanted(Record):
-    """One image that a pod asks for. `chosen`: its policy was chosen by somebody. `name`: what a registry is asked for."""
+    """One image that a pod asks for. `chosen`: its policy was chosen by somebody.
+
+    Of one that is to be pulled, `name` is what a registry is asked for, and `spare` says that there is a local image that would do.
+    """
 
     image: str
     policy: str
@@ -33,6 +38,10 @@ class Wanted(Record):
     namespace: str
     secrets: tuple[str, ...] = ()
     name: str = ""
+    spare: bool = False
+
+
+known: weakref.WeakKeyDictionary[Engine, Pulls] = weakref.WeakKeyDictionary()  # the pulls of each engine that has had any
 
 
 def wanted(pod: PodPlan, image: str, policy: str, chosen: bool) -> Wanted:
@@ -82,7 +91,7 @@ def look(engine: Engine, want: Wanted, held: bool = False) -> tuple[ImageRow | N
         raise ImageError(NEVER_PULL, f'Container image "{want.image}" is not present with pull policy of Never', hint=_LOAD)
     if todo == NOWHERE:
         raise ImageError(PULL, f'failed to pull image "{want.image}": it is not on this machine, and localhost is no registry', hint=_LOAD)
-    return row, want._replace(name=name)
+    return row, want._replace(name=name, spare=suffices(want.chosen, row is not None, PULL))
 
 
 def missing(engine: Engine, pods: Sequence[PodPlan]) -> list[str]:

@@ -34,13 +34,14 @@ Tell = Callable[[str, str, Any], None]  # (image, "pulling"/"pulled"/"failed"/"p
 
 
 class Flags(Record):
-    """The flags of `play kube` about registries. Empty and None: what files and defaults say."""
+    """The flags of `play kube` about registries. Empty and None: what files and defaults say. `retry`: attempts after the first."""
 
     authfile: str = ""
     cert_dir: str = ""
     creds: str = ""
     tls_verify: bool | None = None
     signature_policy: str = ""
+    retry: int = 3
 
 
 class Result(Record):
@@ -66,8 +67,9 @@ class Pulls:
         self._results: dict[Wanted, Result] = {}
         self._under_way: dict[Wanted, threading.Event] = {}
         self._built: set[str] = set()
+        self._new: dict[str, Result] = {}
         self.announced: set[tuple[str, str]] = set()
-        self.flags = Flags()
+        self.flags = Flags(retry=0)  # a pod tries again by itself (RB4); a play sets its own
         self.secrets: Secrets = self._stored
 
     @property
@@ -90,6 +92,11 @@ class Pulls:
             return None
         age = self.engine.clock.monotonic() - found.at
         return found if age < (FAILED if found.error else FRESH) else None
+
+    def brought(self, image: str) -> Result | None:
+        """The pull that brought `image` here, once: for the first container that finds it present."""
+        with self._guard:
+            return self._new.pop(image, None)
 
     def built(self, image: str) -> None:
         """Note that `image` has just been built here: this process asks no registry for it."""
@@ -118,6 +125,8 @@ class Pulls:
             made = self._pull(want, tell)
             with self._guard:
                 self._results[key] = made
+                if made.error is None:
+                    self._new[want.image] = made
         finally:
             with self._guard:
                 self._under_way.pop(key).set()
@@ -162,9 +171,10 @@ class Pulls:
     def _attempts(self, want: Wanted, credentials: Sequence[Credential], tell: Tell) -> str:
         """Pull as each of `credentials` in turn, then as this machine's own login; the first error when all are refused."""
         first: RegistryError | NotFound | None = None
+        flags = self.flags._replace(retry=0) if want.spare else self.flags  # nobody waits long for what there is a spare of
         for one in (*credentials, None):
             try:
-                return fetch(self.engine, want.name, self.flags, one, lambda event: tell(want.image, "progress", event))
+                return fetch(self.engine, want.name, flags, one, lambda event: tell(want.image, "progress", event))
             except (RegistryError, NotFound) as error:
                 if isinstance(error, RegistryError) and error.status not in _TRY_OTHERS:
                     raise
@@ -176,14 +186,13 @@ class Pulls:
 def of(engine: Engine) -> Pulls:
     """The pulls of this engine."""
     with _guard:
-        found = _all.get(engine)
+        found = images.known.get(engine)
         if found is None:
-            found = _all[engine] = Pulls(engine)
+            found = images.known[engine] = Pulls(engine)
         return found
 
 
 _guard = threading.Lock()
-_all: weakref.WeakKeyDictionary[Engine, Pulls] = weakref.WeakKeyDictionary()
 
 
 def failure(image: str, error: KubeplayError | OSError) -> ImageError:
@@ -199,7 +208,25 @@ def failure(image: str, error: KubeplayError | OSError) -> ImageError:
 
 def fetch(engine: Engine, name: str, flags: Flags, credential: Credential | None, progress: Callable[[Any], None]) -> str:
     """Pull one image by its name; its id. Raises RegistryError, Unauthorized, NotFound, TrustError, Exhausted, InvalidInput."""
-    raise RegistryError("pulling from a registry is not supported yet")
+    from kubeplay.engine.images import reference
+    from kubeplay.engine.images.copying import pull
+    from kubeplay.engine.images.registry import registries
+    from kubeplay.engine.images.registry.access import Access
+    from kubeplay.engine.images.registry.source import RegistrySource
+
+    # scoped to the repository it is for: a mirror is another registry and gets credentials of its own
+    auths = ((reference.parse(name).repository, credential.username, credential.password),) if credential else ()
+    access = Access(flags.tls_verify, flags.cert_dir, flags.authfile, flags.creds, auths, flags.retry)
+    options = pull.PullOptions(signature_policy=flags.signature_policy)
+    failed: NotFound | RegistryError | None = None
+    for found in registries.resolve(name):
+        try:
+            with RegistrySource(found, access) as source:
+                return pull.bring(engine.images, source, [str(found)], options, progress)
+        except (NotFound, RegistryError) as error:
+            failed = failed or error
+    assert failed is not None
+    raise failed
 
 
 def _key(want: Wanted) -> Wanted:

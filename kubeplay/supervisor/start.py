@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
 
 LOOP = "supervisor-loop"
+# What tells a pull where registries, logins and proxies are: a pod that tries again must find what the play found.
+KEPT = ("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "CONTAINERS_REGISTRIES_CONF",
+        "CONTAINERS_REGISTRIES_CONF_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
+        "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")  # fmt: skip
 PAUSE = "0.2"  # seconds before a killed supervisor is started again
 
 _LOOP = """#!/bin/sh
@@ -54,9 +58,10 @@ def install(engine: Engine) -> None:
 
 
 def _python(engine: Engine) -> str:
-    """The shell command that runs the supervisor with our own code and settings, in a clean environment."""
+    """The shell command that runs the supervisor with our own code and settings, in a clean environment (the file is for root alone)."""
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     words = ["env", "-i", f"PYTHONPATH={package}", *[f"{k}={v}" for k, v in processes.CLEAN_ENV.items()]]
+    words += [f"{name}={os.environ[name]}" for name in KEPT if name in os.environ]
     words += [sys.executable, "-s", "-P", "-m", "kubeplay.supervisor"]
     for name, value in zip(engine.settings._fields, engine.settings):
         words.append(f"{name}={value}")

@@ -18,6 +18,7 @@ from kubeplay.engine.host import runroot
 from kubeplay.play import lifecycle
 from kubeplay.reconcile.pod import reconcile
 from kubeplay.supervisor import start
+from kubeplay.supervisor.start import KEPT
 from tests.support.root import REPOSITORY, Root
 
 pytestmark = pytest.mark.root
@@ -157,8 +158,9 @@ def test_it_holds_nothing_of_the_callers(root: Root) -> None:
         assert os.readlink(f"/proc/{pid}/cwd") == "/"
         held = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
         assert os.readlink(f"/proc/self/fd/{write}") not in held
+        kept = {name.encode() for name in KEPT}  # where its pulls find registries and logins
         variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        assert {v.split(b"=")[0] for v in variables if v} <= {b"PATH", b"LANG", b"PYTHONPATH", b"LC_CTYPE", b"PWD"}
+        assert {v.split(b"=")[0] for v in variables if v} <= {b"PATH", b"LANG", b"PYTHONPATH", b"LC_CTYPE", b"PWD", *kept}
         assert os.getsid(pid) != os.getsid(0)
     finally:
         os.close(read)
