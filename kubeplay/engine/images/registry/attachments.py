@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kubeplay.engine.images import descriptor
 from kubeplay.engine.images.descriptor import Descriptor, Manifest
@@ -25,27 +25,36 @@ if TYPE_CHECKING:
 _MAX_ALL = 8 << 20  # bytes of all payloads together
 
 
-def find(repository: Repository, reference: Reference, digest: str) -> tuple[Signature, ...]:
+class Place(Protocol):
+    """A RegistrySource or RegistrySink: `name` is the image's logical name, `repository()` the one that serves it."""
+
+    name: Reference
+
+    def repository(self) -> Repository: ...
+
+
+def signatures(place: Place, digest: str) -> tuple[Signature, ...]:
     """Every signature of the manifest of `digest`. Raises RegistryError, InvalidInput (what cannot be read)."""
     config = registriesd.load()
-    found = lookaside.find(lookaside.base(config, reference), digest, repository.client.get_url)
-    if registriesd.attachments(config, str(reference)):
+    repository = place.repository()
+    found = lookaside.find(lookaside.base(config, place.name), digest, repository.client.get_url)
+    if registriesd.attachments(config, str(place.name)):
         found = (*found, *_attached(repository, digest))
     return found
 
 
-def store(repository: Repository, reference: Reference, digest: str, signatures: tuple[Signature, ...]) -> None:
+def store(place: Place, digest: str, given: tuple[Signature, ...]) -> None:
     """Keep signatures with the image, beside those that are there. Raises NotSupported where registries.d names no place for them."""
     config = registriesd.load()
-    simple = [one for one in signatures if one.kind == "simple"]
-    attached = [one for one in signatures if one.kind == "sigstore"]
-    if attached and not registriesd.attachments(config, str(reference)):
+    simple = [one for one in given if one.kind == "simple"]
+    attached = [one for one in given if one.kind == "sigstore"]
+    if attached and not registriesd.attachments(config, str(place.name)):
         hint = f"set use-sigstore-attachments: true for it in {config.directory}"
-        raise NotSupported(f"sigstore signatures are not kept in the registry of {reference}", hint=hint)
+        raise NotSupported(f"sigstore signatures are not kept in the registry of {place.name}", hint=hint)
     if simple:
-        lookaside.store(lookaside.base(config, reference, write=True), digest, simple)
+        lookaside.store(lookaside.base(config, place.name, write=True), digest, simple)
     if attached:
-        _attach(repository, digest, attached)
+        _attach(place.repository(), digest, attached)
 
 
 def tag(digest: str) -> str:
