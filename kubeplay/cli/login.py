@@ -285,7 +285,7 @@ def _record(one: Any, no_trunc: bool) -> dict[str, Any]:
     if not no_trunc and len(text) > _SHORT:
         text = f"{text[:_SHORT]}..."
     return {
-        "Index": one.index, "Name": one.name, "Description": text, "Stars": one.stars, "Official": "[OK]" if one.official else "",
+        "Index": one.registry, "Name": one.name, "Description": text, "Stars": one.stars, "Official": "[OK]" if one.official else "",
         "Automated": "[OK]" if one.automated else "", "Tag": "",
     }  # fmt: skip
 

@@ -48,8 +48,9 @@ class Repository:
             answer, raw = self.client.document(
                 self._manifest(which), MAX_MANIFEST, f"the manifest of {where}", scopes=self.scopes, headers={"Accept": _ACCEPT}
             )
-        except NotFound as error:
-            raise NotFound(f"{where} does not exist: {error.message}") from None
+        except (NotFound, RegistryError) as error:
+            error.message = f"{where}: {'there is no such image: ' if isinstance(error, NotFound) else ''}{error.message}"
+            raise
         if ":" in which:
             verify(raw, which, where)
         return Document(raw, answer.headers.get("Content-Type", "").partition(";")[0].strip()[:200])

@@ -19,9 +19,9 @@ _MOST = 100  # docker's search gives no more at once
 
 
 class Found(Record):
-    """One repository. `index` is the registry."""
+    """One repository, `name` with its registry."""
 
-    index: str
+    registry: str
     name: str
     description: str = ""
     stars: int = 0

@@ -61,9 +61,9 @@ class Tokens:
             status, answer = self._refresh(realm, service, scopes, credential)
         else:
             status, answer = self._ask(realm, service, scopes, credential)
-        where = f"{urlsplit(realm).netloc}"
+        where, host = urlsplit(realm).netloc, urlsplit(self._base).netloc
         if status in (401, 403):
-            raise Unauthorized(f"{where}: the token server refuses {_who(credential)}", status)
+            raise Unauthorized(f"{host}: its token server {where} refuses {_who(credential)}", status, hint=f"kubeplay login {host}")
         if status != 200:
             raise RegistryError(f"{where}: the token server answered {status}", status)
         return _read(answer, where)
