@@ -203,6 +203,13 @@ def test_anything_accepted_asks_for_nothing() -> None:
     assert trust.check(rules({"type": "reject"}), Source({}, transport="containers-storage"), DOCUMENT)
 
 
+def test_what_has_no_manifest() -> None:
+    trust.allow(rules({"type": "insecureAcceptAnything"}, transport="tarball", scope=""), "tarball", "", "x.tar")
+    for requirement, why in (({"type": "reject"}, "are refused"), ({"type": "sigstoreSigned", "keyPath": "/k"}, "no signature")):
+        with pytest.raises(TrustError, match=why):
+            trust.allow(rules(requirement, transport="tarball", scope=""), "tarball", "", "x.tar")
+
+
 def test_signing_with_the_callers_gpg(keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GNUPGHOME", str(keys.gpg.home))
     made = trust.sign(trust.Signers(sign_by="release@team.example"), NAME, digest(MANIFEST))

@@ -41,6 +41,8 @@ def test_scopes_go_from_the_name_to_the_host_and_its_domains() -> None:
 def test_scopes_of_paths_end_below_the_root() -> None:
     assert scopes.candidates("dir", "/a/b") == ("/a/b", "/a", "")
     assert scopes.candidates("oci", "/a/b:v1") == ("/a/b:v1", "/a/b", "/a", "")
+    assert scopes.candidates("oci", "/a/b:quay.io/x/y:1") == ("/a/b:quay.io/x/y:1", "/a/b", "/a", "")
+    assert scopes.candidates("dir", "/a/b:c") == ("/a/b:c", "/a", "")
     assert scopes.candidates("docker-archive", "/a/b.tar") == ("",)
 
 

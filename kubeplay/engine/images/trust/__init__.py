@@ -42,6 +42,13 @@ def check(policy: Policy, source: ImageSource, document: Document, member: Docum
     return judge.check(policy, source, document, member)
 
 
+def allow(policy: Policy, transport: str, scope: str, name: str) -> None:
+    """Ask for what has no manifest: see judge.allow. Raises TrustError."""
+    from kubeplay.engine.images.trust import judge
+
+    judge.allow(policy, transport, scope, name)
+
+
 def sign(signers: Signers, name: str, digest: str) -> tuple[Signature, ...]:
     """Signatures that say: the manifest of `digest` is the image `name`. Raises TrustError, InvalidInput, NotSupported."""
     if not any(signers):

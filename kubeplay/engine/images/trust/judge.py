@@ -67,6 +67,15 @@ def check(policy: Policy, source: ImageSource, document: Document, member: Docum
     raise TrustError(f"Source image rejected: {name}: {policy.where}, {rule.name}: {refusal.message}", hint=refusal.hint)
 
 
+def allow(policy: Policy, transport: str, scope: str, name: str) -> None:
+    """Ask for something that has no manifest and can have no signatures (a root file system's tar). Raises TrustError."""
+    rule = policies.rule(policy, transport, scope)
+    for one in rule.requirements:
+        if one.kind != requirements.ACCEPT:
+            why = "images from there are refused" if one.kind == requirements.REJECT else f"{one.kind}: there can be no signature of it"
+            raise TrustError(f"Source image rejected: {name}: {policy.where}, {rule.name}: {why}")
+
+
 def _one(rule: Rule, source: ImageSource, document: Document) -> Accepted:
     digest = _digest(document.raw, "sha256")
     kinds = [one.kind for one in rule.requirements]

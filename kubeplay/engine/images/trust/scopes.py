@@ -13,6 +13,7 @@ from kubeplay.errors import InvalidInput
 
 NAMED = frozenset({"docker", "atomic"})  # transports whose scopes are docker references and prefixes of them
 PATHS = frozenset({"dir", "oci", "oci-archive", "sif", "ostree"})
+_WITH_NAME = frozenset({"oci", "oci-archive"})
 BARE = frozenset({"docker-archive", "tarball"})  # only the transport's default can be said of them
 TRANSPORTS = NAMED | PATHS | BARE | {"docker-daemon", "containers-storage"}
 _MAX_SCOPE = 4096
@@ -41,12 +42,13 @@ def named(name: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def path(scope: str) -> tuple[str, ...]:
-    """The scopes of an absolute path, for oci with `:name` behind it; "/" is none (the transport's default says that)."""
-    found = [scope]
-    head, slash, last = scope.rpartition("/")
-    if slash and ":" in last:
-        found.append(f"{head}/{last.partition(':')[0]}")
+def path(scope: str, has_name: bool = False) -> tuple[str, ...]:
+    """The scopes of an absolute path and its parents, "/" apart (the transport's default says that).
+
+    `has_name`: an image's name may follow the first colon, and may hold slashes itself; paths of such transports hold no colon.
+    """
+    head, colon, _ = scope.partition(":") if has_name else (scope, "", "")
+    found = [scope] if colon else []
     while head:
         found.append(head)
         head = head.rpartition("/")[0]
@@ -58,7 +60,7 @@ def candidates(transport: str, scope: str) -> tuple[str, ...]:
     if transport in NAMED and scope:
         return (*named(scope), "")
     if transport in PATHS and scope:
-        return (*path(scope), "")
+        return (*path(scope, transport in _WITH_NAME), "")
     return (scope, "") if scope and transport not in BARE else ("",)
 
 
