@@ -1,4 +1,4 @@
-"""image import, load, ls, rm, inspect, tag and exists."""
+"""image import, load, ls, rm, inspect, tag, untag and exists."""
 
 from __future__ import annotations
 
@@ -12,61 +12,117 @@ from kubeplay.engine.store.images import ImageRow
 from kubeplay.errors import Conflict, InvalidInput, KubeplayError, NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from kubeplay.cli.app import App
 
 NONE = "<none>"
 COLUMNS = (
-    Column("REPOSITORY", "Repository"), Column("TAG", "Tag"), Column("IMAGE ID", "ID"), Column("CREATED", "CreatedSince"),
-    Column("SIZE", "Size"),
-    Column("DIGEST", "Digest", True),
+    Column("REPOSITORY", "Repository"), Column("TAG", "Tag"), Column("DIGEST", "Digest", True), Column("IMAGE ID", "ID"),
+    Column("CREATED", "CreatedSince"), Column("SIZE", "Size"), Column("HISTORY", "History", True),
 )  # fmt: skip
+SORTS = ("created", "id", "repository", "size", "tag")
+_TRUE = ("true", "1", "t", "yes")
 
 
 def _json(record: Fields) -> Fields:
     return {
-        "Id": record["_ID"].removeprefix("sha256:"), "Names": record["_Names"], "Digest": record["Digest"],
+        "Id": record["_ID"].removeprefix("sha256:"), "ParentId": record["_Parent"](), "RepoTags": None,
+        "RepoDigests": repo_digests(record["_Names"], record["Digest"]), "Names": record["_Names"], "Digest": record["Digest"],
         "Created": int(record["_CreatedSince"]),
-        "CreatedAt": record["CreatedAt"], "Size": record["_Size"], "Labels": record["Labels"], "Containers": record["_Containers"],
-        "Repository": record["Repository"], "Tag": record["Tag"], "Dangling": not record["_Names"],
+        "CreatedAt": record["CreatedAt"], "Size": record["_Size"], "SharedSize": 0, "VirtualSize": record["_Size"],
+        "Labels": record["Labels"], "Containers": record["_Containers"],
+        "Repository": record["Repository"], "Tag": record["Tag"], "Dangling": not record["_Names"], "History": record["History"],
+        "IsManifestList": record["_IsList"],
     }  # fmt: skip
+
+
+def repo_digests(names: Sequence[str], digest: str) -> list[str]:
+    """NAME@DIGEST for every repository of an image."""
+    if not digest.startswith("sha256:"):
+        return []
+    return sorted({f"{_split(name)[0]}@{digest}" for name in names})
 
 
 def _reference(record: Fields, value: str) -> bool:
     from fnmatch import fnmatchcase
 
     names = record["_Names"]
-    return any(fnmatchcase(name, value) or fnmatchcase(name, f"*/{value}") or fnmatchcase(name, f"*/{value}:*") for name in names)
+    patterns = (value, f"*/{value}", f"*/{value}:*", f"{value}:*")
+    return any(fnmatchcase(name, pattern) for name in names for pattern in patterns)
 
 
-LOOK = Listing(
-    COLUMNS,
-    "ID",
-    {
-        "id": lambda r, v: r["_ID"].removeprefix("sha256:").startswith(v.removeprefix("sha256:")), "reference": _reference,
-        "label": listing.label,
-        "dangling": lambda r, v: (not r["_Names"]) == (v.lower() in ("true", "1")), "digest": listing.prefix("Digest"),
-    },
-    _json,
-)  # fmt: skip
+def _dangling(record: Fields, value: str) -> bool:
+    """podman: nameless, and nothing was made from it."""
+    return (not record["_Names"] and not record["_Intermediate"]()) == (value.lower() in _TRUE)
+
+
+def _until(record: Fields, value: str) -> bool:
+    return bool(record["_CreatedSince"] < moment(value, record["_Now"]))
+
+
+def moment(value: str, now: float) -> float:
+    """`until=`: a time (RFC 3339, a date, epoch seconds) or how long ago (10m, 1h30m), in epoch seconds. Raises InvalidInput."""
+    from kubeplay.cli import moments
+
+    return moments.moment(value, now)
+
+
+def listing_of(app: App) -> Listing:
+    """What `images` knows to filter by; `before` and `since` name other images."""
+
+    def than(later: bool) -> Callable[[Fields, str], bool]:
+        times: dict[str, float] = {}
+
+        def match(record: Fields, value: str) -> bool:
+            if value not in times:
+                times[value] = find(app, value).created
+            created = float(record["_CreatedSince"])
+            return created > times[value] if later else created < times[value]
+
+        return match
+
+    def containers(record: Fields, value: str) -> bool:
+        if value.lower() == "external":
+            return False  # containers of other programs: there are none in this store
+        return bool(record["_Containers"]) == (value.lower() in _TRUE)
+
+    filters: dict[str, Callable[[Fields, str], bool]] = {
+        "id": lambda r, v: str(r["_ID"])[7:].startswith(v.removeprefix("sha256:")), "reference": _reference,
+        "label": listing.label, "dangling": _dangling, "digest": listing.prefix("Digest"), "before": than(False), "since": than(True),
+        "after": than(True), "until": _until, "containers": containers,
+        "intermediate": lambda r, v: bool(r["_Intermediate"]()) == (v.lower() in _TRUE),
+        "readonly": lambda r, v: v.lower() not in _TRUE,  # no image here lies in a store that cannot be written
+        "manifest": lambda r, v: bool(r["_IsList"]) == (v.lower() in _TRUE),
+    }  # fmt: skip
+    return Listing(COLUMNS, "ID", filters, _json)
 
 
 @command(
     "ls",
-    "List images.",
+    "List images and manifest lists.",
     argument("NAME", "Show images of this name only.", required=False, complete="image"),
-    flag("-a", "--all", help="Accepted for podman's sake: there are no intermediate images."),
+    flag("-a", "--all", help="Also nameless images that others were made from."),
     flag("--digests", help="Show digests too."),
+    flag("--history", help="Show every name that an image has had."),
     LISTING,
 )
-def ls(app: App, *, name: str | None, all: bool, digests: bool, **given: Any) -> None:
+def ls(app: App, *, name: str | None, all: bool, digests: bool, history: bool, **given: Any) -> None:
     look = listing.look(given)
     records = _records(app, look.no_trunc)
     if name:
         records = [r for r in records if any(n == name or n.rpartition(":")[0] == name or _reference(r, name) for n in r["_Names"])]
+    if not all and not any(one.startswith(("intermediate", "dangling")) for one in look.filters):
+        records = [r for r in records if r["_Names"] or not r["_Intermediate"]()]
+    kept = listing.filtered(listing_of(app), records, look.filters)
+    kept = listing.ordered(kept, look.sort)
+    if look.sort and look.sort.lower() == "created":
+        kept.reverse()  # podman: the newest first
     if look.quiet:
-        records = list({r["_ID"]: r for r in records}.values())
-    columns = tuple(c._replace(wide=c.wide and not digests) for c in COLUMNS)
-    listing.show(LOOK._replace(columns=columns), records, look)
+        kept = list({r["_ID"]: r for r in kept}.values())
+    wide = {"Digest": not digests, "History": not history}
+    columns = tuple(c._replace(wide=wide.get(c.field, c.wide)) for c in COLUMNS)
+    listing.show(listing_of(app)._replace(columns=columns), kept, look._replace(filters=(), sort=None))
 
 
 def _records(app: App, full: bool) -> list[Fields]:
@@ -78,24 +134,55 @@ def _records(app: App, full: bool) -> list[Fields]:
         used[row.image_id] = used.get(row.image_id, 0) + 1
     now = app.engine.clock.now()
     rows = app.store.images.list()
-    return [_record(row, name, names.get(row.id, []), used.get(row.id, 0), now, full) for row in rows for name in names.get(row.id, [""])]
+    found = [_record(app, row, name, names.get(row.id, []), used.get(row.id, 0), now, full, rows)
+             for row in (*_lists(app), *rows) for name in names.get(row.id, [""])]  # fmt: skip
+    return sorted(found, key=lambda record: -record["_CreatedSince"])
 
 
-def _record(row: ImageRow, name: str, names: list[str], containers: int, now: float, full: bool) -> dict[str, Any]:
+def _lists(app: App) -> list[ImageRow]:
+    """Manifest lists as rows of the listing; they have no layers of their own."""
+    from kubeplay.engine.images.descriptor import read
+    from kubeplay.engine.images.lists import document
+
+    rows = []
+    for one in app.store.lists.all():
+        raw = document(one)
+        rows.append(ImageRow(one.id, "", (), len(raw), read(raw).digest, one.created))
+    return rows
+
+
+def _record(
+    app: App, row: ImageRow, name: str, names: list[str], containers: int, now: float, full: bool, rows: list[ImageRow]
+) -> dict[str, Any]:
     import json
 
     from kubeplay.clock import rfc3339
 
     repository, tag = _split(name)
-    config = json.loads(row.config).get("config") or {}
+    config = json.loads(row.config).get("config") or {} if row.config else {}
     return {
         "Repository": repository, "Tag": tag, "ID": row.id if full else human.short(row.id), "_ID": row.id,
         "CreatedSince": human.ago(row.created, now),
         "_CreatedSince": row.created, "Created": human.ago(row.created, now), "_Created": row.created, "CreatedAt": rfc3339(row.created),
         "Size": human.size(row.size), "_Size": row.size, "Digest": row.manifest_digest or NONE, "Labels": config.get("Labels") or {},
-        "_Names": names,
-        "_Containers": containers, "Names": names,
+        "_Names": names, "_Now": now, "_IsList": not row.config,
+        "_Containers": containers, "Names": names, "History": app.store.lists.names_history(row.id),
+        "_Intermediate": lambda: bool(row.config) and not names and _has_children(row, rows),
+        "_Parent": lambda: _parent(row, rows) if row.config else "",
     }  # fmt: skip
+
+
+def _has_children(row: ImageRow, rows: list[ImageRow]) -> bool:
+    from kubeplay.engine.images.family import children
+
+    return bool(children(row, rows))
+
+
+def _parent(row: ImageRow, rows: list[ImageRow]) -> str:
+    from kubeplay.engine.images.family import parent
+
+    found = parent(row, rows)
+    return found.id.removeprefix("sha256:") if found else ""
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -113,11 +200,9 @@ def find(app: App, name: str) -> ImageRow:
 
 @command("exists", "Say by the exit status whether an image exists (0) or not (1).", argument("IMAGE", "Name or id.", complete="image"))
 def exists(app: App, *, image: str) -> int:
-    try:
-        find(app, image)
-    except NotFound:
-        return 1
-    return 0
+    from kubeplay.engine.images.lists import Lists
+
+    return 0 if app.engine.images.exists(image) or Lists(app.store).find(image) else 1
 
 
 @command(
@@ -154,23 +239,31 @@ def load(app: App, *, archive: str | None, input: str | None, quiet: bool) -> No
 
 @command(
     "rm",
-    "Remove images, or names of them.",
+    "Remove images and manifest lists, or names of them.\n\nThe exit status is 1 when one was not there, 2 when one is in use.",
     argument("IMAGE", "Names or ids.", many=True, required=False, complete="image"),
-    flag("-f", "--force", help="Also when containers use it, and whatever its names."),
+    flag("-f", "--force", help="Also when it is mounted or has several names. One that containers use stays: remove their pods first."),
     flag("-a", "--all", help="Every image."),
     flag("-i", "--ignore", help="An image that is not there is no error."),
+    flag("--no-prune", help="Keep nameless images it was made from."),
 )
-def rm(app: App, *, image: tuple[str, ...], force: bool, all: bool, ignore: bool) -> int:
+def rm(app: App, *, image: tuple[str, ...], force: bool, all: bool, ignore: bool, no_prune: bool) -> int:
+    from kubeplay.engine.images.removal import Removal
+
     if not image and not all:
         raise InvalidInput("no image is named", hint="give names or ids, or --all")
-    wanted = [row.id for row in app.store.images.list()] if all else list(image)
+    if image and all:
+        raise InvalidInput("names and --all do not go together")
+    every = [one.id for one in app.store.lists.all()] + [row.id for row in app.store.images.list()]
+    wanted = every if all else list(image)
+    removal = Removal(app.engine.images, app.store, app.engine.paths)
     status = 0
     for name in wanted:
         try:
-            print("\n".join(app.engine.images.remove(name, force).lines()))
+            for line in removal.remove(name, force=force or all, prune=not no_prune).lines():
+                print(line)
         except NotFound as error:
-            if not ignore:
-                status = _report(error, 1)  # podman: 1 when an image did not exist
+            if not ignore and not all:  # with --all it went together with another one
+                status = status or _report(error, 1)  # podman: 1 when an image did not exist
         except Conflict as error:
             status = _report(error, 2)  # podman: 2 when a container uses it
     return status
@@ -194,6 +287,16 @@ def tag(app: App, *, image: str, target: tuple[str, ...]) -> None:
 
 
 @command(
+    "untag",
+    "Take names from an image; all of them when none is given. The image stays.",
+    argument("IMAGE", "Name or id.", complete="image"),
+    argument("NAME", "Names to take away.", many=True, required=False, complete="image"),
+)
+def untag(app: App, *, image: str, name: tuple[str, ...]) -> None:
+    app.engine.images.untag(image, *name)
+
+
+@command(
     "inspect",
     "Show everything about images, as JSON.",
     argument("IMAGE", "Names or ids.", many=True, complete="image"),
@@ -212,15 +315,40 @@ def described(app: App, row: ImageRow) -> dict[str, Any]:
     from kubeplay.clock import rfc3339
 
     config = json.loads(row.config)
+    inner = config.get("config") or {}
     names = [name for name, _ in app.store.images.names(row.id)]
-    digests = [f"{name.rpartition(':')[0]}@{row.manifest_digest}" for name in names if row.manifest_digest and "@" not in name]
-    return {
-        "Id": row.id.removeprefix("sha256:"), "Digest": row.manifest_digest, "RepoTags": names, "RepoDigests": digests, "Parent": "",
+    kind, annotations = _manifest(app, row)
+    found = {
+        "Id": row.id.removeprefix("sha256:"), "Digest": row.manifest_digest, "RepoTags": names,
+        "RepoDigests": repo_digests(names, row.manifest_digest), "Parent": _parent(row, app.store.images.list()),
         "Comment": config.get("comment", ""), "Created": config.get("created") or rfc3339(row.created),
-        "Config": config.get("config") or {},
-        "Version": "", "Author": config.get("author", ""), "Architecture": config.get("architecture", ""), "Os": config.get("os", ""),
+        "Config": inner,
+        "Version": config.get("docker_version", ""), "Author": config.get("author", ""), "Architecture": config.get("architecture", ""),
+        "Os": config.get("os", ""),
         "Variant": config.get("variant", ""), "Size": row.size, "VirtualSize": row.size,
+        "GraphDriver": {"Name": "overlay", "Data": _directories(app, row)},
         "RootFS": {"Type": "layers", "Layers": list(row.layers)},
-        "Labels": (config.get("config") or {}).get("Labels") or {}, "User": (config.get("config") or {}).get("User") or "",
-        "History": config.get("history") or [], "NamesHistory": names,
+        "Labels": inner.get("Labels") or {}, "Annotations": annotations, "ManifestType": kind, "User": inner.get("User") or "",
+        "History": config.get("history") or [], "NamesHistory": list(app.store.lists.names_history(row.id)),
     }  # fmt: skip
+    if inner.get("Healthcheck"):
+        found["Healthcheck"] = found["HealthCheck"] = inner["Healthcheck"]
+    return found
+
+
+def _manifest(app: App, row: ImageRow) -> tuple[str, dict[str, str]]:
+    """Media type and annotations of an image's manifest; nothing when it is missing."""
+    from kubeplay.engine.images.descriptor import read
+
+    try:
+        found = read(app.engine.images.manifest(row.id))
+    except KubeplayError:
+        return "", {}
+    return found.media_type, dict(found.annotations)
+
+
+def _directories(app: App, row: ImageRow) -> dict[str, str]:
+    """The layers' directories in podman's words: the topmost one is `UpperDir`."""
+    places = [f"{app.engine.paths.layer(layer)}/fs" for layer in reversed(row.layers)]
+    found = {"UpperDir": places[0]} if places else {}
+    return {**found, "LowerDir": ":".join(places[1:])} if len(places) > 1 else found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import tarfile
@@ -12,7 +11,6 @@ import pytest
 
 from kubeplay.engine import commit as commits
 from kubeplay.engine import difference, views
-from kubeplay.engine import exec as execs
 from kubeplay.engine.container import read_facts
 from kubeplay.engine.export import export
 from kubeplay.engine.images.commit import Wish
@@ -53,14 +51,19 @@ EXPECTED = [
 def test_commit_runs_as_the_container_looked(bench: Bench) -> None:
     row = worked(bench)
     assert lines(bench, row) == EXPECTED
-    image_id = commits.commit(bench.engine, row, PLAN, Wish("me", "why", ("ENV A='b c'", "CMD [\"cat\", \"/tmp/new\"]")), "mine:1")
+    image_id = commits.commit(bench.engine, row, PLAN, Wish("me", "why", ("ENV A='b c'", 'CMD ["cat", "/tmp/new"]')), "mine:1")
     assert not is_frozen(bench.engine.cgroups, read_facts(bench.engine, row.id).cgroup)  # type: ignore[union-attr]
     image = bench.engine.images.get("localhost/mine:1")
-    assert image.id == image_id and len(image.layers) == 2 and not bench.engine.images.get("localhost/bb:1").id == image_id
+    assert image.id == image_id and len(image.layers) == 2 and bench.engine.images.get("localhost/bb:1").id != image_id
     value = json.loads(image.config)
     assert value["author"] == "me" and value["history"][-1]["comment"] == "why" and "A=b c" in value["config"]["Env"]
     again = bench.run(ContainerPlan("c", "localhost/mine:1", command=("sleep", "1000")))[0]
-    seen = bench.exec(again, "sh", "-c", "cat /tmp/new; stat -c '%h %i' /tmp/new /tmp/again | uniq | wc -l; ls /etc/group /root; stat -c '%a %u %g' /opt/a; tail -n1 /etc/passwd || true")
+    seen = bench.exec(
+        again,
+        "sh",
+        "-c",
+        "cd /tmp; cat new; stat -c %i new again | uniq | wc -l; ls /etc/group /root; stat -c '%a %u %g' /opt/a; tail -n1 /etc/passwd",
+    )
     assert seen.splitlines() == ["new", "1", "/root:", "f", "4755 7 8", "changed"], seen
     with views.layers(bench.engine, image.layers[:-1]) as old, views.layers(bench.engine, image.layers) as new:
         assert [f"{one.kind} {one.path}" for one in difference.between(old, new)] == EXPECTED
@@ -102,7 +105,6 @@ def test_pausing_stands_still_and_ends_with_its_user(bench: Bench) -> None:
     with frozen(bench.engine.cgroups, group):
         assert is_frozen(bench.engine.cgroups, group)
         one = count.stat().st_size
-        bench.exec  # noqa: B018
         assert count.stat().st_size == one
     wait_for(lambda: count.stat().st_size > one, "it to run on")
     child = os.fork()

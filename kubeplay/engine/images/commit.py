@@ -88,7 +88,7 @@ def _told(inner: dict[str, Any], plan: ContainerPlan, volumes: bool) -> dict[str
     if user is not None or group is not None:
         inner["User"] = f"{user or 0}" + (f":{group}" if group is not None else "")
     if plan.ports:
-        ports = {f"{port.container_port}/{port.protocol.lower()}": {} for port in plan.ports}
+        ports: dict[str, Any] = {f"{port.container_port}/{port.protocol.lower()}": {} for port in plan.ports}
         inner["ExposedPorts"] = {**(inner.get("ExposedPorts") or {}), **ports}
     if volumes and plan.mounts:
         inner["Volumes"] = {**(inner.get("Volumes") or {}), **{mount.path: {} for mount in plan.mounts}}
