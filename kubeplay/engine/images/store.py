@@ -197,17 +197,21 @@ class ImageStore:
                 found.append(Loaded(image_id, image.names))
         return tuple(found)
 
-    def import_tar(self, path: str, name: str = "", changes: Sequence[str] = (), message: str = "") -> str:
+    def import_tar(
+        self, path: str, name: str = "", changes: Sequence[str] = (), message: str = "", signature_policy: str = ""
+    ) -> str:
         """Make an image of one layer from a root file system's tar (`-` is standard input); returns its id.
 
-        `name` may be "" (an image without a name); `changes` are Dockerfile instructions.
+        `name` may be "" (an image without a name); `changes` are Dockerfile instructions. Raises as `load`.
         """
+        from kubeplay.engine.images import trust
         from kubeplay.engine.images import archive as archives
         from kubeplay.engine.images import changes as instructions
         from kubeplay.engine.images.formats import architecture
 
         full = _taggable(name) if name else ""
         config = instructions.apply(changes)
+        trust.allow(trust.load(signature_policy), "tarball", "", path)
         self.layers.sweep()
         fd = archives.open_source(path)
         try:
