@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.engine.host.machine import machine
-from kubeplay.engine.host.syscalls import MS_BIND, MS_REC, RESOLVE_IN_ROOT, mount, open_ordinary, openat2, umount
-from kubeplay.engine.oci import dev, qos, seccomp, spec, user
+from kubeplay.engine.host.syscalls import MS_BIND, MS_REC, RESOLVE_IN_ROOT, mount, openat2, umount
+from kubeplay.engine.oci import dev, facts, qos, spec, user
 from kubeplay.engine.oci.mounts import MountPoint
 from kubeplay.errors import ContainerError, VolumeError
 from kubeplay.plan.container import ContainerPlan, Resolved
@@ -163,7 +163,7 @@ def _inputs(
         devices=host_devices() if plan.security.privileged else parts.devices,
         oom_score_adj=qos.oom_score_adj(pod, plan, machine().memory),
         default_seccomp=engine.settings.seccomp_default, seccomp_profile=_localhost_profile(engine, plan),
-        compat=_has_32_bit(root),
+        compat=facts.has_32_bit(root),
         shared_sys=any(c.security.privileged for c in pod.containers),
     )  # fmt: skip
 
@@ -185,13 +185,7 @@ def _namespaces(engine: Engine, sandbox: SandboxRow, pod: PodPlan) -> tuple[spec
 
 def host_facts(engine: Engine) -> spec.HostFacts:
     """This machine, as the spec needs to know it."""
-    facts = machine()
-    return spec.HostFacts(
-        machine=os.uname().machine, cgroup_v2=engine.cgroups.unified,
-        swap=engine.cgroups.swap_limited(), hugetlb=engine.cgroups.has("hugetlb"),
-        capabilities=facts.capabilities, can_raise_limits=facts.can_raise_limits, oom_floor=facts.oom_score_adj,
-        nofile_hard=facts.nofile_hard, seccomp=facts.seccomp, apparmor=facts.apparmor, selinux=facts.selinux,
-    )  # fmt: skip
+    return facts.host_facts(engine.cgroups)
 
 
 def host_devices() -> tuple[spec.Device, ...]:
@@ -237,25 +231,6 @@ def _files(engine: Engine, row: ContainerRow, plan: ContainerPlan) -> tuple[Moun
 def termination_log(engine: Engine, row: ContainerRow) -> str:
     """TM1: one per instance, on the pod's own small tmpfs, so that a container cannot fill the host's disk or memory with it."""
     return f"{engine.paths.sandbox(row.sandbox_id)}/files/termination-{row.id}"
-
-
-def _has_32_bit(root: str) -> bool:
-    """Whether the root file system has programs of the machine's 32-bit kind: their loader, or a shell that is one."""
-    at = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        for path in seccomp.COMPAT.get(os.uname().machine, ()):
-            with suppress(OSError):
-                os.close(openat2(at, path, os.O_PATH, RESOLVE_IN_ROOT))
-                return True
-        with suppress(OSError):
-            fd = open_ordinary(at, "bin/sh", RESOLVE_IN_ROOT)
-            try:
-                return os.read(fd, 5) == b"\x7fELF\x01"  # elf(5): EI_CLASS is ELFCLASS32
-            finally:
-                os.close(fd)
-        return False
-    finally:
-        os.close(at)
 
 
 def _localhost_profile(engine: Engine, plan: ContainerPlan) -> dict[str, Any] | None:
