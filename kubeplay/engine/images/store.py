@@ -204,9 +204,9 @@ class ImageStore:
 
         `name` may be "" (an image without a name); `changes` are Dockerfile instructions. Raises as `load`.
         """
-        from kubeplay.engine.images import trust
         from kubeplay.engine.images import archive as archives
         from kubeplay.engine.images import changes as instructions
+        from kubeplay.engine.images import trust
         from kubeplay.engine.images.formats import architecture
 
         full = _taggable(name) if name else ""
