@@ -10,7 +10,7 @@ from kubeplay.engine.images.copying import manifests
 from kubeplay.engine.images.copying.layers import PARALLEL
 from kubeplay.engine.images.copying.manifests import Packed
 from kubeplay.engine.images.copying.progress import BLOB, CONFIG, DONE, MANIFEST, SIGNATURES, SKIPPED, START, Progress, Report, silent
-from kubeplay.engine.images.copying.sending import Packer, Verified
+from kubeplay.engine.images.copying.sending import Packer, Packing, Verified
 from kubeplay.engine.images.descriptor import Descriptor, Index, Manifest, Platform, is_foreign, read
 from kubeplay.engine.images.transports import layout
 from kubeplay.engine.images.transports.base import Document, ImageSink, ImageSource, Signature
@@ -29,12 +29,14 @@ _MAX_NESTING = 4
 class PushOptions(Record):
     """`format` oci, v2s2 or "" (as it is); `compression` gzip, zstd or "" (as it is); `level` None = the usual one.
 
+    `force`: layers that are packed otherwise are packed anew; else `compression` is for those that have to be packed anyway.
     `all`: an index with all its members, else the member for `platform`. `signers`: sign what is written as `sign_name`.
     """
 
     format: str = ""
     compression: str = ""
     level: int | None = None
+    force: bool = True
     remove_signatures: bool = False
     signers: Signers | None = None
     sign_name: str = ""
@@ -128,7 +130,8 @@ class _Copy:
         options = self._options
         packing: str = getattr(self._sink, "packing", layout.COMPRESSED)
         signed = not options.remove_signatures and bool(source.signatures(manifest.digest))
-        packer = Packer(self._images, self._sink, options.compression, options.level, signed and packing != layout.PLAIN, self._report)
+        packing_as = Packing(options.compression, options.level, options.force, signed and packing != layout.PLAIN)
+        packer = Packer(self._images, self._sink, packing_as, self._report)
         parallel = options.parallel if getattr(self._sink, "parallel", True) else 1
         packed = _each(packer, list(zip(manifest.layers, source.row.layers)), parallel)
         wanted = "v2s2" if packing == layout.PLAIN else options.format

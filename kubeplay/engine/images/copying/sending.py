@@ -16,22 +16,30 @@ from kubeplay.engine.layers.extract import translated
 from kubeplay.engine.layers.stream import CHUNK, Blob, Digester, Stream
 from kubeplay.engine.store.images import BlobRow
 from kubeplay.errors import InvalidInput, NotSupported, StoreError
+from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.images.store import ImageStore
 
 
-class Packer:
-    """Packs the layers of one image for a sink.
+class Packing(Record):
+    """How layers are to be packed. `kind` gzip, zstd or "" (as they are); `level` None is the usual one; `force`: see PushOptions.
 
-    `kind` forces a compression (gzip, zstd); "" takes what is there, as long as the sink's `packing` allows it. `exact`: as the
-    manifest says, whatever the sink likes better, because signatures are kept.
+    `exact`: as the manifest says, whatever the sink likes better, because signatures are kept.
     """
 
-    def __init__(self, images: ImageStore, sink: ImageSink, kind: str, level: int | None, exact: bool, report: Report) -> None:
-        self._images, self._sink, self._level, self._exact, self._report = images, sink, level, exact, report
+    kind: str = ""
+    level: int | None = None
+    force: bool = True
+    exact: bool = False
+
+
+class Packer:
+    """Packs the layers of one image for a sink."""
+
+    def __init__(self, images: ImageStore, sink: ImageSink, packing: Packing, report: Report) -> None:
+        self._images, self._sink, self._wish, self._report = images, sink, packing, report
         self._packing = getattr(sink, "packing", layout.COMPRESSED)
-        self._kind = "" if self._packing == layout.PLAIN else kind
 
     def send(self, layer: Descriptor, diff_id: str) -> Packed:
         """See that the layer is in the sink; the form it has there. Raises what the sink raises, NotSupported, Exhausted."""
@@ -44,7 +52,7 @@ class Packer:
             if here:
                 self._put(blob, self._stored(blob, diff_id))
                 return packed
-        if self._exact:
+        if self._wish.exact:
             message = f"the blob {layer.digest} was not kept, and packing layer {diff_id} anew would make the image's signatures void"
             raise NotSupported(message, hint="use --remove-signatures")
         return self._compress(layer, diff_id)
@@ -57,12 +65,12 @@ class Packer:
         rows = self._images.rows.blobs(diff_id)
         kinds = {row.digest: row.compression for row in rows}
         own = Packed(layer, PLAIN if layer.digest == diff_id else kinds.get(layer.digest, compression(layer)))
-        if self._exact:
+        if self._wish.exact:
             return [own]
         others = [Packed(layer._replace(digest=row.digest, size=row.size, annotations=()), row.compression) for row in rows]
         known = [own, *(one for one in others if one.blob.digest != layer.digest)]
-        if self._kind:
-            return [one for one in known if one.compression == self._kind]
+        if self._wish.kind and self._wish.force:
+            return [one for one in known if one.compression == self._wish.kind]
         if self._packing == layout.COMPRESSED:
             return [one for one in known if one.compression != PLAIN]
         return [own, Packed(plain, PLAIN)]
@@ -95,7 +103,7 @@ class Packer:
         """Pack the layer into an unnamed file, note how it came out, and send that."""
         from kubeplay.engine.layers.compress import Compressed
 
-        kind = self._kind or GZIP
+        kind = self._wish.kind or GZIP
         plain = layer._replace(digest=diff_id, size=self._images.layers.meta(diff_id).size, annotations=())
         directory = ensure_directory(self._images.blobs.directory)
         try:
@@ -104,7 +112,7 @@ class Packer:
             raise translated(error, directory) from error
         try:
             tar = self._plain(diff_id)
-            packed = Compressed(tar, kind, self._level)
+            packed = Compressed(tar, kind, self._wish.level)
             try:
                 while data := packed.read(CHUNK):
                     _write_all(fd, data)
