@@ -53,7 +53,19 @@ def leftovers(engine: Engine) -> list[str]:
     containers, sandboxes, groups = _garbage(engine)
     lines = [f"container {name}" for name in sorted(containers)]
     lines += [f"sandbox {name}" for name in sorted(sandboxes)]
-    return lines + [f"cgroup {path}" for path in sorted(groups.values())]
+    return lines + [f"cgroup {path}" for path in sorted(groups.values())] + [f"build {name}" for name in _dead_builds(engine)]
+
+
+def _dead_builds(engine: Engine) -> list[str]:
+    """Builds whose builder is dead; asks the build's own room only when there is something to ask about."""
+    try:
+        if not os.listdir(f"{engine.paths.root}/build"):
+            return []
+    except FileNotFoundError:
+        return []
+    from kubeplay.engine.build import workspace
+
+    return sorted(workspace.leftovers(engine))
 
 
 def collect(engine: Engine) -> list[str]:
@@ -63,7 +75,12 @@ def collect(engine: Engine) -> list[str]:
     from kubeplay.engine.oci.runtime import remove_tree
 
     containers, sandboxes, groups = _garbage(engine)
-    lines = leftovers(engine) if containers or sandboxes or groups else []
+    builds = _dead_builds(engine)
+    lines = leftovers(engine) if containers or sandboxes or groups or builds else []
+    if builds:
+        from kubeplay.engine.build import workspace
+
+        workspace.sweep(engine)
     for container_id in containers:
         container.clear(engine, container_id, _uid_of(groups, engine, container_id))
     for sandbox_id in sandboxes:

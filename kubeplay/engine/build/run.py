@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from kubeplay.engine.build.workspace import Engine, Workspace
 
 _DISK = (28, 122)  # ENOSPC, EDQUOT
-_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm/v7", "i686": "386"}  # where Go's name differs from uname's
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
 _OCI_MANIFEST, _OCI_CONFIG = "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.config.v1+json"
 
@@ -211,9 +210,10 @@ def _flat(session: Session, finished: Finished) -> Finished:
 
 
 def machine_platform() -> str:
-    """OS/ARCH of this machine."""
-    name = os.uname().machine
-    return f"linux/{_MACHINES.get(name, name)}"
+    """OS/ARCH[/VARIANT] of this machine."""
+    from kubeplay.engine.images import platforms
+
+    return str(platforms.machine())
 
 
 def _tag(name: str) -> str:
