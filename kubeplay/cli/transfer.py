@@ -55,7 +55,7 @@ def pull(
 
     wanted = platforms.wanted(platform or "", os or "", arch or "", variant or "") if platform or os or arch or variant else None
     options = PullOptions(platform=wanted, signature_policy=signature_policy or "")
-    access = _access(given)
+    access = access_of(given)
     for name in image:
         with Bars(quiet) as bars:
             ids = (
@@ -98,8 +98,8 @@ def push(app: App, *, image: str, destination: str | None, digestfile: str | Non
     if place.transport == location.STORAGE:
         images.tag(image, place.name)
         return
-    with Bars(quiet) as bars, saving.sink(place, _access(given), images) as sink:
-        options = _push_options(given)
+    with Bars(quiet) as bars, saving.sink(place, access_of(given), images) as sink:
+        options = push_options(given)
         if given["compress"] and place.transport == location.DIR and not options.compression:
             options = options._replace(compression="gzip")
         digest = pushing.push(images, image, sink, options, bars)
@@ -120,7 +120,7 @@ def _own_name(app: App, image: str) -> str:
     return f"docker://{name}"
 
 
-def _push_options(given: dict[str, Any]) -> PushOptions:
+def push_options(given: dict[str, Any]) -> PushOptions:
     from kubeplay.engine.images.copying.push import PushOptions
     from kubeplay.engine.images.trust import Signers
 
@@ -182,7 +182,7 @@ def load(app: App, *, archive: str | None, input: str | None, quiet: bool, signa
         print("\n".join((loaded.names or (loaded.image_id,)) if quiet else loaded.lines()))
 
 
-def _access(given: dict[str, Any]) -> Access:
+def access_of(given: dict[str, Any]) -> Access:
     from kubeplay.engine.images.registry import authfile
     from kubeplay.engine.images.registry.access import RETRIES, Access
 
