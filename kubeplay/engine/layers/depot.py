@@ -3,6 +3,7 @@
     layers/HEX/fs/       the files
     layers/HEX/meta      a Meta as JSON
     layers/HEX/headers   every byte of the tar that is not file content, deflated: what `push` and `save` rebuild it from
+    layers/HEX/replaced/ contents that later members of the same tar replaced, where there are any
     layers/HEX/root      there when the layer describes its root directory
     layers/HEX/opaque    there when the layer hides everything below it
     layers/.tmp-*        being made: its maker holds an flock on the directory, so a dead maker's is told apart
@@ -93,10 +94,10 @@ class Depot:
         where = self._paths.layer(diff_id)
         if not self.meta(diff_id).reproducible:
             raise NotSupported(
-                f"layer {diff_id} cannot be given back as it came: one of its files replaced another",
-                hint="pull or load the image again and keep its blobs, or write it anew: kubeplay commit, kubeplay build --squash",
+                f"layer {diff_id} cannot be given back as it came: it replaces its own links, or its deletions have content",
+                hint="write the image anew: kubeplay build --squash-all, or kubeplay export and kubeplay import",
             )
-        return write.rebuilt(f"{where}/headers", f"{where}/fs")
+        return write.rebuilt(where)
 
     def commit(
         self,
@@ -215,7 +216,7 @@ def _unpack(blob: Blob | Incoming, diff_id: str, directory: str, limit: int, tee
     headers = Headers(f"{directory}/headers")
     try:
         with Stream(blob, limit=limit, tee=tee) as stream:
-            found = Extractor(root).run(TarReader(stream, headers.add))
+            found = Extractor(root, f"{directory}/replaced").run(TarReader(stream, headers.add))
             actual = stream.finish(headers.add)
             headers.finish()
     finally:

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Callable
 
 from kubeplay.engine.host import syscalls
 from kubeplay.engine.layers import tree
+from kubeplay.engine.layers.replaced import Kept, unsure_bits
 from kubeplay.engine.layers.tar import Entry, TarReader, show
 from kubeplay.errors import Exhausted, InvalidInput, StoreError
 from kubeplay.record import Record
@@ -32,6 +34,7 @@ _WHITEOUT = b".wh."
 _OPAQUE = b".wh..wh..opq"
 _OPAQUE_XATTR = "trusted.overlay.opaque"
 MAX_ENTRIES = 20_000_000  # of one layer; a million-file image is large already
+_ODD = re.compile(rb"//|/\.|^[/.]|/$|\0").search
 _NOBODY = 0xFFFFFFFF  # (uid_t) -1 means `leave it` to chown(2), so it cannot be an owner
 _KEPT_XATTRS = (b"security.capability", b"system.posix_acl_access", b"system.posix_acl_default")
 _TIME_LIMIT = (1 << 63) - 1
@@ -44,7 +47,7 @@ class Extracted(Record):
     `opaque_root`: it hides all layers below.
 
     `reproducible`: the archive can be rebuilt from the recorded headers and the files; false when a member
-    replaced an earlier file, whose content is then gone.
+    replaced a link that led to earlier ones, or a whiteout had content.
     """
 
     entries: int
@@ -55,10 +58,17 @@ class Extracted(Record):
 
 
 class Extractor:
-    """Writes one archive below the directory open at `root`."""
+    """Writes one archive below the directory open at `root`.
 
-    def __init__(self, root: int) -> None:
+    `replaced`, the path of a directory to be made, is for a root that is new and ours alone: files that a later member
+    replaces are moved there, under the number of their member among those with content, so that the archive can be
+    rebuilt; and owners and modes that a new file has anyway are not set again.
+    """
+
+    def __init__(self, root: int, replaced: str = "") -> None:
         self._root = root
+        self._kept = Kept(replaced) if replaced else None
+        self._to_change = unsure_bits(root) if replaced else ~0
         self._directories: dict[bytes, Entry] = {}  # metadata is set last: adding children changes times
         self._cache: dict[bytes, int] = {}
         self._entries = 0
@@ -82,6 +92,8 @@ class Extractor:
             raise InvalidInput(f"layer entry {show(entry.name) if entry else ''}: {error}") from error
         finally:
             self._forget()
+            if self._kept:
+                self._kept.close()
         return Extracted(self._entries, self._size, b"" in self._directories, self._opaque_root, self._reproducible)
 
     def _member(self, entry: Entry, reader: TarReader) -> None:
@@ -108,20 +120,25 @@ class Extractor:
 
     # regular files
     def _file(self, parent: int, name: bytes, entry: Entry, reader: TarReader) -> None:
+        mode, to_change = entry.mode, self._to_change
+        simple = not mode & to_change
         try:
-            fd = os.open(name, _CREATE, 0o600, dir_fd=parent)
+            fd = os.open(name, _CREATE, mode if simple else 0o600, dir_fd=parent)
         except FileExistsError:
             self._clear(parent, name)
-            fd = os.open(name, _CREATE, 0o600, dir_fd=parent)
+            fd = os.open(name, _CREATE, mode if simple else 0o600, dir_fd=parent)
         try:
+            if self._kept and entry.size:
+                self._kept.created(fd)
             if entry.sparse is not None:
                 self._sparse(fd, entry, reader)
             elif entry.size:
-                for piece in reader.content():
-                    _write(fd, piece)
+                _write_content(fd, reader)
             self._size += entry.size
-            os.fchown(fd, *_owner(entry))
-            os.fchmod(fd, entry.mode)
+            if entry.uid or entry.gid or to_change == ~0:
+                os.fchown(fd, *_owner(entry))
+            if not simple:
+                os.fchmod(fd, mode)
             if entry.xattrs:
                 _set_xattrs(fd, entry)
             _set_times(fd, entry.mtime)
@@ -263,7 +280,9 @@ class Extractor:
     def _clear(self, parent: int, name: bytes) -> None:
         """Make room for a member that comes a second time."""
         status = os.stat(name, dir_fd=parent, follow_symlinks=False)
-        if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
+        if self._kept and (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+            self._kept.keep(parent, name, status)
+        elif not _is_whiteout(status):  # a link may have led to files; without `replaced` contents are lost
             self._reproducible = False
         tree.remove_at(parent, name)
         if not stat.S_ISREG(status.st_mode):  # a directory or a link may have been part of cached paths
@@ -278,7 +297,7 @@ class Extractor:
 
 def clean(name: bytes) -> bytes:
     """`name` relative to the layer's root, b"" for the root itself. `..` and NUL are refused."""
-    if b"//" not in name and b"/." not in name and name[:1] not in (b"/", b".") and name[-1:] != b"/" and b"\0" not in name and name:
+    if name and not _ODD(name):
         return name
     if b"\0" in name or not name:
         raise InvalidInput(f"layer entry {show(name)} has no usable name")
@@ -297,9 +316,20 @@ def translated(error: OSError, what: str) -> Exception:
     return InvalidInput(f"{what}: {error.strerror}")
 
 
+def _write_content(fd: int, reader: TarReader) -> None:
+    whole = reader.whole()
+    if whole is not None:
+        _write(fd, whole)
+        return
+    for piece in reader.content():
+        _write(fd, piece)
+
+
 def _write(fd: int, data: memoryview) -> None:
-    while data:
-        data = data[os.write(fd, data) :]
+    written = os.write(fd, data)
+    while written < len(data):
+        data = data[written:]
+        written = os.write(fd, data)
 
 
 def _retry(make: Callable[[], None], clear: Callable[[], None]) -> None:

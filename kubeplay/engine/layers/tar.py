@@ -8,10 +8,11 @@ that has no content (link, directory, device) is ignored.
 
 from __future__ import annotations
 
+import re
 import struct
-import zlib
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Any, Protocol
+from zlib import adler32
 
 from kubeplay.errors import InvalidInput
 from kubeplay.record import Record
@@ -21,6 +22,11 @@ _ZERO = b"\0" * BLOCK
 _MAX_EXTENSION = 1 << 20  # bytes of one PAX or long-name record: Go's archive/tar maxSpecialFileSize
 _MAX_SPARSE = 1 << 16  # data segments of one sparse file; GNU tar needs 24 bytes for each
 _HEADER = struct.Struct("100s8s8s8s12s12s8sc100s6s2s32s32s8s8s155s12s")
+# A file's or directory's header without peculiarities: name, three owner fields, size, time, checksum, type; no prefix,
+# not star's (which ends in tar\0).
+_PLAIN = re.compile(
+    rb"(?s)(?=([^\0]{1,100})).{100}(.{24})([0-7]{11})[\0 ]([0-7]{11})[\0 ]([0-7]{6})[\0 ]{2}([05]).{100}ustar.{83}\0.{162}(?!tar\0)"
+).match
 _HEADER_ONLY = b"123456"  # link, symlink, char, block, directory, fifo
 
 
@@ -44,6 +50,9 @@ class Entry(Record):
     xattrs: tuple[tuple[bytes, bytes], ...]
     sparse: tuple[tuple[int, int], ...] | None
     real_size: int
+
+
+_entry_of: Any = tuple.__new__  # what the class's constructor comes to, without its checks
 
 
 class Feed(Protocol):
@@ -107,31 +116,37 @@ class TarReader:
     def _quick(self) -> Entry | None:
         """The next member when it is a file or directory with a plain ustar or GNU header, as nearly all are.
 
-        Reads nothing otherwise. Half the time per member of the general way: layers of 100,000 files exist.
+        Reads nothing otherwise. A quarter of the time per member of the general way: layers of 100,000 files exist.
         """
         feed, padding = self._feed, self._padding
         if self._left or feed.ready() < padding + BLOCK:
             return None
         block = feed.peek(padding, BLOCK)
-        kind = block[156:157]
-        if kind not in (b"0", b"5") or block[345:346] != b"\0" or block[257:262] != b"ustar" or block[508:512] == b"tar\0":
+        match = _PLAIN(block)
+        if match is None:
             return None
-        size = _octal(block[124:136])
-        mtime = _octal(block[136:148])
-        owner = _owners.get(block[100:124])
+        name, ids, size_digits, time_digits, sum_digits, kind = match.groups()
+        right = (1 + int(sum_digits, 8)) % 65521
+        if adler32(block[:148] + b"        " + block[156:]) & 0xFFFF != right or kind == b"0" and name[-1:] == b"/":
+            return None  # the general way says what is wrong
+        owner = _owners.get(ids)
         if owner is None:
             if len(_owners) > 1000:
                 _owners.clear()
-            owner = _owners[block[100:124]] = (_number(block[100:108]) & 0o7777, _number(block[108:116]), _number(block[116:124]))
-        name = block[:100].split(b"\0", 1)[0]
-        if size < 0 or mtime < 0 or name[-1:] == b"/" and kind == b"0":
-            return None
-        _verify(block)
+            owner = _owners[ids] = (_number(ids[:8]) & 0o7777, _number(ids[8:16]), _number(ids[16:]))
         self._take(padding + BLOCK)
-        if kind == b"5":
-            size = 0
+        size = int(size_digits, 8) if kind == b"0" else 0
         self._left, self._padding = size, -size % BLOCK
-        return Entry(name, kind, *owner, mtime * 1_000_000_000, size, b"", 0, 0, (), None, size)
+        found: Entry = _entry_of(Entry, (name, kind, *owner, int(time_digits, 8) * 1_000_000_000, size, b"", 0, 0, (), None, size))
+        return found
+
+    def whole(self) -> memoryview | None:
+        """The current member's content, all of it, when it can be had without waiting; valid until the next member."""
+        left = self._left
+        if self._feed.ready() < left:
+            return None
+        self._left = 0
+        return next(self._feed.pieces(left))
 
     def content(self) -> Iterator[memoryview]:
         """What is left of the current member's bytes, in pieces valid until the next one."""
@@ -259,19 +274,13 @@ def _verify(block: bytes) -> None:
     """
     stored = _number(block[148:156])
     blanked = block[:148] + b"        " + block[156:]
-    if (zlib.adler32(blanked) & 0xFFFF) == (1 + stored) % 65521:
+    if (adler32(blanked) & 0xFFFF) == (1 + stored) % 65521:
         return
     if sum(struct.unpack("512b", blanked)) != stored:  # some old tars summed signed characters
         raise InvalidInput("damaged tar archive: a header's checksum is wrong")
 
 
 _owners: dict[bytes, tuple[int, int, int]] = {}  # mode, uid and gid fields seen lately: they repeat
-
-
-def _octal(field: bytes) -> int:
-    """A field of eleven octal digits and a terminator, or -1 when it is written in another way."""
-    digits = field[:11]
-    return int(digits, 8) if digits.isdigit() and field[11:] in (b"\0", b" ") and b"8" not in digits and b"9" not in digits else -1
 
 
 def _number(field: bytes) -> int:

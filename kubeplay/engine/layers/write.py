@@ -13,12 +13,14 @@ from collections.abc import Callable, Iterator
 
 from kubeplay.engine.host import syscalls
 from kubeplay.engine.layers.extract import clean
+from kubeplay.engine.layers.replaced import open_kept
 from kubeplay.engine.layers.stream import CHUNK
 from kubeplay.engine.layers.tar import Entry, TarReader, show
 from kubeplay.engine.layers.walk import Manner, Piece, Walk
 from kubeplay.errors import InvalidInput, StoreError
 
 _IN_ROOT = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS | syscalls.RESOLVE_NO_XDEV
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _GATHERED = 1 << 18  # small pieces are joined to this size: a hash or a queue per header would cost more than the header
 
 
@@ -61,17 +63,18 @@ def _contents_only(pieces: Iterator[Piece]) -> Iterator[bytes]:
         yield data
 
 
-def rebuilt(headers: str, root: str) -> Pieces:
-    """The tar of a layer from its recorded headers and its files. Whoever reads it checks the digest.
+def rebuilt(layer: str) -> Pieces:
+    """The tar of the layer in the directory `layer`, from its recorded headers and its files. Whoever reads it checks the digest.
 
     Reading raises StoreError when the files are not what was recorded.
     """
-    return Pieces(_joined(_rebuilt(headers, root)))
+    return Pieces(_joined(_rebuilt(layer)))
 
 
-def _rebuilt(headers: str, root: str) -> Iterator[bytes]:
+def _rebuilt(layer: str) -> Iterator[bytes]:
     out: list[bytes] = []
-    fd = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    headers = f"{layer}/headers"
+    fd, kept, member = os.open(f"{layer}/fs", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), open_kept(f"{layer}/replaced"), 0
     try:
         with open(headers, "rb") as file:
             feed = _Headers(file.read)
@@ -81,12 +84,15 @@ def _rebuilt(headers: str, root: str) -> Iterator[bytes]:
                 out.clear()
                 if entry.type == b"0" and entry.size:
                     reader.content()
-                    yield from _contents(fd, entry)
+                    yield from _contents(_place(fd, kept, member, entry), entry)
+                    member += 1
             yield b"".join(out)
             while not feed.at_end():
                 yield feed.take(feed.ready())
     finally:
         os.close(fd)
+        if kept >= 0:
+            os.close(kept)
 
 
 def _next(reader: TarReader, where: str) -> Entry | None:
@@ -96,11 +102,20 @@ def _next(reader: TarReader, where: str) -> Entry | None:
         raise StoreError(f"{where} is damaged: {error}", hint="remove the image and load it again") from error
 
 
-def _contents(root: int, entry: Entry) -> Iterator[bytes]:
+def _place(root: int, kept: int, member: int, entry: Entry) -> int:
+    """The open file with an entry's content."""
+    if kept >= 0:
+        try:
+            return os.open(str(member), _FILE, dir_fd=kept)
+        except FileNotFoundError:
+            pass
     try:
-        fd = syscalls.openat2(root, os.fsdecode(clean(entry.name)), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, _IN_ROOT)
+        return syscalls.openat2(root, os.fsdecode(clean(entry.name)), _FILE, _IN_ROOT)
     except OSError as error:
         raise _changed(entry, error.strerror or "") from error
+
+
+def _contents(fd: int, entry: Entry) -> Iterator[bytes]:
     try:
         if not stat.S_ISREG(os.fstat(fd).st_mode):
             raise _changed(entry, "it is no file")

@@ -21,8 +21,8 @@ from kubeplay.engine.layers.depot import Depot, Meta
 from kubeplay.engine.layers.stream import Blob
 from kubeplay.engine.layers.walk import Manner
 from kubeplay.engine.layers.write import tar_tree
-from kubeplay.errors import InvalidInput, NotFound, StoreError
-from tests.support.images import digest, directory, file, hardlink, layer, symlink
+from kubeplay.errors import InvalidInput, NotFound, NotSupported, StoreError
+from tests.support.images import Member, digest, directory, file, hardlink, layer, symlink
 
 pytestmark = pytest.mark.root
 # cap_net_bind_service=ep, VFS_CAP_REVISION_2
@@ -318,7 +318,26 @@ def test_many_files_come_back_to_the_byte(depot: Depot, tmp_path: Path) -> None:
     assert tar_of(depot, add(depot, tmp_path, data)) == data
 
 
+@pytest.mark.parametrize(
+    "members",
+    [
+        [file("a", b"1"), file("a", b"2"), file("a", b"3" * 600)],
+        [file("d/x", b"x"), file("d/y/z", b"z"), hardlink("kept", "d/x"), file("d", b"2"), directory("d"), file("d/x", b"new")],
+        [file("a", b"1"), hardlink("b", "a"), file("a", b"2"), file("b", b"3")],
+        [file("a", b"1"), symlink("a", "b"), file("b", b"2")],
+        [file("a"), file("a", b"1"), file("a"), file("b", b"2"), file("a", b"3")],
+    ],
+)
+def test_layers_that_replace_their_own_files_come_back_too(depot: Depot, paths: Paths, tmp_path: Path, members: list[Member]) -> None:
+    data = layer(members)
+    meta = add(depot, tmp_path, data)
+    assert meta.reproducible and tar_of(depot, meta) == data
+    assert "replaced" in os.listdir(paths.layer(meta.diff_id))
+
+
 def test_what_cannot_come_back_says_so(depot: Depot, paths: Paths, tmp_path: Path) -> None:
+    with pytest.raises(NotSupported, match="cannot be given back"):
+        depot.tar(add(depot, tmp_path, layer([directory("d"), symlink("a", "d"), file("a/x", b"1"), directory("a")])).diff_id)
     with pytest.raises(NotFound):
         depot.tar("sha256:" + "0" * 64)
     meta = add(depot, tmp_path, layer([file("a", b"1"), file("b", b"2" * 100)]))

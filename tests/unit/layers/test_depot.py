@@ -18,7 +18,7 @@ from kubeplay.engine.layers.depot import Depot
 from kubeplay.engine.layers.stream import Blob
 from kubeplay.engine.layers.tar import TarReader
 from kubeplay.errors import Exhausted, InvalidInput, NotFound, StoreError
-from tests.support.images import digest, directory, file, layer
+from tests.support.images import digest, directory, file, layer, symlink
 
 pytestmark = pytest.mark.root
 DATA = layer([directory("./", 0o711), file("a", b"hello"), file("b", b"world" * 1000)])
@@ -186,7 +186,7 @@ def test_the_stored_headers_and_files_give_the_archive_back(paths: Paths, tmp_pa
 
 
 def test_layers_that_cannot_be_given_back_say_so(paths: Paths, tmp_path: Path) -> None:
-    for members in ([file("a", b"1"), file("a", b"2")], [file("d/x"), file("d", b"2")], [file(".wh.a", b"content")]):
+    for members in ([directory("d"), symlink("a", "d"), file("a/x", b"1"), directory("a")], [file(".wh.a", b"content")]):
         assert not add(Depot(paths), tmp_path, layer(members)).reproducible  # type: ignore[attr-defined]
 
 
