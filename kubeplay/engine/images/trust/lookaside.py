@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Sequence
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from kubeplay.engine.host.paths import hex_digest
 from kubeplay.engine.images.reference import Reference
@@ -22,10 +22,10 @@ _MAX_ALL = 8 << 20  # bytes of one manifest's signatures
 Get = Callable[[str, int], "bytes | None"]  # a document of at most so many bytes from an URL; None when it is not there
 
 
-def base(config: Registries, name: Reference, write: bool = False) -> str:
-    """The URL of an image's signatures, without their digest."""
-    url = registriesd.lookaside(config, str(name), write) or f"file://{registriesd.default_directory()}"
-    return f"{url.rstrip('/')}/{name.path}"
+def base(config: Registries, name: Reference, write: bool = False, directory: str = "") -> str:
+    """The URL of an image's signatures, without their digest; `directory` in place of what registries.d says."""
+    url = f"file://{quote(directory)}" if directory else registriesd.lookaside(config, str(name), write)
+    return f"{(url or f'file://{registriesd.default_directory()}').rstrip('/')}/{name.path}"
 
 
 def find(url: str, digest: str, get: Get) -> tuple[Signature, ...]:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from kubeplay.engine.host import processes
 from kubeplay.engine.images import reference
-from kubeplay.engine.images.transports.base import Signature
+from kubeplay.engine.images.transports.base import ImageSource, Signature
 from kubeplay.engine.images.trust import Signers, payload, sigstore
 from kubeplay.errors import InvalidInput, NotSupported, TrustError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
+_MAX_MEMBERS = 1000  # of an index, as descriptor.py reads
 _MAX_FILE = 64 << 10  # bytes of a key, a passphrase or parameters
 _SECONDS = 120.0  # a person may have to type a passphrase
 
@@ -36,6 +37,27 @@ def sign(signers: Signers, name: str, digest: str) -> tuple[Signature, ...]:
         path, passphrase_file = parameters(_file(signers.sigstore_params).decode(errors="replace"), signers.sigstore_params)
         made.append(with_key(full, digest, path, _passphrase(passphrase_file or signers.passphrase_file)))
     return tuple(made)
+
+
+def digests(source: ImageSource, all: bool = False) -> list[str]:
+    """What there is to sign of an image: its top document and, with `all`, every member below it. Raises what the source raises."""
+    from kubeplay.engine.images import descriptor
+
+    document = source.manifest()
+    found, left = [], [descriptor.read(document.raw, document.media_type)]
+    while left:
+        one = left.pop()
+        found.append(one.digest)
+        for member in one.manifests if all and isinstance(one, descriptor.Index) else ():
+            inner = source.manifest(member.digest)
+            read = descriptor.read(inner.raw, inner.media_type)
+            if read.digest != member.digest:
+                raise InvalidInput(f"{member.digest} does not match its digest", hint="its source is broken or lies")
+            if read.digest not in found:
+                left.append(read)
+        if len(found) > _MAX_MEMBERS:
+            raise InvalidInput(f"the image has more than {_MAX_MEMBERS} members")
+    return found
 
 
 def simple(name: str, digest: str, key: str, passphrase: bytes | None = None, env: Mapping[str, str] | None = None) -> Signature:
