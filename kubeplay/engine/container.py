@@ -266,7 +266,7 @@ def read_facts(engine: Engine, container_id: str) -> Facts | None:
     """The facts of a container; None when it never came so far or its runroot is gone."""
     try:
         with open(f"{engine.paths.bundle(container_id)}/facts", encoding="utf-8") as file:
-            return Facts(*json.load(file))
+            return Facts(*json.loads(file.read()))
     except (OSError, ValueError, TypeError):
         return None
 
@@ -281,4 +281,4 @@ def signal_number(text: str) -> int:
     if base == "RTMIN" and (not plus or plus.isdigit()):
         return min(int(signal.SIGRTMIN) + int(plus or 0), int(signal.SIGRTMAX))
     found = getattr(signal, f"SIG{name}", None)
-    return int(found) if isinstance(found, signal.Signals) else int(signal.SIGTERM)
+    return int(found) if isinstance(found, int) and name[:1] != "_" else int(signal.SIGTERM)

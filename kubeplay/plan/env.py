@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Union
-
 from kubeplay.record import Record
 
 
@@ -49,4 +47,4 @@ class EnvFrom(Record):
     optional: bool = False
 
 
-EnvEntry = Union[EnvLiteral, EnvKeyRef, EnvField, EnvResource]
+EnvEntry = EnvLiteral | EnvKeyRef | EnvField | EnvResource

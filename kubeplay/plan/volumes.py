@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Union
-
 from kubeplay.record import Record
 
 DEFAULT_MODE = 0o644  # VO2
@@ -56,7 +54,7 @@ class ImageVolume(Record):
     pull_policy_set: bool = True
 
 
-VolumeSource = Union[EmptyDir, HostPath, ObjectFiles, Claim, ImageVolume]
+VolumeSource = EmptyDir | HostPath | ObjectFiles | Claim | ImageVolume
 
 
 class Volume(Record):

@@ -10,8 +10,9 @@ import os
 import select
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from kubeplay import record
 from kubeplay.engine.host import processes
 from kubeplay.engine.host.machine import boot_id
 from kubeplay.errors import Conflict
@@ -26,7 +27,7 @@ WAIT_SECONDS = 600.0  # for another command that works on the same objects
 VOLUME = "Volume"  # pseudo kind of a volume this command made
 
 
-class Holder(NamedTuple):
+class Holder(record.Record):
     """The process behind a record."""
 
     process: processes.Process

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Union
+from typing import TYPE_CHECKING
 
 from kubeplay.engine.store.runtime import BackoffRow
 from kubeplay.kube.status import Instance
@@ -101,7 +101,7 @@ class Note(Record):
     message: str
 
 
-Action = Union[Reject, KillPod, MakeSandbox, Start, Begin, Note]
+Action = Reject | KillPod | MakeSandbox | Start | Begin | Note
 
 
 class Decision(Record):

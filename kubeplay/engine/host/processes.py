@@ -90,7 +90,7 @@ def spawn(
         raise MissingPrerequisite(f"{argv[0]} is not there", hint=f"apt-get install {os.path.basename(argv[0])}") from error
 
 
-_RESET = tuple(s for s in signal.Signals if s not in (signal.SIGKILL, signal.SIGSTOP))
+_RESET = tuple(s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP))
 
 
 def _file_actions(wanted: dict[int, int]) -> list[tuple[int, ...]]:

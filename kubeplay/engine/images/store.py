@@ -110,6 +110,9 @@ class ImageStore:
         rows = self._store.images
         if name.startswith("sha256:") and len(name) == 71:
             return rows.get(name)
+        whole = rows.named(name)  # names are stored in full, so what is equal to one need not be parsed
+        if whole is not None:
+            return whole
         if not _is_hex64(name):
             found = self._by_name(name)
             if found is not None:

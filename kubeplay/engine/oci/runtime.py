@@ -212,7 +212,7 @@ def host_directories() -> list[str]:
 def _read(path: str, key: str) -> Host | None:
     try:
         with open(path, encoding="utf-8") as file:
-            data = json.load(file)
+            data = json.loads(file.read())
         if data["key"] != key:
             return None
         return Host(Choice(*data["choice"]), tuple(Hierarchy(m, v, tuple(c)) for m, v, c in data["hierarchies"]))
