@@ -52,7 +52,7 @@ class _Again:
     def find_spec(self, name: str, path: object = None, target: object = None) -> Any:
         if name not in sys.modules or not path:
             return None
-        spec = type(sys.__spec__)(name, self)
+        spec: Any = type(sys.__spec__)(name, self)  # type: ignore[arg-type,unused-ignore]
         spec.loader_state = sys.modules[name].__spec__
         return spec
 
@@ -82,7 +82,7 @@ def _typing() -> dict[str, Any]:
 
 def _signal() -> dict[str, Any]:
     """The C module: plain numbers for signals, which is what everybody of ours passes on."""
-    import _signal
+    import _signal  # type: ignore[import-not-found,unused-ignore]
 
     return {name: value for name, value in vars(_signal).items() if not name.startswith("_")}
 
@@ -130,7 +130,7 @@ class _Context:
 def _loads() -> Callable[..., Any]:
     from _json import make_scanner  # type: ignore[import-not-found,unused-ignore]
 
-    scan = make_scanner(_Context)
+    scan = make_scanner(_Context)  # type: ignore[arg-type,unused-ignore]
 
     def loads(text: str | bytes, **options: Any) -> Any:
         if isinstance(text, bytes) and text[:1] in (b"{", b"[") and text[1:2] != b"\0":  # not UTF-16, which json would know
