@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli.progress import Progress
+from kubeplay.cli.table import printable
 from kubeplay.plan.stack import ObjectKey, Stack
 
 if TYPE_CHECKING:
@@ -84,6 +85,14 @@ class Reporter:
     def __init__(self, quiet: bool) -> None:
         self.progress = Progress(quiet=quiet)
         self.gone: list[str] = []
+        self.blobs: dict[str, Any] = {}
+
+    def _blob(self, event: ProgressEvent) -> None:
+        """A bar for each layer, on a terminal."""
+        if self.progress.live:
+            from kubeplay.cli.pulling import bar
+
+            self.progress.bar(event.name, bar(self.blobs, event))
 
     def __enter__(self) -> Reporter:
         return self
@@ -95,7 +104,11 @@ class Reporter:
         if event.kind == "pod" and event.action == "removed":
             self.gone.append(event.id)
         details = " ".join(part for part in (event.id[:12] if event.kind == "container" else event.id, event.message) if part)
-        if event.kind == "warning":
+        if event.kind == "build":
+            self.progress.say(printable(event.message))
+        elif event.kind == "blob":
+            self._blob(event)
+        elif event.kind == "warning":
             self.progress.say(f"{event.name}: {event.action}: {event.message}" if event.name else event.message)
         else:
             self.progress.step(f"{event.kind} {event.name}", f"{event.action} {details}".rstrip())

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from typing import TextIO
+
+EVERY = 0.1  # seconds between two drawings of bars
 
 
 class Progress:
@@ -15,6 +18,8 @@ class Progress:
         self._quiet = quiet
         self._live = not quiet and self._stream.isatty()
         self._lines: dict[str, str] = {}
+        self._due = 0.0
+        self._bars: dict[str, str] = {}
         self._drawn = 0
         self._lock = threading.Lock()
 
@@ -30,6 +35,22 @@ class Progress:
                 self._draw()
             else:
                 self._write(f"{subject}: {state}\n")
+
+    @property
+    def live(self) -> bool:
+        """Whether lines change in place, so that bars can be shown."""
+        return self._live
+
+    def bar(self, key: str, text: str) -> None:
+        """A line below the others that goes on changing; "" takes it away. For a terminal only."""
+        with self._lock:
+            if self._live and (text or key in self._bars):
+                self._bars[key] = text
+                if not text:
+                    del self._bars[key]
+                if not text or time.monotonic() >= self._due:
+                    self._due = time.monotonic() + EVERY
+                    self._draw()
 
     def say(self, text: str) -> None:
         """A line that stays."""
@@ -57,9 +78,10 @@ class Progress:
         from kubeplay.cli.table import printable
 
         size = shutil.get_terminal_size()
-        shown = list(self._lines.items())[-(max(2, size.lines) - 1) :]
+        steps = [f"{subject}: {state}" for subject, state in self._lines.items()]
+        shown = [*steps, *self._bars.values()][-(max(2, size.lines) - 1) :]
         back = f"\x1b[{self._drawn}F\x1b[J" if self._drawn else ""
-        text = "".join(printable(f"{subject}: {state}")[: size.columns - 1] + "\n" for subject, state in shown)
+        text = "".join(printable(line)[: size.columns - 1] + "\n" for line in shown)
         self._write(back + text)
         self._drawn = len(shown)
 

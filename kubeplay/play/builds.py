@@ -11,17 +11,19 @@ import stat
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kubeplay.errors import Ambiguous, InvalidInput, NotFound, NotSupported
+from kubeplay.errors import Ambiguous, InvalidInput, NotFound
 from kubeplay.plan.stack import Stack
 from kubeplay.play.progress import Progress, ProgressEvent
 from kubeplay.reconcile import images
 
 if TYPE_CHECKING:
+    from kubeplay.engine.build.request import Request
     from kubeplay.engine.engine import Engine
     from kubeplay.reconcile.pulls import Flags
 
 FILES = ("Containerfile", "Dockerfile")
 DEPTH = 3  # ours: deep enough for REGISTRY/TEAM/IMAGE laid out as directories
+_LONGEST = 65536  # bytes kept of a line that a step has not ended
 MAX_ENTRIES = 10_000  # ours: a directory larger than that is no place that images are kept in
 
 
@@ -126,14 +128,47 @@ def _one(engine: Engine, image: str, places: Sequence[str], quiet: bool, flags: 
     context = next((found for place in places if (found := find(place, image))), None)
     if context is None:
         return False
+    from kubeplay.engine.build.request import Request
     from kubeplay.reconcile import pulls
 
     progress(ProgressEvent("image", "building", image, message=f"from {context}"))
-    image_id = _build(engine, image, context, quiet, flags)
+    image_id = _build(engine, Request(context=context, tags=(image,)), quiet, flags, _Told(image, progress))
     pulls.of(engine).built(image)
     progress(ProgressEvent("image", "built", image, image_id.removeprefix("sha256:")[:12]))
     return True
 
 
-def _build(engine: Engine, image: str, context: str, quiet: bool, flags: Flags | None) -> str:
-    raise NotSupported("building images is not supported yet")
+def _build(engine: Engine, request: Request, quiet: bool, flags: Flags | None, told: _Told) -> str:
+    from kubeplay.engine.build.run import build
+    from kubeplay.engine.images import platforms
+    from kubeplay.engine.images.copying import fetch
+    from kubeplay.engine.images.copying.pull import PullOptions
+    from kubeplay.reconcile import pulls
+
+    known = flags or pulls.Flags()
+
+    def pull(reference: str, platform: str, policy: str) -> str:
+        options = PullOptions(platform=platforms.wanted(platform) if platform else None, signature_policy=known.signature_policy)
+        return fetch.fetch(engine.images, reference, pulls.access(known), options, policy)[0]
+
+    return build(engine, request, None if quiet else told, pull)
+
+
+class _Told:
+    """A build's lines, as steps of the play."""
+
+    def __init__(self, image: str, progress: Progress) -> None:
+        self._image, self._progress = image, progress
+        self._rest: dict[int, bytes] = {}
+
+    def line(self, text: str) -> None:
+        self._progress(ProgressEvent("build", "line", self._image, message=text))
+
+    def output(self, stream: int, data: bytes) -> None:
+        *lines, rest = (self._rest.get(stream, b"") + data).split(b"\n")
+        self._rest[stream] = rest[-_LONGEST:]
+        for one in lines:
+            self.line(one.decode(errors="replace"))
+
+    def warning(self, text: str) -> None:
+        self._progress(ProgressEvent("warning", "build", self._image, message=text))

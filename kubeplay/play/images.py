@@ -87,5 +87,7 @@ def _failed(where: str, error: ImageError) -> ImageError:
 def _tell(progress: Progress, image: str, action: str, details: Any) -> None:
     if action in ("pulling", "pulled"):
         progress(ProgressEvent("image", action, image, str(details).removeprefix("sha256:")[:12]))
-    elif action == "progress":
-        progress(ProgressEvent("image", "progress", image, message=str(details)))
+    elif action == "progress" and details.kind == "blob":
+        progress(ProgressEvent("blob", details.state, details.subject, done=details.done, total=details.total))
+    elif action == "progress" and details.kind == "warning":
+        progress(ProgressEvent("warning", "pull", image, message=details.subject))

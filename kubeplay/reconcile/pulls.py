@@ -23,6 +23,7 @@ from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
+    from kubeplay.engine.images.registry.access import Access
 
 FRESH = 30.0  # seconds that a pulled image counts as looked for: between a play's pulls and its last container
 FAILED = 5.0  # seconds that a failure does for the other containers of the same pods; shorter than any back-off (RB4: 10 s)
@@ -174,7 +175,7 @@ class Pulls:
         flags = self.flags._replace(retry=0) if want.spare else self.flags  # nobody waits long for what there is a spare of
         for one in (*credentials, None):
             try:
-                return fetch(self.engine, want.name, flags, one, lambda event: tell(want.image, "progress", event))
+                return bring(self.engine, want.name, flags, one, lambda event: tell(want.image, "progress", event))
             except (RegistryError, NotFound) as error:
                 if isinstance(error, RegistryError) and error.status not in _TRY_OTHERS:
                     raise
@@ -206,27 +207,29 @@ def failure(image: str, error: KubeplayError | OSError) -> ImageError:
     return ImageError(images.PULL, f'failed to pull image "{image}": {why}', hint=hint)
 
 
-def fetch(engine: Engine, name: str, flags: Flags, credential: Credential | None, progress: Callable[[Any], None]) -> str:
+def bring(engine: Engine, name: str, flags: Flags, credential: Credential | None, progress: Callable[[Any], None]) -> str:
     """Pull one image by its name; its id. Raises RegistryError, Unauthorized, NotFound, TrustError, Exhausted, InvalidInput."""
     from kubeplay.engine.images import reference
-    from kubeplay.engine.images.copying import pull
-    from kubeplay.engine.images.registry import registries
-    from kubeplay.engine.images.registry.access import Access
-    from kubeplay.engine.images.registry.source import RegistrySource
+    from kubeplay.engine.images.copying import fetch, pull
 
     # scoped to the repository it is for: a mirror is another registry and gets credentials of its own
     auths = ((reference.parse(name).repository, credential.username, credential.password),) if credential else ()
-    access = Access(flags.tls_verify, flags.cert_dir, flags.authfile, flags.creds, auths, flags.retry)
     options = pull.PullOptions(signature_policy=flags.signature_policy)
-    failed: NotFound | RegistryError | None = None
-    for found in registries.resolve(name):
-        try:
-            with RegistrySource(found, access) as source:
-                return pull.bring(engine.images, source, [str(found)], options, progress)
-        except (NotFound, RegistryError) as error:
-            failed = failed or error
-    assert failed is not None
-    raise failed
+    return fetch.fetch(engine.images, f"docker://{name}" if full(name) else name, access(flags, auths), options, report=progress)[0]
+
+
+def access(flags: Flags, auths: tuple[tuple[str, str, str], ...] = ()) -> Access:
+    """How registries may be used under these flags."""
+    from kubeplay.engine.images.registry.access import Access
+
+    return Access(flags.tls_verify, flags.cert_dir, flags.authfile, flags.creds, auths, flags.retry)
+
+
+def full(name: str) -> bool:
+    """Whether a name says its registry: then it can be nothing else, whatever transports there are."""
+    from kubeplay.engine.images import reference
+
+    return not reference.is_short(name)
 
 
 def _key(want: Wanted) -> Wanted:
