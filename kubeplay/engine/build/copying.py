@@ -11,6 +11,7 @@ from kubeplay.engine.build.model import Copy, Instruction, Origin, Source
 from kubeplay.engine.build.report import Wrong
 from kubeplay.engine.build.scope import Scope
 from kubeplay.engine.build.syntax import switch, value
+from kubeplay.engine.build.words import raw_words
 
 _MODE = re.compile(r"[0-7]{1,5}|[ugoa]*[-+=][rwxXstugo]*([-+=][rwxXstugo]*)*(,[ugoa]*[-+=][rwxXstugo]*([-+=][rwxXstugo]*)*)*")
 _CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
@@ -21,7 +22,7 @@ _GIT = re.compile(r"git@[^/:]+:|(git|ssh)://|https?://[^#?]+\.git(#|$)")
 def copy(instruction: Instruction, scope: Scope) -> Copy:
     """Raises Wrong."""
     add = instruction.name == "ADD"
-    words = list(instruction.json if instruction.json is not None else instruction.text.split())
+    words = _words(instruction)
     if len(words) < 2:
         raise Wrong("needs at least one source and a destination", f"as in {instruction.name} src/ /app/")
     parents = bool(switch(instruction.flags, "parents"))
@@ -34,6 +35,14 @@ def copy(instruction: Instruction, scope: Scope) -> Copy:
     if scope.strict:
         _check(made)
     return made
+
+
+def _words(instruction: Instruction) -> list[str]:
+    if instruction.json is not None:
+        return list(instruction.json)
+    if instruction.heredocs:
+        return raw_words(instruction.text, instruction.escape)  # <<'A B' is one word
+    return instruction.text.split()
 
 
 def _flagged(instruction: Instruction, scope: Scope, made: Copy) -> Copy:

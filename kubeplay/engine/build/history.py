@@ -22,8 +22,6 @@ def created_by(step: Step, summary: str = "") -> str:
         return f"|{len(args)} {' '.join(args)} {text}" if args else text
     if isinstance(action, model.Copy):
         return f"{_NOP}{one.name} {summary or ' '.join(source.value for source in action.sources)} in {action.target} "
-    if isinstance(action, model.Arg):
-        return _NOP + "ARG " + " ".join(name if value is None else f"{name}={value}" for name, value in action.pairs)
     return f"{_NOP}{one.name} {''.join(_flag(flag) for flag in one.flags)}{one.text}".rstrip()
 
 

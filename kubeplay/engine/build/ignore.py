@@ -14,6 +14,7 @@ from kubeplay.errors import InvalidInput
 from kubeplay.record import Record
 
 _MAX_LINES = 100_000
+_MAX_EMBEDDED = 2  # of `a**b` in one pattern: these do backtrack
 _WILD = set("*?[\\")
 
 
@@ -69,42 +70,62 @@ def _pattern(row: str, where: str) -> _Pattern | None:
 
 
 def _regex(parts: tuple[str, ...]) -> str:
-    """What fits the pattern, or lies below what fits it."""
-    made = []
-    for at, part in enumerate(parts):
-        last = at == len(parts) - 1
+    """What fits the pattern, or lies below what fits it.
+
+    Blocks between ** have a fixed number of names, pieces between * a fixed length: the first place that fits is as good as any later one,
+    so each is an atomic group, and no pattern backtracks over what was found.
+    """
+    if sum(part.count("**") for part in parts if part != "**") > _MAX_EMBEDDED:
+        raise ValueError(f"more than {_MAX_EMBEDDED} times ** within a name")
+    blocks: list[list[str]] = [[]]
+    for part in parts:
         if part == "**":
-            made.append(".*" if last else "(?:.*/)?")
+            blocks.append([])
         else:
-            made.append(_part(part) + ("" if last else "/"))
-    return "".join(made) + "(?:/.*)?"
+            blocks[-1].append(_part(part))
+    made = ""
+    for number, block in enumerate(blocks):
+        slash = "/" if made else ""
+        names = "/".join(block) + r"(?=/|\Z)"
+        if block:
+            made += slash + (f"(?>(?:[^/]*/)*?{names})" if number else names)
+        elif number == len(blocks) - 1:
+            made += slash + ".*"
+    return made + "(?:/.*)?"
 
 
 def _part(part: str) -> str:
-    made, at = [], 0
+    """One name; `a**b` reaches across directories, as Docker has it."""
+    pieces, at, made = [""], 0, ""
     while at < len(part):
         letter = part[at]
         if part.startswith("**", at):
-            made.append(".*")  # `a**` crosses directories, as Docker has it
-            at += 1
-            while part.startswith("*", at + 1):
-                at += 1
-        elif letter == "*":
-            made.append("[^/]*")
+            made, pieces = made + _pieces(pieces, False), [""]
+            at = len(part) - len(part[at:].lstrip("*"))
+            made += "(?:.*/)?" if at < len(part) else ".*"
+            continue
+        if letter == "*":
+            pieces.append("")
         elif letter == "?":
-            made.append("[^/]")
+            pieces[-1] += "[^/]"
         elif letter == "[":
             text, at = _class(part, at)
-            made.append(text)
-        elif letter == "\\":
-            at += 1
+            pieces[-1] += text
+        else:
+            at += letter == "\\"
             if at == len(part):
                 raise ValueError("a backslash at the end")
-            made.append(re.escape(part[at]))
-        else:
-            made.append(re.escape(letter))
+            pieces[-1] += re.escape(part[at])
         at += 1
-    return "".join(made)
+    return made + _pieces(pieces, True)
+
+
+def _pieces(pieces: list[str], ends: bool) -> str:
+    """The pieces with a * between each two; the last one is the name's end."""
+    made = pieces[0]
+    for number, piece in enumerate(pieces[1:], 2):
+        made += f"[^/]*{piece}" if number == len(pieces) and ends else f"(?>[^/]*?{piece})"
+    return made
 
 
 def _class(part: str, at: int) -> tuple[str, int]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 
 from kubeplay.engine.build.model import Heredoc
-from kubeplay.engine.build.words import Unclosed, raw_words, unquote
+from kubeplay.engine.build.report import Wrong
+from kubeplay.engine.build.words import flags, json_list, raw_words, unquote
 from kubeplay.errors import InvalidInput
 from kubeplay.record import Record
 
@@ -71,7 +72,8 @@ def lex(text: str) -> Lexed:
             at += 1
             continue
         line, at = _logical(rows, at, escape)
-        lines.append(line)
+        if line.text:  # nothing is left of a lone continuation mark
+            lines.append(line)
     return Lexed(tuple(lines), escape, directives, problems)
 
 
@@ -112,12 +114,12 @@ def _logical(rows: list[str], at: int, escape: str) -> tuple[Line, int]:
             continue  # within a continued line both are left out
         part, more = _continued(row if at - 1 > start else row.lstrip(), escape)
         parts.append(part)
-    text = "".join(parts)
+    text = "".join(parts).strip()
     heredocs: tuple[Heredoc, ...] = ()
     problem = ""
     if "<<" in text and _WITH_HEREDOCS.match(text):
         heredocs, at, problem = _heredocs(rows, at, text, escape)
-    return Line(start + 1, text.strip(), "\n".join(rows[start:at]).rstrip(), heredocs, problem), at
+    return Line(start + 1, text, "\n".join(rows[start:at]).rstrip(), heredocs, problem), at
 
 
 def _continued(row: str, escape: str) -> tuple[str, bool]:
@@ -148,7 +150,10 @@ def marks(text: str, escape: str = "\\") -> list[Heredoc]:
     """The heredocs that the words of a line begin, without content yet."""
     try:
         words = raw_words(text, escape)
-    except Unclosed:
+        match = _WITH_HEREDOCS.match(text)
+        if match and json_list(flags(text[match.end() :], escape)[1]) is not None:
+            return []
+    except Wrong:
         return []
     return [mark for word in words if (mark := heredoc(word, escape))]
 

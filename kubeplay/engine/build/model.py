@@ -162,7 +162,7 @@ class Mount(Record):
     sharing: str = "shared"
     required: bool = False
     env: str = ""
-    mode: int = 0o755
+    mode: int = 0
     uid: int = 0
     gid: int = 0
     size: int = 0

@@ -6,20 +6,21 @@ from typing import Any
 
 from kubeplay.engine.build import model
 from kubeplay.engine.build.model import Action, BuildOptions, Document
+from kubeplay.engine.build.scope import DEFAULT_PATH
 
 # What only docker's format has (OCI image-spec config.md lists the rest); buildah's words.
 _DOCKER_ONLY = (("Healthcheck", "HEALTHCHECK"), ("Shell", "SHELL"), ("OnBuild", "ONBUILD"))
 
 
 def scratch(platform: str) -> Document:
-    """The document of an empty image."""
+    """The document of an empty image: a PATH, as buildah and docker give it."""
     system, _, rest = platform.partition("/")
     machine, _, variant = rest.partition("/")
     return {
         "architecture": machine,
         "os": system,
         **({"variant": variant} if variant else {}),
-        "config": {},
+        "config": {"Env": [f"PATH={DEFAULT_PATH}"]},
         "rootfs": {"type": "layers", "diff_ids": []},
         "history": [],
     }

@@ -10,11 +10,10 @@ from kubeplay.engine.build.actions import joined
 from kubeplay.engine.build.lexer import heredoc
 from kubeplay.engine.build.model import Heredoc, Instruction, Mount, Origin, Run
 from kubeplay.engine.build.report import Wrong, near
-from kubeplay.engine.build.scope import Scope, environment
+from kubeplay.engine.build.scope import DEFAULT_PATH, Scope, environment
 from kubeplay.engine.build.syntax import value
 
 NO_ORIGIN = Origin("none")
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # where no image says another (Docker's)
 _ALIASES = {"src": "source", "dst": "target", "destination": "target", "ro": "readonly", "rw": "readwrite"}
 _COMMON = ("type", "target")
 _OPTIONS = {

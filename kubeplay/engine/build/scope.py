@@ -10,6 +10,7 @@ from kubeplay.record import Record
 
 # Usable as --build-arg without an ARG; in RUN's environment only, never in the image, its history or a cache key (Dockerfile reference).
 PROXIES = tuple(name for base in ("HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY") for name in (base, base.lower()))
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # where no image says another, as in docker
 DEFAULT_SHELL = ("/bin/sh", "-c")
 Args = tuple[tuple[str, "str | None"], ...]
 

@@ -46,9 +46,9 @@ def unquote(word: str, escape: str = "\\") -> str:
     at = 0
     while at < len(word):
         letter = word[at]
-        if letter == escape and quote != "'" and at + 1 < len(word):
+        if letter == escape and quote != "'":
             at += 1
-            result.append(word[at])
+            result.append(word[at : at + 1])
         elif letter == quote:
             quote = ""
         elif letter in "'\"" and not quote:
@@ -89,15 +89,19 @@ def _equals(word: str) -> int:
 
 
 def json_list(text: str) -> tuple[str, ...] | None:
-    """The words of a JSON array; None when the text is none (`[ -f x ] && y` is a shell command). Raises Wrong for other than strings."""
+    """The words of a JSON array; None when the text is none (`[ -f x ] && y` is a shell command). Raises Wrong for other than strings,
+    and for text after the array: docker leaves that out without a word.
+    """
     import json
 
     if not text.startswith("["):
         return None
     try:
-        value = json.loads(text)
+        value, end = json.JSONDecoder().raw_decode(text)
     except (ValueError, RecursionError):
         return None
+    if text[end:].strip():
+        raise Wrong(f"{text[end:].strip()[:50]!r} follows the JSON list", "a shell command must not begin with [")
     if not isinstance(value, list) or not all(isinstance(word, str) for word in value):
         raise Wrong("the JSON form is a list of strings", 'as in ["program", "argument"]')
     if any("\0" in word for word in value):
