@@ -14,6 +14,7 @@ import hashlib
 import json
 import re
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -62,9 +63,9 @@ class Hostile:
     def url(self) -> str:
         return f"{self.scheme}://{self.address}"
 
-    def on(self, pattern: str, behaviour: Behaviour, times: int = 1 << 30) -> None:
-        """Answer requests whose "METHOD path" `pattern` fits by `behaviour`, so often; earlier rules win."""
-        self._rules.append([re.compile(pattern), behaviour, times])
+    def on(self, pattern: str, behaviour: Behaviour, times: int = 1 << 30, first: bool = False) -> None:
+        """Answer requests whose "METHOD path" `pattern` fits by `behaviour`, so often; earlier rules win, but for one that is `first`."""
+        self._rules.insert(0 if first else len(self._rules), [re.compile(pattern), behaviour, times])
 
     def put_image(self, repository: str, tag: str, layers: Sequence[bytes], media: str = MANIFEST) -> Image:
         """An image of uncompressed layers."""
@@ -121,7 +122,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             self.body = self._read_body()
             request = Request(self.command, self.path, {name.lower(): value for name, value in self.headers.items()}, self.body)
-            (self.registry.take(request) or _good)(self)
+            (self.registry.take(request) or good)(self)
         except (BrokenPipeError, ConnectionResetError, ssl.SSLError, TimeoutError):
             self.close_connection = True
 
@@ -139,7 +140,7 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-def _good(self: Handler) -> None:
+def good(self: Handler) -> None:
     """What a registry answers."""
     path, _, query = self.path.partition("?")
     hub = self.registry
@@ -255,13 +256,22 @@ def hang_up(self: Handler) -> None:
     self.close_connection = True
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that hang up, or do not like our certificate, are what is tested."""
+        error = sys.exception()
+        if not isinstance(error, (ConnectionError, ssl.SSLError, TimeoutError)):
+            super().handle_error(request, client_address)
+
+
 @contextmanager
 def hostile(certs: Certificates | None = None) -> Iterator[Hostile]:
     """Start one on loopback; with `certs` it speaks TLS."""
     made = Hostile("https" if certs else "http")
     handler = type("_Handler", (Handler,), {"registry": made})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), handler)
     if certs:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certs.cert, certs.key)

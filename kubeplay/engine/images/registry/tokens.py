@@ -55,8 +55,9 @@ class Tokens:
             self._kept = {key: kept for key, kept in self._kept.items() if token and kept[0] != token}
 
     def _buy(self, realm: str, service: str, scopes: tuple[str, ...], credential: Credential | None) -> tuple[str, float]:
-        if urls.follow(self._base, realm, self._insecure) != realm.partition("#")[0]:
-            raise RegistryError(f"{self._base}: the token server's address {realm[:200]!r} is not a safe URL")
+        if not realm.lower().startswith(("https://", "http://")):
+            raise RegistryError(f"{self._base}: the token server's address {realm[:200]!r} is no HTTP URL")
+        realm = urls.follow(self._base, realm, self._insecure)
         if credential and credential.identity_token:
             status, answer = self._refresh(realm, service, scopes, credential)
         else:

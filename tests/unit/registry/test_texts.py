@@ -1,0 +1,109 @@
+"""What registries write and people configure, read without a network: challenges, links, proxies, keys of auth files."""
+
+from __future__ import annotations
+
+import pytest
+
+from kubeplay.engine.images.registry import challenge, credentials, proxies, urls
+from kubeplay.engine.images.registry.access import Access
+from kubeplay.engine.images.registry.challenge import Challenge
+from kubeplay.errors import InvalidInput, NotSupported, RegistryError
+
+
+def test_challenges() -> None:
+    text = 'Bearer realm="https://auth.example/token?x=1",service="reg, istry",scope="repository:a/b:pull,push", Basic realm="say \\"it\\""'
+    bearer, basic = challenge.parse([text])
+    assert bearer == Challenge(
+        "bearer", (("realm", "https://auth.example/token?x=1"), ("service", "reg, istry"), ("scope", "repository:a/b:pull,push"))
+    )
+    assert basic.get("realm") == 'say "it"'
+    assert challenge.choose([basic, bearer]) == bearer and challenge.choose([basic]) == basic
+    assert challenge.choose(challenge.parse(["Negotiate", "Basic"])) == Challenge("basic")
+    assert challenge.choose(challenge.parse(["Negotiate abc=="])) is None
+    assert challenge.parse(["BEARER Realm=x"])[0].get("realm") == "x"
+
+
+@pytest.mark.parametrize("text", ["", ",,,", '"', "Bearer realm=", 'Bearer realm="no end', "\x00", "a=b", "Bearer " + "x=y," * 100_000])
+def test_broken_challenges_end(text: str) -> None:
+    for one in challenge.parse([text]):
+        assert len(one.parameters) <= 32
+
+
+def test_links_are_followed_within_https() -> None:
+    base = "https://r.example/v2/x?y=1"
+    assert urls.follow(base, "/v2/z", False) == "https://r.example/v2/z"
+    assert urls.follow(base, "https://cdn.example/b?sig=1#f", False) == "https://cdn.example/b?sig=1"
+    assert urls.follow(base, "https://user:secret@cdn.example/b", False) == "https://cdn.example/b"
+    assert urls.follow(base, "http://r.example/v2/up", False) == "https://r.example/v2/up", "a proxy that ends TLS before it"
+    assert urls.follow(base, "http://other.example/", True) == "http://other.example/"
+    insecure = ("http://other.example/", "http://r.example:80/")
+    for bad in (*insecure, "file:///etc/passwd", "ftp://x/", "https://h:99999/", "https://h/a\nb c", "https://[x/"):
+        with pytest.raises(RegistryError):
+            urls.follow(base, bad, False)
+
+
+def test_origins() -> None:
+    assert urls.origin("https://R.example/x") == urls.origin("https://r.example:443/y")
+    assert urls.origin("http://r.example/") != urls.origin("https://r.example/")
+
+
+@pytest.mark.parametrize(
+    ("url", "no", "used"),
+    [
+        ("https://quay.io/v2/", "", True),
+        ("http://quay.io/v2/", "", False),
+        ("https://quay.io/", "quay.io", False),
+        ("https://cdn.quay.io/", "quay.io", False),
+        ("https://notquay.io/", "quay.io", True),
+        ("https://quay.io/", ".quay.io", True),
+        ("https://a.quay.io/", " .quay.io , x", False),
+        ("https://quay.io:5000/", "quay.io:5000", False),
+        ("https://quay.io:5001/", "quay.io:5000", True),
+        ("https://10.1.2.3/", "10.0.0.0/8", False),
+        ("https://11.1.2.3/", "10.0.0.0/8", True),
+        ("https://[fd00::1]:5000/", "fd00::/8", False),
+        ("https://quay.io/", "*", False),
+        ("https://127.0.0.1:5000/", "", False),
+        ("https://localhost:5000/", "", False),
+        ("https://[::1]/", "", False),
+    ],
+)
+def test_proxy(url: str, no: str, used: bool) -> None:
+    assert bool(proxies.proxy(url, {"HTTPS_PROXY": "proxy.example:3128", "NO_PROXY": no})) is used
+
+
+def test_proxies_that_cannot_be_used() -> None:
+    assert proxies.proxy("https://q.io/", {"https_proxy": "http://a:1", "HTTPS_PROXY": "http://b:1"}) == "http://a:1"
+    with pytest.raises(NotSupported, match="socks5"):
+        proxies.proxy("https://q.io/", {"HTTPS_PROXY": "socks5://a:1"})
+    with pytest.raises(InvalidInput):
+        proxies.proxy("https://q.io/", {"HTTPS_PROXY": "http://"})
+
+
+@pytest.mark.parametrize(
+    ("key", "domain", "path", "fits"),
+    [
+        ("quay.io", "quay.io", "a/b", True),
+        ("https://quay.io/v1/", "quay.io", "a/b", True),
+        ("https://index.docker.io/v1/", "docker.io", "library/nginx", True),
+        ("quay.io/a", "quay.io", "a/b", True),
+        ("quay.io/a", "quay.io", "ab/c", False),
+        ("quay.io/a/b", "quay.io", "a/b", True),
+        ("*.example.com", "r.example.com", "x", True),
+        ("*.example.com", "a.r.example.com", "x", False),
+        ("*.example.com", "example.com", "x", False),
+        ("r.example.com:5000", "r.example.com:5000", "x", True),
+        ("r.example.com", "r.example.com:5000", "x", False),
+        ("r?.example.com", "r1.example.com", "x", True),
+    ],
+)
+def test_keys_of_pull_secrets(key: str, domain: str, path: str, fits: bool) -> None:
+    assert credentials.matches(key, domain, path) is fits
+
+
+def test_order_of_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", "/dev/null")
+    auths = (("quay.io", "first", "1"), ("quay.io/team", "longer", "2"), ("quay.io", "second", "3"), ("other.io", "no", "4"))
+    assert [one.username for one in credentials.find(Access(auths=auths), "quay.io", "team/app")] == ["longer", "first", "second"]
+    assert credentials.find(Access(auths=auths, creds="me:a:b"), "quay.io", "x") == (credentials.Credential("me", "a:b"),)
+    assert credentials.find(Access(), "quay.io", "x") == ()
