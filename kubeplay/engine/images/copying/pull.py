@@ -12,7 +12,7 @@ from kubeplay.engine.images.copying.layers import PARALLEL, Layers
 from kubeplay.engine.images.copying.progress import CONFIG, DONE, MANIFEST, SIGNATURES, WARNING, Progress, Report, silent
 from kubeplay.engine.images.descriptor import INDEXES, OCI_CONFIG, Descriptor, Index, Manifest, Platform, is_foreign, read
 from kubeplay.engine.images.transports.base import Document, ImageSource, Signature
-from kubeplay.errors import Exhausted, InvalidInput, NotSupported
+from kubeplay.errors import Exhausted, InvalidInput, NotSupported, RegistryError
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
@@ -96,7 +96,14 @@ def accepted(source: ImageSource, choice: Choice, options: PullOptions, report: 
     report(Progress(SIGNATURES))
     policy = options.policy if options.policy is not None else trust.load(options.signature_policy)
     found = trust.check(policy, source, choice.documents[0], *choice.documents[1:][-1:])
-    return tuple((found.digest, signature) for signature in found.signatures)
+    digest, signatures = found.digest, found.signatures
+    if not found.signers:  # nobody asked for them, but they belong to the image, and go along when it is pushed
+        digest = choice.manifest.digest
+        try:
+            signatures = source.signatures(digest)
+        except (InvalidInput, RegistryError) as error:
+            report(Progress(WARNING, f"the image's signatures cannot be read and are not kept: {error.message}"))
+    return tuple((digest, signature) for signature in signatures)
 
 
 def config_of(source: ImageSource, manifest: Manifest) -> bytes:
