@@ -110,6 +110,7 @@ class _Stream:
         self._repository, self._blob, self._content = repository, blob, content
         self._kept: deque[bytes] = deque()
         self._start = self._at = 0
+        self._failure: BaseException | None = None  # of the reader: nothing the registry could do better
 
     def send(self, location: str) -> str:
         """The location after all was sent."""
@@ -118,6 +119,8 @@ class _Stream:
             try:
                 return self._patch(location, begun)
             except RegistryError as error:
+                if self._failure is not None:
+                    raise self._failure from None
                 if number >= self._repository.client.access.retry or not (transient(error) or error.status == 401):
                     raise
                 self._repository.client.wait(number, error)
@@ -147,7 +150,11 @@ class _Stream:
                 yield piece[max(skip, 0) :]
             skip -= len(piece)
         while self._at < self._blob.size:
-            piece = self._content.read(min(_PIECE, self._blob.size - self._at))
+            try:
+                piece = self._content.read(min(_PIECE, self._blob.size - self._at))
+            except BaseException as error:
+                self._failure = error
+                raise
             if not piece:
                 raise InvalidInput(f"blob {self._blob.digest} ends after {self._at} of {self._blob.size} bytes")
             self._keep(piece)
