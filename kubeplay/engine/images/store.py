@@ -19,7 +19,7 @@ from kubeplay.engine.images import reference
 from kubeplay.engine.images.config import ImageConfig
 from kubeplay.engine.store.db import Store
 from kubeplay.engine.store.images import BlobRow, ImageRow, ImageRows, SignatureRow
-from kubeplay.errors import Ambiguous, Conflict, Exhausted, InvalidInput, NotFound
+from kubeplay.errors import Ambiguous, Conflict, Exhausted, InvalidInput, KubeplayError, NotFound
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
@@ -330,12 +330,27 @@ class ImageStore:
             if _HEX.issuperset(name.removeprefix("sha256:")):
                 return None
             raise
-        for domain in (reference.DEFAULT_DOMAIN, "localhost") if reference.is_short(name) else (reference.DEFAULT_DOMAIN,):
-            candidate = wanted if domain == reference.DEFAULT_DOMAIN else reference.parse(name, domain)
-            found = self._by_digest(candidate) if candidate.digest else self._store.images.named(str(candidate)) or self._listed(str(candidate))
+        short = reference.is_short(name)
+        for candidate in (wanted, reference.parse(name, "localhost")) if short else (wanted,):
+            found = self._exactly(candidate)
             if found is not None:
                 return found
-        return None
+        return self._elsewhere(name) if short else None
+
+    def _exactly(self, wanted: reference.Reference) -> ImageRow | None:
+        if wanted.digest:
+            return self._by_digest(wanted)
+        return self._store.images.named(str(wanted)) or self._listed(str(wanted))
+
+    def _elsewhere(self, name: str) -> ImageRow | None:
+        """A short name that a pull found under an alias or in a search registry (registries.conf)."""
+        from kubeplay.engine.images.registry import registries
+
+        try:
+            candidates = registries.resolve(name)
+        except KubeplayError:
+            return None  # several registries, or a broken file: whoever pulls is told
+        return next((found for candidate in candidates if (found := self._exactly(candidate)) is not None), None)
 
     def _by_digest(self, wanted: reference.Reference) -> ImageRow | None:
         """NAME@DIGEST: an image of that repository whose manifest, or an index it came by, has the digest; a tag does not matter."""

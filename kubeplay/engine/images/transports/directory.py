@@ -1,31 +1,24 @@
 """`dir:PATH`: a directory with manifest.json, blobs named by their digest's digits, and signature-N. Reading and writing.
 
-The form is containers/image's: members of an index are HEX.manifest.json, their signatures HEX.signature-N; a signature that
-is not an OpenPGP message begins with a NUL and its kind.
+The form is containers/image's: members of an index are HEX.manifest.json, their signatures HEX.signature-N.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 
 from kubeplay.engine.host.paths import hex_digest
 from kubeplay.engine.images.archive import Archive, DirectoryArchive
-from kubeplay.engine.images.config import MAX_CONFIG, decode
+from kubeplay.engine.images.config import MAX_CONFIG
 from kubeplay.engine.images.descriptor import Descriptor
 from kubeplay.engine.images.transports.base import Document, ImageSink, Reader, Signature
 from kubeplay.engine.images.transports.files import DirectoryWriter
 from kubeplay.engine.images.transports.local import LocalSource
 from kubeplay.engine.images.transports.location import DIR
 from kubeplay.engine.layers.stream import Blob
-from kubeplay.errors import Conflict, InvalidInput, NotFound
+from kubeplay.errors import Conflict, NotFound
 
 VERSION = b"Directory Transport Version: 1.1\n"
-_MAX_SIGNATURES = 50
-_MAX_SIGNATURE = 4 << 20
-_SIGSTORE = b"\0sigstore-json\n"
-SIGSTORE_TYPE = "application/vnd.dev.cosign.simplesigning.v1+json"
 
 
 class DirSource(LocalSource):
@@ -47,14 +40,15 @@ class DirSource(LocalSource):
 
     def signatures(self, digest: str) -> tuple[Signature, ...]:
         from kubeplay.engine.images.archive import sha256
+        from kubeplay.engine.images.trust import blobs
 
         prefix = "" if sha256(self.manifest().raw) == digest else f"{hex_digest(digest)}."
         found = []
-        for number in range(1, _MAX_SIGNATURES + 1):
+        for number in range(1, blobs.MAX_SIGNATURES + 1):
             name = f"{prefix}signature-{number}"
             if not self._archive.has(name):
                 break
-            found.append(_signature(self._archive.read(name, _MAX_SIGNATURE)))
+            found.append(blobs.decode(self._archive.read(name, blobs.MAX_SIGNATURE), name))
         return tuple(found)
 
 
@@ -83,9 +77,11 @@ class DirSink(ImageSink):
         self._top = digest if top else self._top
 
     def put_signatures(self, digest: str, signatures: tuple[Signature, ...]) -> None:
+        from kubeplay.engine.images.trust import blobs
+
         prefix = "" if digest == self._top else f"{hex_digest(digest)}."
         for number, one in enumerate(signatures, 1):
-            self._files.put(f"{prefix}signature-{number}", _stored(one))
+            self._files.put(f"{prefix}signature-{number}", blobs.encode(one))
 
     def finish(self) -> None:
         self._files.put("version", VERSION)
@@ -93,25 +89,3 @@ class DirSink(ImageSink):
 
     def close(self) -> None:
         self._files.close()
-
-
-def _signature(data: bytes) -> Signature:
-    if not data.startswith(b"\0"):
-        return Signature("simple", data)
-    if not data.startswith(_SIGSTORE):
-        return Signature("unknown", data)
-    value = decode(data[len(_SIGSTORE) :], "the signature")
-    notes = value.get("annotations") if isinstance(value, dict) else None
-    if not isinstance(notes, dict) or not all(isinstance(text, str) for text in (*notes.values(), value.get("payload"))):
-        raise InvalidInput("a signature in the directory is not of sigstore's form")
-    try:
-        return Signature("sigstore", base64.b64decode(value["payload"], validate=True), tuple(sorted(notes.items())))
-    except ValueError:
-        raise InvalidInput("a signature in the directory is not of sigstore's form") from None
-
-
-def _stored(one: Signature) -> bytes:
-    if one.kind != "sigstore":
-        return one.payload
-    value = {"mimeType": SIGSTORE_TYPE, "payload": base64.b64encode(one.payload).decode(), "annotations": dict(one.annotations)}
-    return _SIGSTORE + json.dumps(value, separators=(",", ":")).encode()
