@@ -7,7 +7,7 @@ documents are looked at, so that one run tells everything that is wrong with a f
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kubeplay.errors import Fault, InvalidInput
 from kubeplay.kube import admission, kinds
@@ -16,6 +16,9 @@ from kubeplay.kube.document import Document, Path, parse_path
 from kubeplay.kube.kinds import Kind
 from kubeplay.kube.load import scan, spread
 from kubeplay.record import Record
+
+if TYPE_CHECKING:
+    from kubeplay.kube.schema import Decoded
 
 MODES = ("strict", "warn", "ignore")
 _SERVER_SET = (
@@ -49,9 +52,13 @@ def read(data: bytes, source: str, *, mode: str = "strict", namespace: str = "de
 
 
 def inspect(
-    data: bytes, source: str, *, mode: str = "strict", namespace: str = "default", known: Known | None = None
+    data: bytes, source: str, *, mode: str = "strict", namespace: str = "default", known: Known | None = None, further: bool = False
 ) -> tuple[list[Manifest], list[Fault]]:
-    """As `read`, but giving back what is right beside what is wrong; the faults are in the order of the file."""
+    """As `read`, but giving back what is right beside what is wrong; the faults are in the order of the file.
+
+    With `further` a document that cannot be decoded is looked at beyond that, as far as what is left of it goes: a person wants to mend
+    a file once. The server stops there.
+    """
     if mode not in MODES:
         raise InvalidInput(f"validation mode {mode!r} is none of {', '.join(MODES)}")
     import gc
@@ -60,13 +67,13 @@ def inspect(
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return _inspect(data, source, mode, namespace, known or Known())
+        return _inspect(data, source, mode, namespace, known or Known(), further)
     finally:
         if collecting:
             gc.enable()
 
 
-def _inspect(data: bytes, source: str, mode: str, namespace: str, known: Known) -> tuple[list[Manifest], list[Fault]]:
+def _inspect(data: bytes, source: str, mode: str, namespace: str, known: Known, further: bool) -> tuple[list[Manifest], list[Fault]]:
     documents, faults = scan(data, source)
     objects, list_faults = spread(documents)
     faults += list_faults
@@ -75,7 +82,7 @@ def _inspect(data: bytes, source: str, mode: str, namespace: str, known: Known) 
     known = admission.with_file(known, objects, namespace)
     manifests: list[Manifest] = []
     for document in objects:
-        found, wrong = _object(document, mode, namespace, known)
+        found, wrong = _object(document, mode, namespace, known, further)
         faults += wrong
         if found is not None:
             manifests.append(found)
@@ -90,7 +97,7 @@ def summary(source: str, faults: list[Fault]) -> str:
     return f"{source}: {count}"
 
 
-def _object(document: Document, mode: str, namespace: str, known: Known) -> tuple[Manifest | None, list[Fault]]:
+def _object(document: Document, mode: str, namespace: str, known: Known, further: bool) -> tuple[Manifest | None, list[Fault]]:
     kind, faults = _kind(document)
     if kind is None:
         return None, faults
@@ -100,17 +107,45 @@ def _object(document: Document, mode: str, namespace: str, known: Known) -> tupl
 
     decoded = schema.decode(document, kind, mode)
     if decoded.faults:
-        return None, decoded.faults
+        return None, decoded.faults + (_further(document, kind, decoded, namespace, known) if further else [])
     prepared = _prepare(decoded.object, kind, namespace)
     faults = admission.admit(prepared, kind, known)
-    if faults:
+    if faults and not further:
         return None, located(faults, document)
     result = defaults.apply(prepared, kind)
-    faults = validate(result, kind, service_range=known.service_range or SERVICE_RANGE)
+    faults += validate(result, kind, service_range=known.service_range or SERVICE_RANGE)
     if faults:
         return None, located(faults, document)
     warnings = tuple(str(fault) for fault in decoded.warnings)
     return Manifest(document, kind, result, warnings), []
+
+
+def _further(document: Document, kind: Kind, decoded: Decoded, namespace: str, known: Known) -> list[Fault]:
+    """What else is wrong with a document that does not decode, less what follows from its not decoding."""
+    from kubeplay.kube import defaults
+    from kubeplay.kube.validate import validate
+    from kubeplay.kube.validate.report import SERVICE_RANGE
+
+    prepared = _prepare(_present(decoded.object), kind, namespace)
+    found = admission.admit(prepared, kind, known)
+    found += validate(defaults.apply(prepared, kind), kind, service_range=known.service_range or SERVICE_RANGE)
+    before = [*decoded.faults, *decoded.hidden]
+    return [*decoded.hidden, *[fault for fault in located(found, document) if not any(_follows(fault, other) for other in before)]]
+
+
+def _follows(fault: Fault, cause: Fault) -> bool:
+    """Whether a fault is about what another one took away: the same value, or a field that is missing where one is misspelt."""
+    if fault.reason == "FieldValueRequired" and fault.path.rpartition(".")[0] == cause.path.rpartition(".")[0]:
+        return True
+    inner, outer = sorted((fault.path, cause.path), key=len, reverse=True)
+    return inner == outer or inner.startswith((f"{outer}.", f"{outer}["))
+
+
+def _present(value: Any) -> Any:
+    """A decoded value without the fields whose values were faulty."""
+    if isinstance(value, dict):
+        return {key: _present(item) for key, item in value.items() if item is not None}
+    return [_present(item) for item in value] if isinstance(value, list) else value
 
 
 def _prepare(obj: dict[str, Any], kind: Kind, namespace: str) -> dict[str, Any]:

@@ -40,11 +40,15 @@ _SUFFIXES = {"K": "k", "KB": "k", "kb": "k", "ki": "Ki", "KiB": "Ki", "MB": "M",
 
 
 class Decoded(Record):
-    """What decoding gives: the object, the faults that forbid it, and the unknown fields that only deserve a word."""
+    """What decoding gives: the object, the faults that forbid it, and the unknown fields that only deserve a word.
+
+    `hidden` are unknown fields that the server does not get to, because a value of the wrong type stops it.
+    """
 
     object: dict[str, Any]
     faults: list[Fault]
     warnings: list[Fault]
+    hidden: tuple[Fault, ...] = ()
 
 
 @lru_cache(maxsize=1)
@@ -67,8 +71,9 @@ def decode(document: Document, kind: Kind, mode: str = "strict") -> Decoded:
     """The object that a document means; `mode` says what an unknown field is: an error, a warning, or nothing."""
     decoder = _Decoder(document)
     value = decoder.record(document.value, kind.schema, None)
-    # A type fault hides the unknown fields, as the server never gets to them.
-    unknown = [] if decoder.faults or mode == "ignore" else decoder.unknown_faults(kind)
+    unknown = [] if mode == "ignore" else decoder.unknown_faults(kind)
+    if decoder.faults:
+        return Decoded(value, decoder.faults, [], tuple(unknown) if mode == "strict" else ())
     if mode == "strict":
         return Decoded(value, decoder.faults + unknown, [])
     return Decoded(value, decoder.faults, unknown)
@@ -142,7 +147,12 @@ class _Decoder:
     def _list(self, value: list[Any], kind: str, path: _Chain) -> list[Any]:
         if kind == "s" and all(type(item) is str for item in value):
             return value
-        return [self.value(item, kind, (path, number)) if item is not None else _zero(kind) for number, item in enumerate(value)]
+        return [self._item(item, kind, (path, number)) for number, item in enumerate(value)]
+
+    def _item(self, item: Any, kind: str, path: _Chain) -> Any:
+        """An item of a list; one that is null or faulty counts as its type's zero, so that the others keep their numbers."""
+        found = self.value(item, kind, path) if item is not None else None
+        return _zero(kind) if found is None else found
 
     def _map(self, value: dict[str, Any], kind: str, path: _Chain) -> dict[str, Any]:
         if kind == "s" and all(type(item) is str for item in value.values()):

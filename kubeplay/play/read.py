@@ -49,7 +49,7 @@ def check_all(
     faults: list[Fault] = []
     only_maps = {name for name, _ in configmaps}
     for name, data in (*texts, *configmaps):
-        found, wrong = check.inspect(data, name, mode=validate_mode, namespace=namespace, known=known)
+        found, wrong = check.inspect(data, name, mode=validate_mode, namespace=namespace, known=known, further=True)
         faults += wrong
         for manifest in found:
             refused, warned = _fields(manifest, validate_mode)

@@ -161,3 +161,43 @@ def _objects(text: str) -> list[dict[str, Any]]:
         found += value["items"] if value["kind"] == "List" else [value]
         at += len(text[at:]) - len(text[at:].lstrip())
     return found
+
+
+@pytest.mark.parametrize("verdict", REFUSED, ids=lambda verdict: verdict["file"])
+def test_looking_further_adds_nothing_that_the_server_does_not_say(verdict: dict[str, Any]) -> None:
+    """Each recorded file has one thing wrong: what the command line looks for beyond it must not be its consequence."""
+    _, faults = check.inspect((HERE / "manifests" / verdict["file"]).read_bytes(), verdict["file"], further=True)
+    assert {fault.path for fault in faults} == _paths(verdict)
+
+
+ACCEPTED = [verdict for verdict in VERDICTS if verdict["accepted"]]
+
+
+@pytest.mark.parametrize("verdict", ACCEPTED, ids=lambda verdict: verdict["file"])
+def test_looking_further_survives_any_value_of_a_wrong_type(verdict: dict[str, Any]) -> None:
+    import copy
+    import random
+
+    import yaml
+
+    try:
+        document = next(iter(yaml.safe_load_all((HERE / "manifests" / verdict["file"]).read_bytes())))
+    except yaml.YAMLError:
+        return  # ours alone reads it
+    chosen = random.Random(verdict["file"])
+    places = list(_leaves(document))
+    for path in chosen.sample(places, min(10, len(places))):
+        broken = copy.deepcopy(document)
+        holder = broken
+        for step in path[:-1]:
+            holder = holder[step]
+        holder[path[-1]] = chosen.choice([[1], {"a": 1}, 7, "x", True, 1.5, [None], [{}]])
+        check.inspect(yaml.safe_dump(broken).encode(), "f", further=True)
+
+
+def _leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    found: list[tuple[Any, ...]] = []
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for step, item in items:
+        found += [(*path, step), *_leaves(item, (*path, step))]
+    return found

@@ -162,3 +162,36 @@ _PIECES = st.sampled_from(
 def test_hostile_text_only_gives_faults(data: bytes) -> None:
     _, found = check.inspect(data, "f")
     assert all(fault.line >= 1 and fault.column >= 1 and str(fault) for fault in found)
+
+
+MANY = """
+apiVersion: v1
+kind: Pod
+metadata: {name: Bad_Name}
+spec:
+  restartPolicy: Sometimes
+  terminationGracePeriodSeconds: soon
+  containers:
+  - name: a
+    image: busybox
+    comand: [x]
+    resources: {limits: {memory: 12Q}}
+    ports: [{containerPort: 99999}]
+"""
+
+
+def test_everything_that_is_wrong_is_told_at_once_beyond_what_does_not_decode() -> None:
+    """The server stops at the two values of the wrong type; a person wants to mend the file once."""
+    first = {fault.path for fault in check.inspect(MANY.encode(), "f.yaml")[1]}
+    assert first == {"spec.terminationGracePeriodSeconds", "spec.containers[0].resources.limits.memory"}
+    further = check.inspect(MANY.encode(), "f.yaml", further=True)[1]
+    added = {"spec.containers[0].comand", "metadata.name", "spec.restartPolicy", "spec.containers[0].ports[0].containerPort"}
+    assert {fault.path.replace('"', "") for fault in further} == first | added
+    assert all(fault.line > 1 for fault in further)
+
+
+def test_what_follows_from_a_fault_is_no_further_fault() -> None:
+    text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  contaners: [{name: a, image: b}]\n"
+    assert [fault.path for fault in check.inspect(text.encode(), "f", further=True)[1]] == ["spec.contaners"]
+    text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: 5, image: b}]}\n"
+    assert [fault.path for fault in check.inspect(text.encode(), "f", further=True)[1]] == ["spec.containers[0].name"]
