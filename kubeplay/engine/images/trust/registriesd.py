@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from kubeplay.engine.images import reference
 from kubeplay.engine.images.trust import scopes
 from kubeplay.errors import InvalidInput
 from kubeplay.record import Record
@@ -102,8 +103,8 @@ def explain(registries: Registries, name: str, sigstore: bool) -> str:
         return f"set use-sigstore-attachments: true for this registry in {registries.directory}, else none are looked for in it"
     if sigstore:
         return "looked for in the registry, at the tag sha256-DIGEST.sig"
-    where = lookaside(registries, name) or f"file://{default_directory()}"
-    return f"looked for below {where}; a lookaside in {registries.directory} says otherwise"
+    where = (lookaside(registries, name) or f"file://{default_directory()}").rstrip("/")
+    return f"looked for below {where}/{reference.parse(name).path}@; a lookaside in {registries.directory} says otherwise"
 
 
 def _sections(registries: Registries, name: str) -> list[Section]:
