@@ -17,7 +17,7 @@ from contextlib import contextmanager
 
 from kubeplay.engine.host.paths import Paths, ensure_directory, hex_digest
 from kubeplay.engine.layers.extract import translated
-from kubeplay.engine.layers.stream import Blob
+from kubeplay.engine.layers.stream import CHUNK, Blob
 
 _PART = ".part-"
 _STALE = 24 * 3600  # seconds: a download that nobody took up again for a day is given up
@@ -39,6 +39,16 @@ class Part:
             self.have += written
             data = data[written:]
 
+    def digest(self) -> str:
+        """sha256:HEX of what is there."""
+        from hashlib import sha256
+
+        found, at = sha256(), 0
+        while data := self.read(CHUNK, at):
+            found.update(data)
+            at += len(data)
+        return "sha256:" + found.hexdigest()
+
     def forget(self) -> None:
         """What came is worthless: start anew."""
         os.ftruncate(self.fd, 0)
@@ -59,6 +69,10 @@ class BlobRoom:
 
     def has(self, digest: str) -> bool:
         return os.path.exists(self.path(digest))
+
+    def has_part(self, digest: str) -> bool:
+        """Whether a download was begun."""
+        return os.path.exists(f"{self.directory}/{_PART}{hex_digest(digest)}")
 
     def open(self, digest: str) -> Blob | None:
         """The blob, open: close its descriptor. None when it is not here."""

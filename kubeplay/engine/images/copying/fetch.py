@@ -52,9 +52,7 @@ def fetch(
         raise
 
 
-def all_tags(
-    images: ImageStore, text: str, access: Access, options: PullOptions | None = None, report: Report = silent
-) -> tuple[str, ...]:
+def all_tags(images: ImageStore, text: str, access: Access, options: PullOptions | None = None, report: Report = silent) -> tuple[str, ...]:
     """Every tagged image of a repository. Raises as `fetch`."""
     from kubeplay.engine.images.registry.source import RegistrySource
 
@@ -161,4 +159,3 @@ def _said(place: Location) -> tuple[str, ...]:
         return (location.local_name(place.name),)
     except InvalidInput:
         return ()
-

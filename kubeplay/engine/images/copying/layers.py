@@ -77,8 +77,19 @@ class Layers:
 
     def _is_here(self, blob: Descriptor, diff_id: str) -> None:
         """The layer is in the depot. Its blob may be known, or have been left by a killed pull between two renames."""
-        if self._blobs.has(blob.digest):
+        if blob.digest == diff_id or not self._keep:
+            return
+        if self._blobs.has(blob.digest) or (self._blobs.has_part(blob.digest) and self._adopt(blob)):
             self._known(blob, diff_id, self._depot.meta(diff_id).compression)
+
+    def _adopt(self, blob: Descriptor) -> bool:
+        """A download whose layer is here: whole and right it becomes the blob, else it goes."""
+        with self._blobs.claim(blob.digest) as part:
+            if part.have == blob.size and part.digest() == blob.digest:
+                self._blobs.complete(part, blob.digest)
+                return True
+            part.forget()
+            return self._blobs.has(blob.digest)  # somebody else was at it
 
     def _known(self, blob: Descriptor, diff_id: str, compression: str) -> None:
         self._rows.append(BlobRow(diff_id, blob.digest, blob.size, compression))
@@ -98,7 +109,8 @@ class Layers:
     def _download(self, blob: Descriptor, diff_id: str) -> None:
         with self._blobs.claim(blob.digest, lambda: self._tell(blob, WAITING)) as part:
             if self._depot.has(diff_id):  # the one we waited for brought it
-                self._is_here(blob, diff_id)
+                if self._blobs.has(blob.digest):
+                    self._known(blob, diff_id, self._depot.meta(diff_id).compression)
                 self._tell(blob, SKIPPED)
                 return
             self._tell(blob, START)
