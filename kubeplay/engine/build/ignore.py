@@ -82,16 +82,24 @@ def _regex(parts: tuple[str, ...]) -> str:
         if part == "**":
             blocks.append([])
         else:
-            blocks[-1].append(_part(part))
+            blocks[-1].append(part)
     made = ""
     for number, block in enumerate(blocks):
         slash = "/" if made else ""
-        names = "/".join(block) + r"(?=/|\Z)"
         if block:
+            names = _names(block) + r"(?=/|\Z)"
             made += slash + (f"(?>(?:[^/]*/)*?{names})" if number else names)
         elif number == len(blocks) - 1:
             made += slash + ".*"
     return made + "(?:/.*)?"
+
+
+def _names(block: list[str]) -> str:
+    """Names one below the other. The / after `a**` is the **'s, as in Docker: `a**/b` fits ab too."""
+    made = ""
+    for part in block[:-1]:
+        made += _part(part.rstrip("*")) + "(?:.*/)?" if part.endswith("**") else _part(part) + "/"
+    return made + _part(block[-1])
 
 
 def _part(part: str) -> str:
