@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli.declare import argument, choice, command, flag, integer, many, text
-from kubeplay.cli.transfer import REGISTRY, _access
+from kubeplay.cli.transfer import REGISTRY, access_of
 from kubeplay.errors import InvalidInput, KubeplayError, NotSupported
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _puller(app: App, given: Mapping[str, Any], quiet: bool) -> Pull:
         options = PullOptions(platform=platforms.wanted(platform), signature_policy=given["signature_policy"] or "")
         how = policy if policy == "newer" else "always"  # what is here and fits was taken before
         with Bars(quiet) as bars:
-            return fetch.fetch(app.engine.images, reference, _access(dict(given)), options, how, bars)[0]
+            return fetch.fetch(app.engine.images, reference, access_of(dict(given)), options, how, bars)[0]
 
     return pull
 

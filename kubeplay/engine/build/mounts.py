@@ -170,7 +170,7 @@ class Mounts:
 
     def _fill(self, path: str, one: Mount) -> None:
         """The first content of a cache, and its owner and mode."""
-        if one.origin.kind != "context" or one.source.strip("/"):
+        if one.origin.kind != "none":
             from kubeplay.engine.build.sources import Tree
             from kubeplay.engine.build.transfer import Result, Target, Transfer
 

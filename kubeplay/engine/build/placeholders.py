@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Collection
 
 from kubeplay.engine.build import places
 from kubeplay.errors import BuildError
@@ -137,3 +138,27 @@ def prune(upper: str, same: list[str]) -> None:
             os.rmdir(f"{upper}{path}")
         except OSError:
             continue
+
+
+def unchanged(upper: str, lower: str, paths: Collection[str]) -> list[str]:
+    """Of directories that several steps made something in, those that are in the end as the layers below have them, deepest first."""
+    above, below = places.open_root(upper), places.open_root(lower)
+    try:
+        found = [path for path in paths if _same(above, below, path)]
+    finally:
+        os.close(above)
+        os.close(below)
+    return sorted(found, key=lambda path: -path.count("/"))
+
+
+def _same(above: int, below: int, path: str) -> bool:
+    statuses = []
+    for root in (above, below):
+        try:
+            fd = places.directory(root, path)
+        except OSError:
+            return False
+        status = os.fstat(fd)
+        os.close(fd)
+        statuses.append((status.st_mode, status.st_uid, status.st_gid, status.st_mtime_ns))
+    return statuses[0] == statuses[1]

@@ -24,7 +24,7 @@ from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.build.model import Run
-    from kubeplay.engine.build.mounts import Mounts
+    from kubeplay.engine.build.mounts import Mounts, Point
     from kubeplay.engine.build.network import Network
     from kubeplay.engine.build.workspace import Workspace
 
@@ -87,11 +87,17 @@ class Runner:
         for source, path in ((joined.hosts, "/etc/hosts"), (joined.resolv_conf, "/etc/resolv.conf")):
             found.append(_bind(source, made.ensure(path, directory=False), "rw"))
         for one in mounts.points:
-            where = made.ensure(one.target, directory=one.directory)
-            if where == "/" or (where + "/").startswith(_FORBIDDEN) and not where.startswith("/dev/shm"):
-                raise BuildError(f"RUN --mount: {one.target} cannot be mounted at")
-            found.append({**one.spec, "destination": where})
+            found.append({**one.spec, "destination": self._where(one, step, made)})
         return found
+
+    def _where(self, one: Point, step: Run, made: placeholders.Placeholders) -> str:
+        """Where a mount goes. A heredoc's script lies in /dev, which is not the image's."""
+        if step.script is not None and one.target == step.argv[0]:
+            return one.target
+        where = made.ensure(one.target, directory=one.directory)
+        if where == "/" or (where + "/").startswith(_FORBIDDEN):
+            raise BuildError(f"RUN --mount: {one.target} cannot be mounted at")
+        return where
 
     def _execute(self, name: str, rootfs: str, step: Run, points: list[dict[str, Any]], mounts: Mounts) -> None:
         bundle = self._workspace.paths.bundle(name)

@@ -10,7 +10,7 @@ from kubeplay.clock import rfc3339
 from kubeplay.engine.build import cache, copystep, history, places
 from kubeplay.engine.build.model import Copy, Document, Run, Step, Workdir
 from kubeplay.engine.build.mounts import Mounts
-from kubeplay.engine.build.placeholders import prune
+from kubeplay.engine.build.placeholders import prune, unchanged
 from kubeplay.engine.store.builds import StepRow
 from kubeplay.errors import BuildError, NotSupported
 from kubeplay.record import Record
@@ -53,6 +53,7 @@ class Builder:
         self._label = base.label
         self._keys: list[str] = []
         self._open = ""  # the mounted step of a `whole` stage
+        self._touched: set[str] = set()
         self._warm = not session.request.no_cache
 
     def run(self, unfolded: Unfolded) -> Finished:
@@ -164,7 +165,7 @@ class Builder:
         """Do a RUN or WORKDIR upon the layers so far; whether there is something to commit."""
         rootfs = self._workspace.mount(name, self._layers)
         if isinstance(action, Run):
-            same = self._execute(name, rootfs, action)
+            same = self._execute(rootfs, action)
             self._workspace.unmount(name)
             prune(self._workspace.upper(name), same)
             return True
@@ -177,9 +178,9 @@ class Builder:
             self._open = self._workspace.name("s")
             self._workspace.mount(self._open, self._layers)
         rootfs = f"{self._workspace.paths.bundle(self._open)}/rootfs"
-        summary, same = "", list[str]()
+        summary = ""
         if isinstance(action, Run):
-            same = self._execute(self._open, rootfs, action)
+            self._touched.update(self._execute(rootfs, action))
         elif isinstance(action, Copy):
             job = copystep.Step(
                 self._workspace, action, self._session.origin, self._session.context.ignore, self._session.request.timestamp
@@ -194,13 +195,13 @@ class Builder:
         if last:
             self._workspace.unmount(self._open)
             upper = self._workspace.upper(self._open)
-            prune(upper, same)
+            prune(upper, unchanged(upper, self._workspace.view(self._layers), self._touched))
             meta = self._session.layers.commit(upper, move=True, timestamp=self._session.request.timestamp)
             self._layers.append(meta.diff_id)
             self._workspace.discard(self._open)
 
-    def _execute(self, name: str, rootfs: str, action: Run) -> list[str]:
-        session = self._session
+    def _execute(self, rootfs: str, action: Run) -> list[str]:
+        session, name = self._session, self._workspace.name("r")
         if self._platform.split("/")[1] != session.machine.split("/")[1]:
             raise NotSupported(
                 f"RUN in an image for {self._platform} cannot be run on this machine ({session.machine})",
