@@ -32,23 +32,34 @@ def fetch(
     `policy` is one of POLICIES: newer = only when the registry has another one, and no error when it cannot be asked but an image is
     here. Raises NotFound, RegistryError, TrustError, InvalidInput, NotSupported, Exhausted.
     """
-    if policy not in POLICIES:
-        raise InvalidInput(f"unsupported pull policy {policy[:50]!r}", hint=f"it is one of {', '.join(POLICIES)}")
-    options = _with_policy(options or PullOptions())
     place = location.parse(text)
     if place.transport == location.STORAGE:
         return (images.get(place.name).id,)
     if place.transport not in (location.BARE, location.DOCKER):
-        return _from_files(images, place, options, report)
+        return _from_files(images, place, _with_policy(options or PullOptions()), report)
+    return (_named(images, place, access, options, policy, report),)
+
+
+def by_name(
+    images: ImageStore, name: str, access: Access, options: PullOptions | None = None, policy: str = ALWAYS, report: Report = silent
+) -> str:
+    """As `fetch`, for a name from a manifest: `oci:x` is the repository oci with the tag x then, never a file. Returns the id."""
+    return _named(images, Location(location.BARE, "", name), access, options, policy, report)
+
+
+def _named(images: ImageStore, place: Location, access: Access, options: PullOptions | None, policy: str, report: Report) -> str:
+    if policy not in POLICIES:
+        raise InvalidInput(f"unsupported pull policy {policy[:50]!r}", hint=f"it is one of {', '.join(POLICIES)}")
+    options = _with_policy(options or PullOptions())
     row = images.resolve(place.name)
     if policy == NEVER or (policy == MISSING and row is not None):
-        return (images.get(place.name).id,)
+        return images.get(place.name).id
     wanted = _Wanted(images, access, options, report, row if policy == NEWER else None)
     try:
-        return (wanted.first(place),)
+        return wanted.first(place)
     except RegistryError:
         if policy == NEWER and row is not None:
-            return (row.id,)
+            return row.id
         raise
 
 

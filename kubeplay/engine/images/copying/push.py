@@ -31,6 +31,7 @@ class PushOptions(Record):
 
     `force`: layers that are packed otherwise are packed anew; else `compression` is for those that have to be packed anyway.
     `all`: an index with all its members, else the member for `platform`. `signers`: sign what is written as `sign_name`.
+    `signature_policy` is asked about images that are not of the store ("" = policy.json).
     """
 
     format: str = ""
@@ -43,6 +44,7 @@ class PushOptions(Record):
     all: bool = False
     platform: Platform | None = None
     parallel: int = PARALLEL
+    signature_policy: str = ""
 
 
 def push(images: ImageStore, name: str, sink: ImageSink, options: PushOptions | None = None, report: Report = silent) -> str:
@@ -118,6 +120,9 @@ class _Copy:
         if isinstance(source, StorageSource):
             raw, media = self._out_of_store(source, manifest)
         else:
+            from kubeplay.engine.images import trust
+
+            trust.check(trust.load(self._options.signature_policy), source, Document(manifest.raw, manifest.media_type))
             for layer in manifest.layers:
                 self._raw(source, layer)
             raw, media = manifest.raw, manifest.media_type
