@@ -29,7 +29,7 @@ def unpack(data: bytes, where: Path) -> Extracted:
     fd, root = os.open(source, os.O_RDONLY), os.open(where, os.O_RDONLY)
     try:
         with Stream(Blob(fd)) as stream:
-            found = Extractor(root).run(TarReader(stream))
+            found = Extractor(root, f"{where}-replaced").run(TarReader(stream))
             stream.finish()
             return found
     finally:

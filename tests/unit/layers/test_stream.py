@@ -7,6 +7,7 @@ import gzip
 import lzma
 import os
 import random
+import sys
 import threading
 import tracemalloc
 import zlib
@@ -64,6 +65,17 @@ def test_compression_is_found_by_content(tmp_path: Path, kind: str, data: bytes)
 def test_concatenated_members(tmp_path: Path, kind: str) -> None:
     pack = PACKERS[kind]
     assert drain(blob(tmp_path, pack(DATA[:100_000]) + pack(DATA[100_000:]))) == (digest(DATA), len(DATA), kind)
+
+
+@pytest.mark.parametrize("cut", [0, 1, 9])
+def test_gzip_without_isal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cut: int) -> None:
+    monkeypatch.setitem(sys.modules, "isal", None)
+    packed = gzip.compress(DATA)
+    if not cut:
+        assert drain(blob(tmp_path, packed + packed))[0] == digest(DATA + DATA)
+        return
+    with pytest.raises(InvalidInput, match="ends early"):
+        drain(blob(tmp_path, packed[:-cut]))
 
 
 def test_gzip_padding_is_allowed(tmp_path: Path) -> None:
