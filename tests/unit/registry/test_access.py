@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -10,18 +11,15 @@ from typing import Any
 import pytest
 
 from kubeplay.engine.images import reference
+from kubeplay.engine.images.descriptor import Descriptor
 from kubeplay.engine.images.registry.access import Access
 from kubeplay.engine.images.registry.conf import Location, Registries, Registry
+from kubeplay.engine.images.registry.sink import RegistrySink
 from kubeplay.engine.images.registry.source import RegistrySource
 from kubeplay.errors import InvalidInput, NotFound, RegistryError, Unauthorized
 from tests.support import certificates
-from tests.support.hostile_registry import (
-    Hostile,
-    Image,
-    good,
-    hostile,
-    says,
-)
+from tests.support.hostile_registry import Hostile, Image, good, hostile, says
+from tests.support.images import digest
 from tests.unit.registry.asking import LAYER, NONE, ONCE, PLAIN, everything, layer, source
 
 
@@ -133,6 +131,25 @@ def test_the_next_secret_is_tried(bad: Hostile, image: Image) -> None:
     assert caught.value.hint == f"kubeplay login {bad.address}"
 
 
+def test_a_repository_we_may_not_read_changes_nothing(bad: Hostile, image: Image) -> None:
+    """Only some credentials may mount; those that work for the rest stay."""
+    bad.on("GET /v2/", says(401, WWW_Authenticate='Basic realm="x"'))
+    bad.on("POST .*mount=.*", says(403))
+    auths = ((bad.address, "first", "1"), (bad.address, "second", "2"))
+    mounts = {digest(b"x"): (f"{bad.address}/secret/app",)}
+    with RegistrySink(reference.parse(f"{bad.address}/team/app:2"), PLAIN._replace(auths=auths), NONE, mounts=mounts) as there:
+        assert not there.has(Descriptor("", digest(b"x"), 1))
+        there.put_blob(Descriptor("", digest(b"x"), 1), io.BytesIO(b"x"))
+    assert bad.requests[-1].headers["authorization"] == "Basic " + base64.b64encode(b"first:1").decode()
+    assert len(bad.asked("POST .*mount=.*")) == 2
+
+
+def test_what_is_no_registry(bad: Hostile) -> None:
+    bad.on("GET /v2/", says(404))
+    with source(bad) as there, pytest.raises(RegistryError, match="is no registry"):
+        there.manifest()
+
+
 # TLS
 @pytest.fixture(scope="module")
 def certs(tmp_path_factory: pytest.TempPathFactory) -> certificates.Certificates:
@@ -162,6 +179,13 @@ def test_plain_http_only_when_it_is_allowed(bad: Hostile, image: Image) -> None:
         there.manifest()
     with RegistrySource(name, Access(tls_verify=True), allowed) as there, pytest.raises(RegistryError):
         there.manifest()
+
+
+def test_a_registry_with_tls_is_not_asked_without(certs: certificates.Certificates) -> None:
+    with hostile(certs) as bad:
+        bad.on("GET /v2/", says(503))
+        with source(bad, ONCE) as there, pytest.raises(RegistryError, match="HTTP 503"):
+            there.manifest()
 
 
 def test_https_never_leads_to_http(certs: certificates.Certificates) -> None:

@@ -31,7 +31,6 @@ def read(answer: BaseHTTPResponse, limit: int, where: str) -> bytes:
                 raise RegistryError(f"{where} is longer than {limit} bytes")
             if time.monotonic() > until:
                 raise RegistryError(f"{where} did not arrive within {_SECONDS:.0f} s")
-        _complete(answer, len(data), where)
     except (urllib3.exceptions.HTTPError, OSError) as error:
         answer.close()
         raise pools.explain(error, where) from error
@@ -40,12 +39,6 @@ def read(answer: BaseHTTPResponse, limit: int, where: str) -> bytes:
         raise
     answer.release_conn()
     return bytes(data)
-
-
-def _complete(answer: BaseHTTPResponse, length: int, where: str) -> None:
-    said = answer.headers.get("Content-Length", "")
-    if said.isdigit() and "Transfer-Encoding" not in answer.headers and int(said) != length:
-        raise RegistryError(f"{where} breaks off after {length} of {said} bytes")
 
 
 def drop(answer: BaseHTTPResponse) -> None:
@@ -64,7 +57,7 @@ def check(answer: BaseHTTPResponse, expect: tuple[int, ...], where: str) -> Base
         said = _said(read(answer, _MAX_ERROR, where))
     except RegistryError:
         said = ""
-    message = f"{where}: {said or answer.reason or 'no reason given'} (HTTP {answer.status})"
+    message = f"{where}: {said or _plain(answer.reason or '') or 'no reason given'} (HTTP {answer.status})"
     if answer.status == 404:
         raise NotFound(message)
     if answer.status in (401, 403):
@@ -85,7 +78,11 @@ def _said(body: bytes) -> str:
         lines = [": ".join(str(error[key]) for key in ("code", "message") if error.get(key)) for error in errors[:3]]
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
         return ""
-    return "".join(c if c.isprintable() else " " for c in "; ".join(lines))[:300]
+    return _plain("; ".join(lines))
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text[:300])
 
 
 def _retry_after(text: str) -> float:

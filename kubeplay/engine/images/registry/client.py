@@ -16,7 +16,7 @@ from kubeplay.engine.images.registry.access import Access
 from kubeplay.engine.images.registry.challenge import Challenge
 from kubeplay.engine.images.registry.credentials import Credential
 from kubeplay.engine.images.registry.tokens import MAX_ANSWER, Tokens, basic
-from kubeplay.errors import Interrupted, RegistryError, Unauthorized
+from kubeplay.errors import Interrupted, NotFound, RegistryError, Unauthorized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -81,14 +81,14 @@ class Client:
         self._contact()
         url = self.url(target)
         try:
-            return self._pools.open(method, url, {**headers, **self._authorization(url, scopes)}, body)
+            return self._pools.open(method, url, {**headers, **self._authorization(url, scopes, self._who)}, body)
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise pools.explain(error, self.host) from error
 
     def tell(self, method: str, target: str, scopes: tuple[str, ...]) -> None:
         """Send a request whose answer does not matter, once. Raises RegistryError."""
         url = self.url(target)
-        answers.drop(self._follow(method, url, self._authorization(url, scopes), None))
+        answers.drop(self._follow(method, url, self._authorization(url, scopes, self._who), None))
 
     def url(self, target: str) -> str:
         """A path, or a link of the registry's, as a URL."""
@@ -117,29 +117,25 @@ class Client:
     def _as_somebody(
         self, method: str, target: str, scopes: tuple[str, ...], headers: Mapping[str, str], body: bytes | None, expect: tuple[int, ...]
     ) -> BaseHTTPResponse:
-        while True:
-            who = self._who
+        """With the credential that was taken last, then with the others; the one that works stays."""
+        first = self._who
+        others = [who for who in range(len(self._credentials)) if who != first]
+        for who in (first, *others):
             try:
-                return self._authorized(method, self.url(target), scopes, headers, body, expect)
-            except Unauthorized:
-                if not self._next(who):
-                    raise
-
-    def _next(self, who: int) -> bool:
-        """Be the next of our credentials, unless another thread has been quicker; False when there is none."""
-        with self._lock:
-            if self._who == who:
-                if who + 1 >= len(self._credentials):
-                    return False
-                self._who += 1
-                self.forget()
-            return True
+                answer = self._authorized(method, self.url(target), scopes, headers, body, expect, who)
+            except Unauthorized as error:
+                refused = error
+                continue
+            self._who = who
+            return answer
+        raise refused
 
     def _authorized(
-        self, method: str, url: str, scopes: tuple[str, ...], headers: Mapping[str, str], body: bytes | None, expect: tuple[int, ...]
-    ) -> BaseHTTPResponse:
+        self, method: str, url: str, scopes: tuple[str, ...], headers: Mapping[str, str], body: bytes | None, expect: tuple[int, ...],
+        who: int,
+    ) -> BaseHTTPResponse:  # fmt: skip
         own = urls.origin(url) == urls.origin(self._base)
-        authorization = self._authorization(url, scopes)
+        authorization = self._authorization(url, scopes, who)
         answer = self._follow(method, url, {**headers, **authorization}, body)
         if answer.status == 401 and own and 401 not in expect:
             offered = _offered(answer)
@@ -148,14 +144,14 @@ class Client:
                 self._challenge = offered
                 if self._tokens:
                     self._tokens.forget(authorization.get("Authorization", "").partition(" ")[2])
-                again = self._authorization(url, tuple(offered.get("scope").split()) or scopes)
+                again = self._authorization(url, tuple(offered.get("scope").split()) or scopes, who)
                 answer = self._follow(method, url, {**headers, **again}, body)
         return answers.check(answer, expect, self.host)
 
-    def _authorization(self, url: str, scopes: tuple[str, ...]) -> dict[str, str]:
+    def _authorization(self, url: str, scopes: tuple[str, ...], who: int) -> dict[str, str]:
         if self._challenge is None or urls.origin(url) != urls.origin(self._base):
             return {}
-        credential = self._credentials[self._who]
+        credential = self._credentials[who]
         if self._challenge.scheme == "basic":
             return {"Authorization": basic(credential)} if credential and not credential.identity_token else {}
         assert self._tokens is not None
@@ -174,6 +170,8 @@ class Client:
                     answer = self._retried(lambda at=base: self._pong(at), reached=False)  # type: ignore[misc]
                 except RegistryError as error:
                     failures.append(error)
+                    if error.status:  # it speaks this scheme, whatever it says
+                        raise
                     continue
                 self._challenge = _offered(answer) if answer.status == 401 else None
                 answers.drop(answer)
@@ -183,7 +181,10 @@ class Client:
             raise failures[0] if len(failures) < 2 else RegistryError(f"{failures[0].message}; without TLS: {failures[1].message}")
 
     def _pong(self, base: str) -> BaseHTTPResponse:
-        return answers.check(self._follow("GET", f"{base}/v2/", {}, None), (200, 401), self.host)
+        try:
+            return answers.check(self._follow("GET", f"{base}/v2/", {}, None), (200, 401), self.host)
+        except NotFound:
+            raise RegistryError(f"{self.host} is no registry: there is no /v2/", 404) from None
 
     def _fetch(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> tuple[int, bytes]:
         answer = self._follow(method, url, headers, body)

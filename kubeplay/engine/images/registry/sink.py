@@ -11,9 +11,8 @@ from kubeplay.engine.images.registry import registries, repository, upload
 from kubeplay.engine.images.registry.access import Access
 from kubeplay.engine.images.registry.conf import Registries
 from kubeplay.engine.images.registry.repository import Repository
-from kubeplay.engine.images.registry.source import _attachments
 from kubeplay.engine.images.transports.base import Document, ImageSink, Reader, Signature
-from kubeplay.errors import InvalidInput, NotSupported, RegistryError
+from kubeplay.errors import InvalidInput, RegistryError
 
 _MOST_MOUNTS = 3  # repositories that are asked for one blob
 
@@ -52,9 +51,8 @@ class RegistrySink(ImageSink):
         self._repository.put_manifest(document, self.name.tag if top and self.name.tag else digest)
 
     def put_signatures(self, digest: str, signatures: tuple[Signature, ...]) -> None:
-        attachments = _attachments()
-        if attachments is None:
-            raise NotSupported("signatures cannot be stored in a registry yet")
+        from kubeplay.engine.images.registry import attachments
+
         attachments.store(self, digest, signatures)
 
     def tagged(self, tag: str) -> Document:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from kubeplay.engine.images.descriptor import Descriptor
 from kubeplay.engine.images.reference import Reference
@@ -49,9 +49,9 @@ class RegistrySource(ImageSource):
         return self._ask(lambda _, there: there.tags(limit))
 
     def signatures(self, digest: str) -> tuple[Signature, ...]:
-        attachments = _attachments()
-        found: tuple[Signature, ...] = attachments.signatures(self, digest) if attachments else ()
-        return found
+        from kubeplay.engine.images.registry import attachments
+
+        return attachments.signatures(self, digest)
 
     def tagged(self, tag: str) -> Document:
         """The manifest of another tag of the repository that serves the image. Raises NotFound, RegistryError."""
@@ -107,13 +107,3 @@ def _all(failures: list[KubeplayError]) -> KubeplayError:
     if len(failures) > 1:
         last.message = "; ".join(error.message for error in reversed(failures))
     return last
-
-
-def _attachments() -> Any:
-    """Until that module has come."""
-    from importlib import import_module
-
-    try:
-        return import_module("kubeplay.engine.images.registry.attachments")
-    except ModuleNotFoundError:
-        return None

@@ -29,17 +29,17 @@ Fetch = Callable[[str, str, Mapping[str, str], bytes | None], tuple[int, bytes]]
 
 
 class Tokens:
-    """Thread-safe; one registry's tokens by realm, service and scopes. `insecure` allows a realm without TLS."""
+    """Thread-safe; one registry's tokens by realm, service, scopes and credential. `insecure` allows a realm without TLS."""
 
     def __init__(self, fetch: Fetch, base: str, insecure: bool) -> None:
         self._fetch, self._base, self._insecure = fetch, base, insecure
-        self._kept: dict[tuple[str, str, str], tuple[str, float]] = {}
+        self._kept: dict[tuple[str, str, str, Credential | None], tuple[str, float]] = {}
         self._lock = threading.Lock()
 
     def get(self, challenge: Challenge, scopes: tuple[str, ...], credential: Credential | None) -> str:
         """A token for all of `scopes`. Raises Unauthorized, RegistryError."""
         realm, service = challenge.get("realm"), challenge.get("service")
-        key = (realm, service, " ".join(scopes))
+        key = (realm, service, " ".join(scopes), credential)
         with self._lock:
             token, until = self._kept.get(key, ("", 0.0))
             if token and time.monotonic() < until:
@@ -50,7 +50,7 @@ class Tokens:
             return token
 
     def forget(self, token: str = "") -> None:
-        """The registry did not take `token`, or we are somebody else now (every one)."""
+        """The registry did not take `token`, or (without) any."""
         with self._lock:
             self._kept = {key: kept for key, kept in self._kept.items() if token and kept[0] != token}
 
@@ -107,4 +107,4 @@ def _read(answer: bytes, where: str) -> tuple[str, float]:
         raise RegistryError(f"{where}: the token server's answer holds no token")
     seconds = value.get("expires_in")
     given = isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and seconds >= _SECONDS
-    return token, min(float(seconds), 86400.0) if given else _SECONDS
+    return token, float(min(seconds, 86400)) if given else _SECONDS
