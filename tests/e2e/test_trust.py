@@ -22,10 +22,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from kubeplay.config import Settings
 from kubeplay.engine.host.paths import Paths
-from kubeplay.engine.images import trust
+from kubeplay.engine.images import platforms, reference, trust
 from kubeplay.engine.images.copying import fetch, push, save
 from kubeplay.engine.images.copying.pull import PullOptions
 from kubeplay.engine.images.registry.access import Access
+from kubeplay.engine.images.registry.source import RegistrySource
 from kubeplay.engine.images.store import ImageStore
 from kubeplay.engine.images.transports import location
 from kubeplay.engine.images.trust import blobs, cosignkeys
@@ -326,6 +327,16 @@ def test_archives_and_tars_ask_the_policy_of_their_transport(world: World) -> No
         world.images.load(str(archive), signature_policy=str(given))
 
 
+def test_copying_from_one_registry_to_another_asks_too(world: World) -> None:
+    """A manifest list's members may come straight from a registry: what is passed on under our name is asked about like what is pulled."""
+    world.put()
+    world.policy(world.sigstore())
+    with RegistrySource(reference.parse(world.name()), PLAIN) as source, save.sink(location.parse(f"dir:{world.base}/out"), PLAIN) as sink:
+        with pytest.raises(TrustError, match="a signature was required"):
+            push.copy(world.images, source, sink)
+    assert not (world.base / "out/manifest.json").exists()
+
+
 def test_an_index_is_signed_or_its_member(world: World) -> None:
     member = world.put()
     raw = world.raw(member)
@@ -333,8 +344,6 @@ def test_an_index_is_signed_or_its_member(world: World) -> None:
     entry = {"mediaType": f"{OCI}manifest.v1+json", "digest": member, "size": len(raw), "platform": platform}
     top = world.hub.put_manifest(world.repo, "1", {"schemaVersion": 2, "mediaType": f"{OCI}index.v1+json", "manifests": [entry]})
     world.policy(world.sigstore())
-    from kubeplay.engine.images import platforms
-
     wanted = platforms.wanted("linux/amd64")
     with pytest.raises(TrustError, match=f"none exists for {member}"):
         world.pull(platform=wanted)
