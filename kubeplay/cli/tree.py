@@ -56,7 +56,7 @@ TREE = Group(
         ),
         "image": Group("Images.", "image", "ls rm inspect tag exists", {"list": "image:ls", "import": "image:import_",
                  "build": "build:build",
-                 **{verb: f"transfer:{verb}" for verb in ("pull", "push", "save", "load")},
+                 "scp": "scp:scp", **{verb: f"transfer:{verb}" for verb in ("pull", "push", "save", "load")},
                                                                                     "diff": "commit:image_diff",
                  "history": "imagefs:history", "tree": "imagefs:tree",
                  "mount": "imagefs:image_mount", "unmount": "imagefs:image_unmount", "umount": "imagefs:image_unmount",

@@ -199,3 +199,33 @@ def test_podman_loads_ours_and_we_theirs(kp: Machine, tmp_path: Path, short: Pat
     subprocess.run([*other, "save", "-q", "--format", "oci-archive", "-o", str(tmp_path / "theirs.tar"), "quay.io/them/x:2"], check=True,
                    capture_output=True, env=env)  # fmt: skip
     assert kp("load", "-i", str(tmp_path / "theirs.tar")).out == "Loaded image: quay.io/them/x:2\n"
+
+
+SSH = """#!/bin/sh
+# stands in for ssh: the other machine is another root of this one
+echo "$@" >>"$0.log"
+while [ "$1" != -- ]; do shift; done
+PATH=$(dirname "$0")/there:/usr/bin:/bin KUBEPLAY_ROOT=%(root)s KUBEPLAY_RUNROOT=%(run)s exec sh -c "$3"
+"""
+
+
+def test_scp(kp: Machine, tmp_path: Path) -> None:
+    docker_archive(tmp_path / "x.tar", ["x:1"], [ONE, TWO])
+    kp("load", "-q", "-i", str(tmp_path / "x.tar"))
+    other = Machine(tmp_path / "other")
+    (tmp_path / "bin/there").mkdir(parents=True)
+    (tmp_path / "bin/ssh").write_text(SSH % {"root": other.root, "run": other.runroot})
+    (tmp_path / "bin/ssh").chmod(0o755)
+    (tmp_path / "bin/there/kubeplay").symlink_to(kp.argv()[0])
+    kp.env["PATH"] = f"{tmp_path}/bin:{os.environ['PATH']}"
+    assert kp("image", "scp", "-q", "x:1", "me@far:2222::").out == "Loaded image: docker.io/library/x:1\n"
+    assert (tmp_path / "bin/ssh.log").read_text().startswith("-p 2222 -l me -- far if command -v kubeplay")
+    assert other("images", "-q").out == kp("images", "-q").out
+    kp("rmi", "x:1")
+    assert kp("image", "scp", "far::x:1").out == "Loaded image: docker.io/library/x:1\n"
+    kp("rmi", "x:1")
+    assert kp("image", "scp", f"{other.root}::x:1").out == "Loaded image: docker.io/library/x:1\n"
+    for bad in (["x:1"], ["x:1", "-oProxyCommand=x::"], ["far::x;id"], ["far::$(id)"], ["nothing:1", "far::"], ["far::nothing:1"],
+                ["me@localhost::x:1"]):  # fmt: skip
+        kp("image", "scp", "--", *bad, status=125)
+    other("system", "reset", "--force")
