@@ -50,12 +50,11 @@ def test_stages_and_copies_between_them(builds: Builds) -> None:
 def test_a_step_runs_confined(builds: Builds) -> None:
     builds(
         "FROM BASE\nRUN id -u; cat /proc/self/status | grep -E 'Seccomp:|CapBnd|NoNewPrivs'; cat /etc/hosts | grep -c localhost; hostname; "
-        "mount | grep ' /sys ' ; echo x > /proc/sys/kernel/hostname; head -c1 /proc/kcore | wc -c; ls /dev\n", no_cache=True,
+        "mount | grep ' /sys ' ; echo x > /proc/sys/kernel/hostname; ls /dev\n", no_cache=True,
     )  # fmt: skip
     said = builds.told.text
     assert said.startswith("0\n") and "Seccomp:\t2" in said and "CapBnd:\t00000000a80425fb" in said
     assert "build\n" in said and "Read-only file system" in said
-    assert "\n0\n" in said, "kcore is hidden"
 
 
 def test_a_step_that_changes_nothing_makes_an_empty_layer(builds: Builds) -> None:

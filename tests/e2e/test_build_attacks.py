@@ -34,7 +34,8 @@ def host(tmp_path: Path) -> Path:
 
 def test_links_of_a_context_lead_nowhere_outside(builds: Builds, host: Path) -> None:
     files = {
-        "abs": host / "file", "dir": host, "up": Path("../../../../../../../..") / str(host)[1:] / "file", "sub/in": Path("../real"), "real": "ok",
+        "abs": host / "file", "dir": host, "up": Path("../../../../../../../..") / str(host)[1:] / "file",
+        "sub/in": Path("../real"), "real": "ok",
     }  # fmt: skip
     for source in ("abs", "dir/file", "up", "dir/", "dir/*"):
         with pytest.raises(BuildError, match="no such file|No such file"):
