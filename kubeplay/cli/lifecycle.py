@@ -188,7 +188,7 @@ def signal_number(word: str) -> int:
         return int(name)
     base, plus, offset = name.partition("+")
     found = getattr(signal, f"SIG{base}", None)
-    if not isinstance(found, signal.Signals) or (plus and not offset.isdigit()):
+    if not isinstance(found, int) or base.startswith("_") or (plus and not offset.isdigit()):
         raise InvalidInput(f"invalid signal: {word}")
     return int(found) + (int(offset) if plus else 0)
 

@@ -153,7 +153,7 @@ class _Play:
         if compared.different and not self.options.replace:
             self._refuse(compared)
         self._images(compared)
-        if compared.different:
+        if compared.different or (self.options.replace and any(key.kind == "Pod" for key in compared.same)):
             compared = self._replace(compared)
         fresh = {planned.key for planned in compared.new}
         if self.stack.pods:
@@ -190,7 +190,7 @@ class _Play:
         """Pull what the pods to be made need, before anything that runs is removed for them."""
         from kubeplay.play import images
 
-        same = compared.same if not compared.different else frozenset()
+        same = frozenset() if compared.different or self.options.replace else compared.same
         plans = [plan for plan in self.stack.pods if ObjectKey("Pod", plan.namespace, plan.name) not in same]
         with trace("images"):
             images.prepare(self.engine, self.stack, plans, self.options.pull, self.options.keep_on_failure, self.progress)
@@ -198,8 +198,11 @@ class _Play:
 
     def _replace(self, compared: change.Comparison) -> change.Comparison:
         with trace("replace"):
-            keys = [planned.key for planned in self.stack.objects]
-            self.replaced = tuple([d.key for d in compared.different])
+            # What has not changed, too, as podman does; but others may live in a namespace, and a claim holds data.
+            keep = {key for key in compared.same if key.kind in ("Namespace", "PersistentVolumeClaim")}
+            keys = [planned.key for planned in self.stack.objects if planned.key not in keep]
+            new = {planned.key for planned in compared.new}
+            self.replaced = tuple([key for key in keys if key not in new])
             downs.remove(self.engine, keys, progress=self.progress)
         faults.point("play:replaced")
         return change.compare(self.engine, self.stack)

@@ -8,6 +8,7 @@ import pytest
 
 from kubeplay.engine.store.runtime import STOP
 from kubeplay.errors import Conflict, ImageError, InvalidInput, PodError, Timeout
+from kubeplay.plan.stack import ObjectKey
 from kubeplay.play import lifecycle
 from tests.support.root import Root
 
@@ -76,6 +77,26 @@ def test_replace_makes_it_anew(root: Root) -> None:
     second = root.play(pod("change", "sleep 2000"), replace=True)
     assert second.pods[0].uid != first.pods[0].uid
     assert [str(key) for key in second.replaced] == ["Pod default/change"]
+
+
+def test_replace_of_an_unchanged_file_makes_its_pods_anew_and_leaves_namespaces_and_claims(root: Root) -> None:
+    text = pod("change") + """---
+apiVersion: v1
+kind: Namespace
+metadata: {name: side}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
+"""
+    first = root.play(text)
+    claim = root.engine.store.objects.get(ObjectKey("PersistentVolumeClaim", "default", "data")).uid
+    second = root.play(text, replace=True)
+    assert second.pods[0].uid != first.pods[0].uid
+    assert [str(key) for key in second.replaced] == ["Pod default/change"]
+    assert root.engine.store.objects.get(ObjectKey("PersistentVolumeClaim", "default", "data")).uid == claim
+    assert root.play(text).unchanged
 
 
 def test_a_changed_secret_is_refused_and_not_shown(root: Root) -> None:
