@@ -9,11 +9,15 @@ The executor builds `plan.order` one after the other (or those whose `needs` are
 
 from __future__ import annotations
 
-from typing import Any, Union
-
 from kubeplay.record import Record
 
-Document = dict[str, Any]  # an image's configuration blob as JSON: architecture, os, config, history, rootfs
+TYPE_CHECKING = False  # typing's own costs an import; type checkers go by the name
+if TYPE_CHECKING:
+    from typing import Any
+
+    Document = dict[str, Any]  # an image's configuration blob as JSON: architecture, os, config, history, rootfs
+else:
+    Document = dict
 
 
 class Heredoc(Record):
@@ -304,8 +308,8 @@ class Maintainer(Record):
     name: str
 
 
-Metadata = Union[Env, Label, Arg, Cmd, Entrypoint, User, Workdir, Volume, Expose, StopSignal, Healthcheck, Shell, Onbuild, Maintainer]
-Action = Union[Run, Copy, Metadata]
+Metadata = Env | Label | Arg | Cmd | Entrypoint | User | Workdir | Volume | Expose | StopSignal | Healthcheck | Shell | Onbuild | Maintainer
+Action = Run | Copy | Metadata
 
 
 class Step(Record):

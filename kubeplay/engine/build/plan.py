@@ -18,6 +18,7 @@ from kubeplay.engine.build.words import raw_words, unquote
 from kubeplay.errors import InvalidInput
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9._-]*")
+_ELSEWHERE = re.compile(r"[a-z-]+:/|[0-9a-f]{64}$|(oci|oci-archive|docker-archive|dir):")  # a transport's, or an image's id
 _PLATFORM = re.compile(r"[a-z0-9]{1,20}/[a-z0-9_]{1,20}(/[a-z0-9.]{1,20})?")
 _SYNTAX = re.compile(r"(docker\.io/)?docker/dockerfile(-upstream)?([:@].*)?")
 
@@ -41,7 +42,8 @@ def plan(instructions: Sequence[Instruction], options: BuildOptions) -> BuildPla
     report.done()
     target = _target(needed, options, file)
     order = _order(needed, target, options)
-    return BuildPlan(tuple(needed), order, target, options, (*_warnings(instructions), *_unused(instructions, options)))
+    warnings = (*_warnings(instructions), *_mistaken(needed), *_unused(instructions, options))
+    return BuildPlan(tuple(needed), order, target, options, warnings)
 
 
 Group = tuple[Instruction, tuple[Instruction, ...]]
@@ -110,7 +112,20 @@ def _origin(text: str, before: Sequence[Stage], contexts: Iterable[str], numbers
         if len(text) > 6 or int(text) >= len(before):
             raise Wrong(f"there is no stage {text[:20]} before this one")
         return Origin("stage", text, int(text))
+    _check_image(text)
     return Origin("image", text)
+
+
+def _check_image(text: str) -> None:
+    """A name that no registry could have is the file's fault, to be told with the others."""
+    from kubeplay.engine.images.reference import parse as parse_reference
+
+    if _ELSEWHERE.match(text):
+        return
+    try:
+        parse_reference(text)
+    except InvalidInput as error:
+        raise Wrong(error.message, error.hint) from None
 
 
 def resolver(stage: Stage, stages: Sequence[Stage], options: BuildOptions) -> Scope:
@@ -220,6 +235,20 @@ def _unused(instructions: Sequence[Instruction], options: BuildOptions) -> list[
                 declared |= {unquote(word.partition("=")[0], arg.escape) for word in raw_words(arg.text, arg.escape)}
     unused = sorted({name for name, _ in options.build_args} - declared)
     return [f"[Warning] one or more build args were not consumed: [{' '.join(unused)}]"] if unused else []
+
+
+def _mistaken(stages: Sequence[Stage]) -> Iterable[str]:
+    """Images that were perhaps meant to be stages."""
+    for stage in stages:
+        base = (stage.base.value,) if stage.base.kind == "image" else ()
+        later = {other.name: other for other in stages[stage.number :] if other.name}
+        before = tuple(other.name for other in stages[: stage.number] if other.name)
+        for image in (*base, *stage.images):
+            if image.lower() in later:
+                where = later[image.lower()].start.where
+                yield f"{stage.start.where}: {image} is an image here: the stage of that name begins only at {where}"
+            elif not set(image) & set("/:@.") and (hint := near(image.lower(), before)):
+                yield f"{stage.start.where}: {image} is an image here: no stage before is called that ({hint})"
 
 
 def _warnings(instructions: Sequence[Instruction]) -> list[str]:

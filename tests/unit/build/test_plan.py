@@ -63,6 +63,9 @@ def test_only_needed_stages(options: dict[str, object], order: tuple[int, ...]) 
         ("ARG V\nFROM alpine:${V:-edge}", Origin("image", "alpine:edge")),
         ("FROM a AS Base\nFROM base", Origin("stage", "base", 0)),
         ("FROM scratch", Origin("scratch", "scratch")),
+        ("FROM docker://quay.io/a:b", Origin("image", "docker://quay.io/a:b")),
+        ("FROM oci-archive:/x.tar", Origin("image", "oci-archive:/x.tar")),
+        (f"FROM {'a' * 64}", Origin("image", "a" * 64)),
         ("FROM ctx", Origin("named", "ctx")),
         ("FROM a\nFROM 0", Origin("image", "0")),  # numbers are for --from
     ],
@@ -120,6 +123,8 @@ def test_needs_images_and_contexts() -> None:
         ("FROM a AS scratch", "scratch cannot name a stage"),
         ("FROM a AS b\nFROM c AS B", "the name b is taken by the stage at Containerfile:1"),
         ("FROM --platform=arm a", "no OS/ARCH"),
+        ("FROM Alpine", "must be lowercase"),
+        ("FROM a\nCOPY --from=b:c:d /x /y", "invalid reference format"),
         ("FROM a\nCOPY --from=0 a b", "there is no stage 0 before this one"),
         ("FROM a\nCOPY --from=$X a b", "--from is empty"),
         ("FROM a\nRUN --mount=target=/x,from=$X a", "from is empty"),
@@ -193,6 +198,14 @@ def test_warnings() -> None:
     assert made.warnings[-1] == "[Warning] one or more build args were not consumed: [Y Z]"
     assert [warning.split(":")[1] for warning in made.warnings[:-1]] == ["1", "3", "4"]
     assert not planned("# syntax=docker/dockerfile:1.7\nFROM a\nRUN [ -f x ]").warnings
+
+
+def test_images_that_were_meant_to_be_stages() -> None:
+    made = planned("FROM a AS build\nCOPY --from=tools /x /\nFROM biuld\nCOPY --from=registry/build /x /\nFROM b AS tools")
+    assert [warning.split(" is an image here: ")[1] for warning in made.warnings] == [
+        "the stage of that name begins only at Containerfile:5",
+        "no stage before is called that (did you mean build?)",
+    ]
 
 
 def test_onbuild_of_a_base_runs_first_and_is_gone() -> None:
