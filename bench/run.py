@@ -1,6 +1,6 @@
 """make bench: kubeplay against Debian's podman, in alternating runs on one tmpfs; prints ratios, writes JSON.
 
-usage: bench/run.py [--rounds N] [--only TEXT] [--keep]
+usage: bench/run.py [--rounds N] [--only TEXT] [--parts play,images] [--ext4]
 """
 
 from __future__ import annotations
@@ -13,29 +13,39 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+from bench import images
 from bench.cases import CASES, LAST, Case
 from bench.peers import Peer, kubeplay, podman
 
-WORK = "/tmp/kubeplay-bench"
+WORK, DISK = "/tmp/kubeplay-bench", "/tmp/kubeplay-bench.ext4"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", default="")
+    parser.add_argument("--parts", default="play,images", type=lambda text: text.split(","))
+    parser.add_argument("--ext4", action="store_true")
     options = parser.parse_args()
     _clean()
     os.makedirs(WORK)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8g", "kubeplay-bench", WORK], check=True)
+    _mount(options.ext4)
     peers = kubeplay(WORK), podman(WORK)
     try:
         _images(peers)
-        cases = [case for case in (*CASES, *LAST) if options.only in case.name]
-        results = [_measure(case, peers, case.rounds or options.rounds) for case in cases]
+        results = []
+        if "play" in options.parts:
+            results += _all(CASES, peers, options)
+        if "images" in options.parts:
+            with images.prepared(WORK) as cases:
+                results += _all(cases, peers, options)
+        if "play" in options.parts:
+            results += _all(LAST, peers, options)
     finally:
         for peer in peers:
             peer.run("system", "reset", "--force", check=False)
@@ -43,10 +53,25 @@ def main() -> None:
     _report(results)
 
 
-def _images(peers: tuple[Peer, Peer]) -> None:
-    from tests.support import images
+def _all(cases: Sequence[Case], peers: tuple[Peer, Peer], options: argparse.Namespace) -> list[dict[str, object]]:
+    chosen = [case for case in cases if options.only in case.name]
+    return [_measure(case, peers, min(case.rounds or options.rounds, options.rounds)) for case in chosen]
 
-    archive = images.write_all(Path(WORK))["busybox"]
+
+def _mount(ext4: bool) -> None:
+    """A tmpfs, or an ext4 in a file: the root disk of a virtual machine is slow and varies."""
+    if not ext4:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8g", "kubeplay-bench", WORK], check=True)
+        return
+    subprocess.run(["truncate", "-s", "12G", DISK], check=True)
+    subprocess.run(["mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", DISK], check=True)
+    subprocess.run(["mount", "-o", "loop", DISK, WORK], check=True)
+
+
+def _images(peers: tuple[Peer, Peer]) -> None:
+    from tests.support.images import write_all
+
+    archive = write_all(Path(WORK))["busybox"]
     for peer in peers:
         peer.run("load", "-i", str(archive))
 
@@ -91,6 +116,7 @@ def _clean() -> None:
     for _ in range(3):
         subprocess.run(["umount", "-R", "-l", WORK], check=False, stderr=subprocess.DEVNULL)
     shutil.rmtree(WORK, ignore_errors=True)
+    Path(DISK).unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
