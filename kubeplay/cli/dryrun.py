@@ -10,6 +10,7 @@ from kubeplay.plan.stack import ObjectKey, PlannedObject, Stack
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
+    from kubeplay.play.change import Comparison
 
 
 def show(app: App, stack: Stack, form: str) -> None:
@@ -18,7 +19,8 @@ def show(app: App, stack: Stack, form: str) -> None:
 
     from kubeplay.cli.objects import redacted
 
-    _warn(app, stack)
+    compared = _compare(app, stack)
+    _warn(app, stack, compared)
     bodies = [redacted(json.loads(one.body)) for one in stack.objects if one.owner is None]
     if form == "json":
         body = bodies[0] if len(bodies) == 1 else {"apiVersion": "v1", "kind": "List", "items": bodies}
@@ -28,18 +30,31 @@ def show(app: App, stack: Stack, form: str) -> None:
 
         sys.stdout.write(write.documents(bodies))
     else:
-        sys.stdout.write(table.render(["KIND", "NAMESPACE", "NAME", "CHANGE"], [[*one.key, _change(app, one)] for one in stack.objects]))
+        rows = [[*one.key, _change(one, compared)] for one in stack.objects]
+        sys.stdout.write(table.render(["KIND", "NAMESPACE", "NAME", "CHANGE"], rows))
 
 
-def _change(app: App, one: PlannedObject) -> str:
-    found = app.store.objects.find(one.key) if app.has_store else None
-    if found is None:
-        return "create"
-    return "unchanged" if found.body == one.body else "differs"
+def _compare(app: App, stack: Stack) -> Comparison:
+    """The files against the store; where there is none, everything is new."""
+    from kubeplay.play import change
+
+    return change.compare(app.engine, stack) if app.has_store else change.Comparison(stack.objects, frozenset(), ())
 
 
-def _warn(app: App, stack: Stack) -> None:
+def _change(one: PlannedObject, compared: Comparison) -> str:
+    if any(found.key == one.key for found in compared.different):
+        return "differs"
+    return "unchanged" if one.key in compared.same else "create"
+
+
+def _warn(app: App, stack: Stack, compared: Comparison) -> None:
     from kubeplay.play import references
+
+    for difference in compared.different:
+        for line in difference.lines:
+            print(f"{difference.key}: {line}", file=sys.stderr)
+    for text in _ports_in_use(app, stack, {one.key for one in compared.new}):
+        print(f"Warning: {text}", file=sys.stderr)
 
     there = _stored(app) if app.has_store else set[ObjectKey]()
     for reference in references.missing(stack, there):
@@ -47,6 +62,33 @@ def _warn(app: App, stack: Stack) -> None:
     for image in sorted({c.image for pod in stack.pods for c in pod.containers}):
         if not _has_image(app, image):
             print(f"Warning: image {image} is not in local storage", file=sys.stderr)
+
+
+def _ports_in_use(app: App, stack: Stack, new: set[ObjectKey]) -> list[str]:
+    """Host and node ports that a play would be refused for, as things stand now."""
+    from kubeplay.engine.net import claims, ports
+    from kubeplay.errors import KubeplayError
+
+    wanted = [
+        (f"Pod {pod.namespace}/{pod.name}", ports.key_of(port))
+        for pod in stack.pods if ObjectKey("Pod", pod.namespace, pod.name) in new
+        for container in pod.containers for port in container.ports if port.host_port
+    ]  # fmt: skip
+    wanted += [
+        (f"Service {service.namespace}/{service.name}", ports.Key(ports.ANY, port.protocol, port.node_port))
+        for service in stack.services if ObjectKey("Service", service.namespace, service.name) in new
+        for port in service.ports if port.node_port
+    ]  # fmt: skip
+    found = []
+    for who, key in wanted:
+        try:
+            if app.has_store:
+                ports.check_free(app.store, claims.others(app.settings.bridge), key)
+            else:
+                ports.check_bindable(key)
+        except KubeplayError as error:
+            found.append(f"{who}: {error.message}")
+    return found
 
 
 def _stored(app: App) -> set[ObjectKey]:

@@ -100,6 +100,9 @@ def test_play_prints_ids_and_down_takes_everything_away(machine: Kubeplay) -> No
 
 def test_a_changed_file_is_refused_and_replace_takes_it(kp: Kubeplay) -> None:
     path = kp.file("changed.yaml", WEB.replace("greeting: hello", "greeting: bye"))
+    dry = kp("play", "kube", "--dry-run", path)
+    assert [line.split()[-1] for line in dry.lines if line.startswith("ConfigMap")] == ["differs"]
+    assert "ConfigMap default/web-conf: data.greeting" in dry.err
     said = kp("play", "kube", path, status=125)
     assert "greeting" in said.err and "--replace" in said.err
     kp("play", "kube", "--replace", "-q", path)
@@ -123,6 +126,18 @@ def test_dry_run_needs_no_root_directory(tmp_path: Path) -> None:
     assert [one["kind"] for one in said.json["items"]] == ["ConfigMap", "Secret", "PersistentVolumeClaim", "Pod"]
     assert "S3cr3t-value" not in said.out and "localhost/bb:1" in said.err
     assert not kp.root.exists() and not kp.runroot.exists()
+
+
+def test_dry_run_warns_of_ports_that_are_taken(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket() as busy:
+        busy.bind(("0.0.0.0", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        text = WEB.replace("image:", f"ports: [{{containerPort: 80, hostPort: {port}}}]\n    image:", 1)
+        said = Kubeplay(tmp_path)("play", "kube", "--dry-run", "-", stdin=text)
+    assert f"Warning: Pod default/web: port {port} is already in use by a program on this machine (tcp)" in said.err
 
 
 def test_standard_input_directories_and_urls(machine: Kubeplay, tmp_path: Path) -> None:
