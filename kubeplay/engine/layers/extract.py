@@ -71,6 +71,7 @@ class Extractor:
         self._to_change = unsure_bits(root) if replaced else ~0
         self._directories: dict[bytes, Entry] = {}  # metadata is set last: adding children changes times
         self._cache: dict[bytes, int] = {}
+        self._now = b""  # the member at work, for messages
         self._entries = 0
         self._size = 0
         self._opaque_root = False
@@ -78,18 +79,23 @@ class Extractor:
 
     def run(self, reader: TarReader) -> Extracted:
         """Everything. Raises InvalidInput, Exhausted (disk full) or StoreError (disk broken)."""
-        entry: Entry | None = None
         try:
-            while (entry := reader.next()) is not None:
+            while True:
+                if self._kept:
+                    self._entries += reader.burst(self._plain)
+                entry = reader.next()
+                if entry is None:
+                    break
+                self._now = entry.name
                 self._entries += 1
                 if self._entries > MAX_ENTRIES:
                     raise InvalidInput(f"the layer has more than {MAX_ENTRIES} entries")
                 self._member(entry, reader)
             self._finish_directories()
         except OSError as error:
-            raise translated(error, f"layer entry {show(entry.name)}" if entry else "layer") from error
+            raise translated(error, f"layer entry {show(self._now)}" if self._now else "layer") from error
         except (OverflowError, ValueError) as error:
-            raise InvalidInput(f"layer entry {show(entry.name) if entry else ''}: {error}") from error
+            raise InvalidInput(f"layer entry {show(self._now)}: {error}") from error
         finally:
             self._forget()
             if self._kept:
@@ -119,6 +125,34 @@ class Extractor:
             self._special(self._parent(parent), name, entry)
 
     # regular files
+    def _plain(self, name: bytes, owner: tuple[int, int, int], mtime: int, content: memoryview) -> bool:
+        """A new file in a directory that is open already: _file without its turns. False leaves it to _member."""
+        parent, _, base = name.rpartition(b"/")
+        directory = self._cache.get(parent) if parent else self._root
+        mode, uid, gid = owner
+        if directory is None or base[:4] == _WHITEOUT or _ODD(name) or not (0 <= uid < _NOBODY and 0 <= gid < _NOBODY):
+            return False
+        self._now = name
+        simple = not mode & self._to_change
+        try:
+            fd = os.open(base, _CREATE, mode if simple else 0o600, dir_fd=directory)
+        except FileExistsError:
+            return False
+        try:
+            if content:
+                if self._kept:
+                    self._kept.created(fd)
+                _write(fd, content)
+            if uid or gid or self._to_change == ~0:
+                os.fchown(fd, uid, gid)
+            if not simple:
+                os.fchmod(fd, mode)
+            os.utime(fd, ns=(mtime, mtime))
+        finally:
+            os.close(fd)
+        self._size += len(content)
+        return True
+
     def _file(self, parent: int, name: bytes, entry: Entry, reader: TarReader) -> None:
         mode, to_change = entry.mode, self._to_change
         simple = not mode & to_change

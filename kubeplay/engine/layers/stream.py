@@ -18,6 +18,7 @@ from kubeplay.engine.layers.decompress import CHUNK as CHUNK
 from kubeplay.engine.layers.decompress import PLAIN as PLAIN
 from kubeplay.engine.layers.decompress import decompressed
 from kubeplay.engine.layers.decompress import sniff as sniff
+from kubeplay.engine.layers.tar import Window
 from kubeplay.errors import InvalidInput
 from kubeplay.record import Record
 
@@ -89,7 +90,7 @@ class Digester:
             self._room.release()
 
 
-class Stream:
+class Stream(Window):
     """The unpacked bytes of a blob as a tar Feed, with the digests known at the end.
 
     Use as a context manager: leaving it stops the threads. `finish()` reads what is left, checks the blob's
@@ -108,9 +109,9 @@ class Stream:
         self._stored_hash: Digester | None = None
         self._hash = Digester()
         self._ahead: ReadAhead | None = None
-        self._chunk = b""
-        self._view = memoryview(b"")
-        self._at = 0
+        self.chunk = b""
+        self.view = memoryview(b"")
+        self.at = 0
         self._chunks = self._unpacked()
 
     def __enter__(self) -> Stream:
@@ -124,17 +125,17 @@ class Stream:
                 digester.close()
 
     def take(self, count: int) -> bytes:
-        at = self._at
+        at = self.at
         end = at + count
-        if end <= len(self._chunk):
-            self._at = end
-            return self._chunk[at:end]
+        if end <= len(self.chunk):
+            self.at = end
+            return self.chunk[at:end]
         return b"".join(bytes(piece) for piece in self.pieces(count))
 
     def peek(self, offset: int, count: int) -> bytes:
         """Bytes ahead, which must be ready()."""
-        start = self._at + offset
-        return self._chunk[start : start + count]
+        start = self.at + offset
+        return self.chunk[start : start + count]
 
     def skip(self, count: int) -> None:
         for _ in self.pieces(count):
@@ -142,26 +143,26 @@ class Stream:
 
     def pieces(self, count: int) -> Iterator[memoryview]:
         while count:
-            if self._at >= len(self._chunk) and not self._more():
+            if self.at >= len(self.chunk) and not self._more():
                 raise InvalidInput("this is no tar archive, or a part of one: it ends in the middle of an entry")
-            piece = self._view[self._at : self._at + count]
-            self._at += len(piece)
+            piece = self.view[self.at : self.at + count]
+            self.at += len(piece)
             count -= len(piece)
             yield piece
 
     def ready(self) -> int:
         """How many bytes can be had without reading more; at least one unless at_end()."""
-        return len(self._chunk) - self._at
+        return len(self.chunk) - self.at
 
     def at_end(self) -> bool:
-        return self._at >= len(self._chunk) and not self._more()
+        return self.at >= len(self.chunk) and not self._more()
 
     def finish(self, record: Callable[[bytes], object] | None = None) -> str:
         """Read to the end (`record` gets the rest), verify, return the unpacked digest."""
         while not self.at_end():
             if record:
-                record(self._chunk[self._at :])
-            self._at = len(self._chunk)
+                record(self.chunk[self.at :])
+            self.at = len(self.chunk)
         unpacked = self._hash.finish()
         self.stored_digest = self._stored_hash.finish() if self._stored_hash else unpacked if self.compression == PLAIN else ""
         if self._blob.digest and self.stored_digest != self._blob.digest:
@@ -171,7 +172,7 @@ class Stream:
 
     def _more(self) -> bool:
         chunk = next(self._chunks, b"")
-        self._chunk, self._view, self._at = chunk, memoryview(chunk), 0
+        self.chunk, self.view, self.at = chunk, memoryview(chunk), 0
         self.size += len(chunk)
         if self.size > self._limit:
             raise InvalidInput(f"the blob unpacks to more than {self._limit} bytes", hint="it looks like a decompression bomb")

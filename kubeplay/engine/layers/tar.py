@@ -25,7 +25,7 @@ _HEADER = struct.Struct("100s8s8s8s12s12s8sc100s6s2s32s32s8s8s155s12s")
 # A file's or directory's header without peculiarities: name, three owner fields, size, time, checksum, type; no prefix,
 # not star's (which ends in tar\0).
 _PLAIN = re.compile(
-    rb"(?s)(?=([^\0]{1,100})).{100}(.{24})([0-7]{11})[\0 ]([0-7]{11})[\0 ]([0-7]{6})[\0 ]{2}([05]).{100}ustar.{83}\0.{162}(?!tar\0)"
+    rb"(?s)(?=([^\0]{1,100})).{100}(.{24})([0-7]{11})[\0 ]([0-7]{11})[\0 ]([0-7]{6})[\0 ]{2}([05]).{100}ustar.{83}\0.{162}(?!tar\0).{4}"
 ).match
 _HEADER_ONLY = b"123456"  # link, symlink, char, block, directory, fifo
 
@@ -74,6 +74,17 @@ class Feed(Protocol):
     def ready(self) -> int: ...
 
 
+class Window:
+    """A Feed's bytes that lie in memory: `chunk`, from `at` on."""
+
+    chunk: bytes
+    view: memoryview  # of chunk
+    at: int
+
+
+Make = Callable[[bytes, tuple[int, int, int], int, memoryview], bool]  # name, (mode, uid, gid), mtime in ns, content
+
+
 class TarReader:
     """Members of one archive, in order.
 
@@ -84,6 +95,7 @@ class TarReader:
     def __init__(self, feed: Feed, record: Callable[[bytes], object] | None = None) -> None:
         self._feed = feed
         self._record = record
+        self._window = feed if isinstance(feed, Window) else None
         self._left = 0  # content of the current entry not read yet
         self._padding = 0
 
@@ -147,6 +159,37 @@ class TarReader:
             return None
         self._left = 0
         return next(self._feed.pieces(left))
+
+    def burst(self, make: Make) -> int:
+        """Give `make` the members that come now while they are plain files that lie in memory whole; how many it took.
+
+        One that `make` returns False for is left to next(). A third of the time per file of next() and its user.
+        """
+        window, record = self._window, self._record
+        if window is None or self._left:
+            return 0
+        chunk, view, at, padding, taken = window.chunk, window.view, window.at, self._padding, 0
+        try:
+            while (match := _PLAIN(chunk, at + padding)) is not None:
+                name, ids, size_digits, time_digits, sum_digits, kind = match.groups()
+                start = match.end()
+                end = start + int(size_digits, 8)
+                owner = _owners.get(ids)
+                if kind != b"0" or end > len(chunk) or owner is None or name[-1:] == b"/":
+                    break
+                head = start - BLOCK
+                right = (1 + int(sum_digits, 8)) % 65521
+                if adler32(chunk[head : head + 148] + b"        " + chunk[head + 156 : start]) & 0xFFFF != right:
+                    break
+                if not make(name, owner, int(time_digits, 8) * 1_000_000_000, view[start:end]):
+                    break
+                if record:
+                    record(chunk[at:start])
+                at, padding = end, (start - end) % BLOCK
+                taken += 1
+        finally:
+            window.at, self._padding = at, padding
+        return taken
 
     def content(self) -> Iterator[memoryview]:
         """What is left of the current member's bytes, in pieces valid until the next one."""
