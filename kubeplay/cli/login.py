@@ -59,7 +59,7 @@ def login(
         return
     credential = _asked(username, password, stored)
     _check(domain, key, credential, access)
-    where = files.store(file, _written(key, bool(compat_auth_file)), credential)
+    where = files.store(file, _written(key, bool(compat_auth_file)), credential, _helper(authfile or compat_auth_file, key))
     if verbose:
         print(f"Used: {where}")
     print("Login Succeeded!")
@@ -100,12 +100,23 @@ def _written(key: str, docker: bool) -> str:
     return "https://index.docker.io/v1/" if docker and key == "docker.io" else key
 
 
+def _helper(file: str | None, key: str) -> str:
+    """The program that keeps what `login` learns, by registries.conf's first credential helper; "" = the auth file."""
+    from kubeplay.engine.images.registry import conf, registries
+
+    first = next(iter(registries.load().helpers), conf.FILES)
+    return "" if file or first == conf.FILES or "/" in key else first
+
+
 def _stored(file: str, domain: str, path: str) -> Credential | None:
     from kubeplay.engine.images.registry import authfile as files
 
     found = files.lookup(files.load(file), domain, path)
     if found is None:
-        found = next((one for place in files.places() if (one := files.lookup(files.load(place), domain, path))), None)
+        from kubeplay.engine.images.registry import credentials, registries
+        from kubeplay.engine.images.registry.access import Access
+
+        found = next(iter(credentials.find(Access(), domain, path, registries.load().helpers)), None)
     return found
 
 
@@ -179,7 +190,7 @@ def logout(app: App, *, registry: str | None, all: bool, authfile: str | None, c
         return
     key = _key(registry)
     domain, _, path = key.partition("/")
-    if files.erase(file, _written(key, bool(compat_auth_file))):
+    if files.erase(file, _written(key, bool(compat_auth_file)), _helper(authfile or compat_auth_file, key)):
         print(f"Removed login credentials for {key}")
         return
     if _stored(file, domain, path) is not None:

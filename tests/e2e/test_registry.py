@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import os
+import pty
 import stat
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -234,14 +237,17 @@ class Commands:
         self.directory, self.hub, self.certs = directory, hub, ["--cert-dir", str(hub.certs.cert_dir)]
 
     def __call__(self, *argv: str, stdin: str = "", status: int = 0) -> Said:
-        own = {"KUBEPLAY_ROOT": str(self.directory / "root"), "KUBEPLAY_RUNROOT": str(self.directory / "r"), "PYTHONPATH": str(ROOT)}
-        env = {**os.environ, **own}
         done = subprocess.run(
-            [sys.executable, "-m", "kubeplay", *argv], env=env, input=stdin, capture_output=True, text=True, timeout=120, cwd="/"
+            [sys.executable, "-m", "kubeplay", *argv], env=self.env, input=stdin, capture_output=True, text=True, timeout=120, cwd="/"
         )
         said = Said(done.returncode, done.stdout, done.stderr)
         assert said.status == status, said
         return said
+
+    @property
+    def env(self) -> dict[str, str]:
+        own = {"KUBEPLAY_ROOT": str(self.directory / "root"), "KUBEPLAY_RUNROOT": str(self.directory / "r"), "PYTHONPATH": str(ROOT)}
+        return {**os.environ, **own}
 
     @property
     def auth(self) -> Path:
@@ -266,6 +272,25 @@ def test_login_and_logout(commands: Commands) -> None:
     assert commands("search", "--list-tags", *commands.certs, f"{address}/team/app").lines[1].split() == [f"{address}/team/app", "1"]
     assert commands("logout", address).out == f"Removed login credentials for {address}\n"
     assert "not logged into" in commands("logout", address, status=125).err
+
+
+def test_login_asks_on_a_terminal(users: Registry, tmp_path: Path) -> None:
+    commands = Commands(tmp_path, users)
+    near, far = pty.openpty()
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "kubeplay", "login", *commands.certs, users.address], env=commands.env, cwd="/", stdin=far, stdout=far,
+            stderr=far, start_new_session=True, preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )  # fmt: skip
+        os.close(far)
+        seen = b""
+        for prompt, answer in ((b"Username: ", b"me\n"), (b"Password: ", b"secret\n"), (b"Login Succeeded!", b"")):
+            while prompt not in seen:
+                seen += os.read(near, 4096)
+            os.write(near, answer)
+        assert process.wait(60) == 0 and b"secret" not in seen
+    finally:
+        os.close(near)
 
 
 def test_logins_for_namespaces(users: Registry, tmp_path: Path) -> None:

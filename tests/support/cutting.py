@@ -12,9 +12,10 @@ from contextlib import contextmanager
 class Wire:
     """`address` is where to connect; `cut` how many connections were cut."""
 
-    def __init__(self, target: str, after: int) -> None:
+    def __init__(self, target: str, after: int, proxy: bool = False) -> None:
         self._target, self._after = target, after
-        self.cut, self._armed = 0, True
+        self.cut, self._armed = 0, after > 0
+        self._proxy, self.asked = proxy, b""
         self._server = socket.create_server(("127.0.0.1", 0))
         self.address = f"127.0.0.1:{self._server.getsockname()[1]}"
         self._poll = selectors.DefaultSelector()
@@ -43,6 +44,9 @@ class Wire:
 
     def _accept(self) -> None:
         near, _ = self._server.accept()
+        if self._proxy:
+            self.asked = _head(near)
+            near.sendall(b"HTTP/1.1 200 connected\r\n\r\n")
         host, _, port = self._target.rpartition(":")
         far = socket.create_connection((host, int(port)))
         for one, other in ((near, far), (far, near)):
@@ -73,10 +77,21 @@ class Wire:
         self._poll.close()
 
 
+def _head(near: socket.socket) -> bytes:
+    """A CONNECT request, whole."""
+    data = b""
+    while b"\r\n\r\n" not in data and (piece := near.recv(4096)):
+        data += piece
+    return data
+
+
 @contextmanager
-def cutting(target: str, after: int) -> Iterator[Wire]:
-    """Relay to HOST:PORT; the first connection is cut after `after` bytes in one direction."""
-    wire = Wire(target, after)
+def cutting(target: str, after: int, proxy: bool = False) -> Iterator[Wire]:
+    """Relay to HOST:PORT; the first connection is cut after `after` bytes in one direction (0 = none is).
+
+    As `proxy` it takes CONNECT requests, keeps the last in `asked`, and leads to HOST:PORT whatever they name.
+    """
+    wire = Wire(target, after, proxy)
     thread = threading.Thread(target=wire.run)
     thread.start()
     try:

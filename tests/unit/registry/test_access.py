@@ -18,6 +18,7 @@ from kubeplay.engine.images.registry.sink import RegistrySink
 from kubeplay.engine.images.registry.source import RegistrySource
 from kubeplay.errors import InvalidInput, NotFound, RegistryError, Unauthorized
 from tests.support import certificates
+from tests.support.cutting import cutting
 from tests.support.hostile_registry import Hostile, Image, good, hostile, says
 from tests.support.images import digest
 from tests.unit.registry.asking import LAYER, NONE, ONCE, PLAIN, everything, layer, source
@@ -231,6 +232,18 @@ def test_a_proxy_is_used(monkeypatch: pytest.MonkeyPatch, image: Image, bad: Hos
     with RegistrySource(reference.parse("registry.invalid/team/app:1"), ONCE, NONE) as there:
         assert there.manifest().raw == raw
     assert bad.requests[-1].headers["proxy-authorization"] == "Basic " + base64.b64encode(b"user:pw").decode()
+
+
+def test_https_goes_through_a_proxy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    certs = certificates.make(tmp_path / "tls", ("registry.invalid",))
+    with hostile(certs) as bad, cutting(bad.address, 0, proxy=True) as wire:
+        bad.put_image("team/app", "1", [LAYER])
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:pw@{wire.address}")
+        with RegistrySource(reference.parse("registry.invalid/team/app:1"), Access(cert_dir=str(certs.cert_dir), retry=0), NONE) as there:
+            assert there.manifest().raw
+        assert wire.asked.startswith(b"CONNECT registry.invalid:443 ")
+        assert b"Basic " + base64.b64encode(b"user:pw") in wire.asked
+        assert "proxy-authorization" not in bad.requests[-1].headers
 
 
 # mirrors

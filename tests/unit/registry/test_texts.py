@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from kubeplay.engine.images.registry import challenge, credentials, proxies, urls
+from kubeplay.engine.images.registry import challenge, conf, credentials, proxies, urls
 from kubeplay.engine.images.registry.access import Access
 from kubeplay.engine.images.registry.challenge import Challenge
 from kubeplay.errors import InvalidInput, NotSupported, RegistryError
@@ -107,3 +109,23 @@ def test_order_of_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [one.username for one in credentials.find(Access(auths=auths), "quay.io", "team/app")] == ["longer", "first", "second"]
     assert credentials.find(Access(auths=auths, creds="me:a:b"), "quay.io", "x") == (credentials.Credential("me", "a:b"),)
     assert credentials.find(Access(), "quay.io", "x") == ()
+
+
+def test_credential_helpers_of_registries_conf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = """#!/bin/sh
+read -r server
+echo "{\\"Username\\": \\"ring\\", \\"Secret\\": \\"$server\\"}"
+"""
+    (tmp_path / "docker-credential-ring").write_text(program)
+    (tmp_path / "docker-credential-ring").chmod(0o755)
+    (tmp_path / "auth.json").write_text('{"auths": {"quay.io": {"auth": "ZmlsZTox"}}}')
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", str(tmp_path / "auth.json"))
+
+    def user(domain: str, *helpers: str) -> str:
+        return credentials.find(Access(), domain, "x", helpers)[0].username
+
+    assert user("quay.io", "ring", conf.FILES) == "ring" and user("quay.io", conf.FILES, "ring") == "file"
+    assert user("other.io", conf.FILES, "ring") == "ring"
+    (tmp_path / "r.conf").write_text('credential-helpers = ["containers-auth.json", "ring"]')
+    assert conf.load([str(tmp_path / "r.conf")]).helpers == (conf.FILES, "ring")

@@ -130,8 +130,14 @@ def users(given: str = "") -> dict[str, str]:
 
 
 # writing
-def store(path: str, key: str, credential: Credential) -> str:
-    """Keep a credential under `key` (DOMAIN or DOMAIN/NAMESPACE); where it went. Raises CommandFailed, OSError."""
+def store(path: str, key: str, credential: Credential, helper: str = "") -> str:
+    """Keep a credential under `key` (DOMAIN or DOMAIN/NAMESPACE), in `helper` rather than in the file; where it went.
+
+    Raises CommandFailed, OSError.
+    """
+    if helper:
+        programs.store(helper, key, credential)
+        return f"docker-credential-{helper}"
     text = base64.b64encode(f"{credential.username}:{credential.password}".encode()).decode()
     where = []
 
@@ -149,8 +155,13 @@ def store(path: str, key: str, credential: Credential) -> str:
     return where[0] if where else path
 
 
-def erase(path: str, key: str) -> bool:
+def erase(path: str, key: str, helper: str = "") -> bool:
     """Drop a credential; False when there was none."""
+    if helper:
+        known = programs.get(helper, key) is not None
+        if known:
+            programs.erase(helper, key)
+        return known
     gone = []
 
     def change(content: Content) -> None:

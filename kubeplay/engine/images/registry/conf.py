@@ -11,6 +11,7 @@ from kubeplay.errors import InvalidInput
 from kubeplay.record import Record
 
 SYSTEM = "/etc/containers/registries.conf"
+FILES = "containers-auth.json"  # the credential helper that means auth files
 _MAX_FILE = 8 << 20  # bytes
 _MODES = ("enforcing", "permissive", "disabled")
 _PULL = ("", "all", "digest-only", "tag-only")
@@ -37,12 +38,13 @@ class Registry(Record):
 
 
 class Registries(Record):
-    """Everything of all files. `search` is unqualified-search-registries."""
+    """Everything of all files. `search` is unqualified-search-registries; `helpers` are credential-helpers, FILES among them."""
 
     search: tuple[str, ...] = ()
     aliases: tuple[tuple[str, str], ...] = ()
     registries: tuple[Registry, ...] = ()
     short_name_mode: str = "permissive"
+    helpers: tuple[str, ...] = (FILES,)
 
 
 def files() -> tuple[str, ...]:
@@ -103,11 +105,18 @@ def _merge(old: Registries, value: dict[str, Any], path: str) -> Registries:
     mode = _text(value.get("short-name-mode", ""), f"{path}: short-name-mode") or old.short_name_mode
     if mode not in _MODES:
         raise InvalidInput(f"{path}: short-name-mode must be one of {', '.join(_MODES)}")
-    search = value.get("unqualified-search-registries")
-    if search is not None and (not isinstance(search, list) or not all(isinstance(one, str) for one in search)):
-        raise InvalidInput(f"{path}: unqualified-search-registries must be a list of strings")
-    kept = old.search if search is None else tuple(one.rstrip("/") for one in search)
-    return Registries(kept, tuple(sorted(aliases.items())), tuple(registries.values()), mode)
+    search = tuple(one.rstrip("/") for one in _strings(value, "unqualified-search-registries", path, old.search))
+    helpers = _strings(value, "credential-helpers", path, old.helpers)
+    return Registries(search, tuple(sorted(aliases.items())), tuple(registries.values()), mode, helpers)
+
+
+def _strings(value: dict[str, Any], key: str, path: str, old: tuple[str, ...]) -> tuple[str, ...]:
+    found = value.get(key)
+    if found is None:
+        return old
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise InvalidInput(f"{path}: {key} must be a list of strings")
+    return tuple(found)
 
 
 def _registry(item: dict[str, Any], path: str) -> Registry:

@@ -19,16 +19,23 @@ class Credential(Record):
     identity_token: str = ""
 
 
-def find(access: Access, domain: str, path: str) -> tuple[Credential, ...]:
-    """What may be tried for DOMAIN/PATH, best first; () = anonymously. Raises InvalidInput for a broken auth file."""
+def find(access: Access, domain: str, path: str, helpers: Sequence[str] = ("containers-auth.json",)) -> tuple[Credential, ...]:
+    """What may be tried for DOMAIN/PATH, best first; () = anonymously. `helpers` are registries.conf's, in their order.
+
+    Raises InvalidInput for a broken auth file, CommandFailed for a credential helper that fails.
+    """
     if access.creds:
         user, _, password = access.creds.partition(":")
         return (Credential(user, password),)
     found = [Credential(user, password) for key, user, password in _ordered(access.auths) if matches(key, domain, path)]
-    from kubeplay.engine.images.registry import authfile
-
-    stored = authfile.find(access.authfile, domain, path)
+    stored = next((one for helper in helpers if (one := _stored(helper, access.authfile, domain, path))), None)
     return tuple(dict.fromkeys([*found, *([stored] if stored else [])]))
+
+
+def _stored(helper: str, file: str, domain: str, path: str) -> Credential | None:
+    from kubeplay.engine.images.registry import authfile, programs
+
+    return authfile.find(file, domain, path) if helper == "containers-auth.json" else programs.get(helper, domain)
 
 
 def _ordered(auths: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:

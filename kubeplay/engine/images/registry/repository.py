@@ -13,6 +13,7 @@ from kubeplay.engine.images.registry import answers, credentials, upload
 from kubeplay.engine.images.registry.access import Access
 from kubeplay.engine.images.registry.blob import BlobReader
 from kubeplay.engine.images.registry.client import Client
+from kubeplay.engine.images.registry.conf import Registries
 from kubeplay.engine.images.transports.base import Document, Reader
 from kubeplay.errors import InvalidInput, NotFound, RegistryError
 
@@ -57,8 +58,8 @@ class Repository:
 
     def digest(self, tag: str) -> str:
         """What the registry says a tag's digest is now, without fetching it. Raises as `manifest`."""
-        answer = self.client.request("HEAD", self._manifest(tag), scopes=self.scopes, headers={"Accept": _ACCEPT})
-        said = answer.headers.get("Docker-Content-Digest", "")
+        answer = self.client.request("HEAD", self._manifest(tag), scopes=self.scopes, headers={"Accept": _ACCEPT}, expect=(200, 405, 501))
+        said = answer.headers.get("Docker-Content-Digest", "") if answer.status == 200 else ""
         answers.drop(answer)
         if _DIGEST.fullmatch(said):
             return str(said)
@@ -169,10 +170,10 @@ def _pages(client: Client, target: str, key: str, scopes: tuple[str, ...], limit
         following = link[1]
 
 
-def connect(place: Reference, access: Access, insecure: bool, write: bool = False) -> Repository:
+def connect(place: Reference, access: Access, insecure: bool, config: Registries, write: bool = False) -> Repository:
     """The repository of `place`; nothing is sent yet. `insecure` is what registries.conf says, --tls-verify wins."""
     allowed = insecure if access.tls_verify is None else not access.tls_verify
-    client = Client(place.domain, access, allowed, credentials.find(access, place.domain, place.path))
+    client = Client(place.domain, access, allowed, credentials.find(access, place.domain, place.path, config.helpers))
     return Repository(client, place.path, write)
 
 

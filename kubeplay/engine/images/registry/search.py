@@ -48,7 +48,7 @@ def _client(registry: str, access: Access, config: conf.Registries | None, crede
     if entry and entry.blocked:
         raise RegistryError(f"{registry} is blocked in {entry.file}")
     insecure = bool(entry and entry.insecure) if access.tls_verify is None else not access.tls_verify
-    return Client(registry, access, insecure, (credential,) if credential else credentials.find(access, registry, ""))
+    return Client(registry, access, insecure, (credential,) if credential else credentials.find(access, registry, "", config.helpers))
 
 
 def _old(client: Client, registry: str, term: str, limit: int) -> list[Found] | None:

@@ -32,8 +32,9 @@ class RegistrySink(ImageSink):
         self.name = reference
         self.reference = str(reference)
         self._mounts = mounts or {}
+        config = registries.load() if config is None else config
         place = registries.endpoints(reference, config, pull=False)[0]
-        self._repository = repository.connect(place.reference, access, place.insecure, write=True)
+        self._repository = repository.connect(place.reference, access, place.insecure, config, write=True)
         self._sessions: dict[str, str] = {}
         self._lock = threading.Lock()
 

@@ -30,7 +30,8 @@ class RegistrySource(ImageSource):
         self.name = reference
         self.reference = self.scope = str(reference)
         self._access = access
-        self._endpoints = registries.endpoints(reference, config)
+        self._config = registries.load() if config is None else config
+        self._endpoints = registries.endpoints(reference, self._config)
         self._chosen: tuple[Reference, Repository] | None = None
         self._lock = threading.Lock()
 
@@ -86,7 +87,7 @@ class RegistrySource(ImageSource):
         for place, insecure in self._endpoints:
             is_mirror = place.repository != self.name.repository and place != self._endpoints[-1].reference
             access = self._access._replace(creds="") if is_mirror else self._access  # --creds are for the registry that was named
-            there = repository.connect(place, access, insecure)
+            there = repository.connect(place, access, insecure, self._config)
             try:
                 answer = question(place, there)
             except (NotFound, RegistryError) as error:
