@@ -260,6 +260,20 @@ def test_a_certificate_of_an_own_ca() -> None:
     assert "not valid then" in _refused(wanted(subjectEmail="me@team.example"), old), "without a log a certificate must be valid now"
 
 
+def test_certificates_with_a_changed_byte() -> None:
+    """Every byte of a short certificate, changed in one way: refused, whatever part of it is read when."""
+    ca = Ca(int(datetime.datetime.now(datetime.UTC).timestamp()) - 100)
+    wanted = {"type": "sigstoreSigned", "pki": {"caRootsData": b64(_text(ca.root).encode()), "subjectEmail": "me@team.example"}}
+    der = ca.leaf(P256).public_bytes(serialization.Encoding.DER)
+    changed = []
+    for place in range(0, len(der), 3):
+        broken = der[:place] + bytes([der[place] ^ (1 << place % 8)]) + der[place + 1 :]
+        text = f"-----BEGIN CERTIFICATE-----\n{base64.encodebytes(broken).decode()}-----END CERTIFICATE-----\n"
+        changed.append(_with(cosigned(P256), certificate=text, chain=_text(ca.middle)))
+    assert "no signature of" in _refused(wanted, *changed)
+    assert _check(wanted, *changed, _with(cosigned(P256), certificate=_text(ca.leaf(P256)), chain=_text(ca.middle)))
+
+
 # Signing
 
 

@@ -6,7 +6,7 @@ containers/image does not either.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kubeplay.engine.images.trust import keys
 from kubeplay.engine.images.trust.requirements import Fulcio, Keys, Pki, Requirement
@@ -14,6 +14,8 @@ from kubeplay.errors import InvalidInput, TrustError
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
     from cryptography.x509.verification import Policy
@@ -50,11 +52,23 @@ def verified(ca: Authority, pem: bytes, chain: bytes, seconds: int | None) -> tu
         raise InvalidInput("it has not exactly one certificate")
     between = [*ca.intermediates, *(_read(chain, "its certificate chain") if chain else ())]
     when = datetime.now(UTC) if seconds is None else _moment(seconds)
-    _path(ca, leaf[0], between, when)
-    return leaf[0].public_key(), _subject(ca.said, leaf[0])
+    return _sound(ca, leaf[0], between, when)
 
 
-def _moment(seconds: int) -> Any:
+def _sound(ca: Authority, leaf: x509.Certificate, between: list[x509.Certificate], when: datetime) -> tuple[PublicKeyTypes, str]:
+    """The library reads parts of a certificate when they are asked for, and says in many ways that they cannot be read."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    broken = (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.ExtensionNotFound, x509.UnsupportedGeneralNameType)
+    try:
+        _path(ca, leaf, between, when)
+        return leaf.public_key(), _subject(ca.said, leaf)
+    except broken as error:
+        raise InvalidInput(f"its certificate cannot be read: {str(error)[:200]}") from None
+
+
+def _moment(seconds: int) -> datetime:
     from datetime import UTC, datetime
 
     try:
@@ -63,7 +77,7 @@ def _moment(seconds: int) -> Any:
         raise InvalidInput("the log's time is none") from None
 
 
-def _path(ca: Authority, leaf: x509.Certificate, between: list[x509.Certificate], when: Any) -> None:
+def _path(ca: Authority, leaf: x509.Certificate, between: list[x509.Certificate], when: datetime) -> None:
     from cryptography import x509
     from cryptography.x509.verification import Criticality, ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
@@ -77,8 +91,6 @@ def _path(ca: Authority, leaf: x509.Certificate, between: list[x509.Certificate]
         builder.extension_policies(ca_policy=issuers, ee_policy=signers).build_client_verifier().verify(leaf, between)
     except VerificationError as error:
         raise InvalidInput(f"its certificate was not issued by the policy's CA, or was not valid then: {str(error)[:200]}") from None
-    except ValueError as error:
-        raise InvalidInput(f"its certificate cannot be read: {str(error)[:200]}") from None
 
 
 def _code_signing(_policy: Policy, _certificate: x509.Certificate, usage: x509.ExtendedKeyUsage | None) -> None:

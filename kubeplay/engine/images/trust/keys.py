@@ -27,8 +27,9 @@ def _file(path: str) -> bytes:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise TrustError(f"the key {path} is no file")
             data = file.read(_MAX_KEYS + 1)
-    except OSError as error:
-        raise TrustError(f"the key {path} cannot be read: {error.strerror}", hint="the trust policy names it") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL or half a character in the name
+        reason = error.strerror if isinstance(error, OSError) else "it is no file name"
+        raise TrustError(f"the key {path!r} cannot be read: {reason}", hint="the trust policy names it") from None
     if len(data) > _MAX_KEYS:
         raise TrustError(f"the key {path} is longer than {_MAX_KEYS} bytes")
     return data

@@ -55,6 +55,8 @@ def _optional(value: object, where: str, kind: str) -> tuple[str, int]:
     creator, created = value.get("creator", ""), value.get("timestamp", 0)
     if not isinstance(creator, str):
         raise InvalidInput(f"{where}.creator must be a string")
-    if isinstance(created, bool) or not isinstance(created, (int, float)) or created != int(created):
+    if type(created) is float and created.is_integer():
+        created = int(created)  # Go writes large numbers so
+    if type(created) is not int:
         raise InvalidInput(f"{where}.timestamp must be a whole number")
-    return creator, int(created)
+    return creator, created

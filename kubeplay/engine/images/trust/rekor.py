@@ -24,7 +24,7 @@ def logged(logs: tuple[PublicKeyTypes, ...], bundle: str, pem: bytes, signature:
     if not bundle:
         raise InvalidInput("it was not logged (there is no dev.sigstore.cosign/bundle), and the policy asks for a log")
     where = "the log's entry"
-    top = strict.members(strict.loads(bundle.encode(), _MAX_BUNDLE, where), where, ("SignedEntryTimestamp", "Payload"))
+    top = strict.members(strict.loads(bundle.encode("utf-8", "replace"), _MAX_BUNDLE, where), where, ("SignedEntryTimestamp", "Payload"))
     entry = strict.members(top["Payload"], where, ("body", "integratedTime", "logIndex", "logID"))
     when = entry["integratedTime"]
     if isinstance(when, bool) or not isinstance(when, int):
@@ -42,7 +42,7 @@ def _promised(logs: tuple[PublicKeyTypes, ...], promise: bytes, entry: dict[str,
         strict.string(entry[name], f"the log's entry: {name}")
     if isinstance(entry["logIndex"], bool) or not isinstance(entry["logIndex"], int):
         raise InvalidInput("the log's entry: logIndex must be a whole number")
-    said = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    said = json.dumps(entry, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
     for log in logs:
         try:
             return sigstore.check(log, promise, said)

@@ -48,9 +48,9 @@ def verify(trusted: Trust, signature: Signature) -> tuple[Claim, str]:
     if trusted.ca is not None:
         from kubeplay.engine.images.trust import certificates, rekor
 
-        text = notes.get(CERTIFICATE, "").encode()
+        text = _bytes(notes.get(CERTIFICATE, ""))
         seconds = rekor.logged(trusted.rekor, notes.get(BUNDLE, ""), text, made, signature.payload) if trusted.rekor else None
-        key, signer = certificates.verified(trusted.ca, text, notes.get(CHAIN, "").encode(), seconds)
+        key, signer = certificates.verified(trusted.ca, text, _bytes(notes.get(CHAIN, "")), seconds)
         check(key, made, signature.payload)
         return payload.read(signature.payload, payload.COSIGN), signer
     for key in trusted.keys:
@@ -121,6 +121,11 @@ def check(key: PublicKeyTypes, made: bytes, data: bytes) -> None:
             raise InvalidInput("the key is of a kind that sigstore does not use")
     except InvalidSignature:
         raise InvalidInput("the signature does not fit its content") from None
+
+
+def _bytes(text: str) -> bytes:
+    """JSON may hold halves of characters, which have no bytes."""
+    return text.encode("utf-8", "replace")
 
 
 def _base64(text: str, where: str) -> bytes:
