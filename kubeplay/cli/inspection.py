@@ -51,6 +51,9 @@ def stored(one: StoredObject) -> dict[str, Any]:
     return body
 
 
+_NEVER = "0001-01-01T00:00:00Z"  # Go's zero time, by which docker and podman say "not yet"
+
+
 @command(
     "inspect",
     "Show everything about containers, pods, images, volumes or networks, as JSON.",
@@ -138,9 +141,9 @@ def described_container(app: App, pod: PodRow, row: ContainerRow) -> dict[str, A
         "RestartCount": row.attempt,
         "Pod": pod.uid, "Namespace": pod.namespace, "PodName": made.name, "LogPath": row.log_path, "IsInfra": False,
         "IsInit": planned.kind == "init",
-        "Mounts": [_mount(m) for m in planned.mounts],
+        "Mounts": [_mount(app, pod.uid, made, m) for m in planned.mounts],
         "Config": {
-            "Hostname": made.sandbox.hostname, "Env": [_env(entry) for entry in planned.env], "Cmd": words, "Image": row.image,
+            "Hostname": made.sandbox.hostname, "Env": _environment(app, planned, row.image_id), "Cmd": words, "Image": row.image,
             "Tty": planned.tty,
             "OpenStdin": planned.stdin, "WorkingDir": planned.working_dir, "Labels": dict(made.labels),
             "Annotations": dict(made.annotations),
@@ -151,9 +154,27 @@ def described_container(app: App, pod: PodRow, row: ContainerRow) -> dict[str, A
     }  # fmt: skip
 
 
-def _mount(mount: Any) -> dict[str, Any]:
+def _environment(app: App, planned: Any, image_id: str) -> list[str]:
+    """The image's variables under the container's own, as podman shows them."""
+    own = [_env(entry) for entry in planned.env]
+    names = {entry.partition("=")[0] for entry in own}
+    try:
+        image = app.engine.images.config(image_id).env if image_id else ()
+    except NotFound:  # removed by force since
+        image = ()
+    return [entry for entry in image if entry.partition("=")[0] not in names] + own
+
+
+def _mount(app: App, uid: str, made: Any, mount: Any) -> dict[str, Any]:
+    """A volumeMount as podman shows mounts: a claim is a volume, everything else a bind from its directory on the host."""
+    volume = next((one for one in made.volumes if one.name == mount.volume), None)
+    claim = volume is not None and type(volume.source).__name__ == "Claim"
     sub_path = mount.sub_path or mount.sub_path_expr
-    return {"Name": mount.volume, "Destination": mount.path, "RW": not mount.read_only, "SubPath": sub_path}
+    return {
+        "Type": "volume" if claim else "bind", "Name": volume.source.claim_name if claim and volume else mount.volume,
+        "Source": app.engine.volumes.path(uid, made, volume) if volume else "", "Destination": mount.path,
+        "RW": not mount.read_only, "SubPath": sub_path,
+    }  # fmt: skip
 
 
 def _state(row: ContainerRow) -> dict[str, Any]:
@@ -163,8 +184,9 @@ def _state(row: ContainerRow) -> dict[str, Any]:
     return {
         "Status": row.state, "Running": running, "Paused": False, "OOMKilled": row.reason == "OOMKilled", "Dead": False,
         "Pid": row.pid if running else 0,
-        "ExitCode": row.exit_code or 0, "Error": row.message, "Reason": row.reason, "StartedAt": rfc3339(row.started or 0),
-        "FinishedAt": rfc3339(row.finished or 0),
+        "ExitCode": row.exit_code or 0, "Error": row.message, "Reason": row.reason,
+        "StartedAt": rfc3339(row.started) if row.started else _NEVER,
+        "FinishedAt": rfc3339(row.finished) if row.finished else _NEVER,
     }  # fmt: skip
 
 
