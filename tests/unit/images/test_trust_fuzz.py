@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kubeplay.engine.images import trust
 from kubeplay.engine.images.transports.base import Signature
-from kubeplay.engine.images.trust import blobs, identity, payload, policy, registriesd, sigstore
+from kubeplay.engine.images.trust import blobs, identity, payload, policy, registriesd, signing, sigstore
 from kubeplay.errors import InvalidInput, KubeplayError, NotSupported, TrustError
 from tests.support.trust import DOCUMENT, MANIFEST, NAME, Source, b64, cosigned, digest, rules
 
@@ -24,8 +24,8 @@ TEXT = st.text(max_size=20) | st.sampled_from(ODD)
 LEAF = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT
 KEYS = TEXT | st.sampled_from([
     "type", "default", "transports", "docker", "keyType", "keyPath", "keyData", "keyPaths", "signedIdentity", "fulcio", "pki", "caData",
-    "critical", "optional", "image", "identity", "docker-reference", "docker-manifest-digest", "creator", "timestamp", "mimeType", "payload",
-    "annotations", "SignedEntryTimestamp", "Payload", "body", "integratedTime", "logIndex", "logID", "lookaside", "default-docker",
+    "critical", "optional", "image", "identity", "docker-reference", "docker-manifest-digest", "creator", "timestamp", "mimeType",
+    "annotations", "payload", "SignedEntryTimestamp", "Payload", "body", "integratedTime", "logIndex", "logID", "lookaside", "default-docker",
 ])  # fmt: skip
 JSON = st.recursive(LEAF, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5), max_leaves=20)
 NOTES = [sigstore.SIGNATURE, sigstore.CERTIFICATE, sigstore.CHAIN, sigstore.BUNDLE]
@@ -101,8 +101,6 @@ def test_registries_d(text: str) -> None:
 @quickly
 @given(st.text(max_size=60) | JSON.map(json.dumps))
 def test_parameters_of_sigstore(text: str) -> None:
-    from kubeplay.engine.images.trust import signing
-
     try:
         signing.parameters(text, "p.yaml")
     except (InvalidInput, NotSupported):

@@ -57,14 +57,10 @@ def verified(ca: Authority, pem: bytes, chain: bytes, seconds: int | None) -> tu
 
 def _sound(ca: Authority, leaf: x509.Certificate, between: list[x509.Certificate], when: datetime) -> tuple[PublicKeyTypes, str]:
     """The library reads parts of a certificate when they are asked for, and says in many ways that they cannot be read."""
-    from cryptography import x509
-    from cryptography.exceptions import UnsupportedAlgorithm
-
-    broken = (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.ExtensionNotFound, x509.UnsupportedGeneralNameType)
     try:
         _path(ca, leaf, between, when)
         return leaf.public_key(), _subject(ca.said, leaf)
-    except broken as error:
+    except _unreadable() as error:
         raise InvalidInput(f"its certificate cannot be read: {str(error)[:200]}") from None
 
 
@@ -169,5 +165,14 @@ def _read(pem: bytes, where: str) -> tuple[x509.Certificate, ...]:
         raise InvalidInput(f"{where} is missing or longer than {_MAX_PEM} bytes")
     try:
         return tuple(x509.load_pem_x509_certificates(pem))
-    except ValueError as error:
+    except _unreadable() as error:
         raise InvalidInput(f"{where} is no PEM certificate: {str(error)[:200]}") from None
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    """What cryptography raises at a certificate that is broken, or of a form it does not know."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    odd = (x509.InvalidVersion, x509.DuplicateExtension, x509.ExtensionNotFound, x509.UnsupportedGeneralNameType)
+    return (ValueError, UnsupportedAlgorithm, *odd)
