@@ -121,12 +121,12 @@ def test_every_fault_of_every_file_is_told_at_once_and_nothing_is_made(machine: 
 
 
 def test_inspect_shows_mounts_and_times_as_podman_does(web: Kubeplay) -> None:
-    found = web("inspect", "web-app").json[0]
+    found = web("inspect", "shown-app").json[0]
     (mount,) = found["Mounts"]
-    assert (mount["Type"], mount["Name"], mount["Destination"], mount["RW"]) == ("volume", "web-data", "/data", True)
+    assert (mount["Type"], mount["Name"], mount["Destination"], mount["RW"]) == ("volume", "shown-data", "/data", True)
     assert Path(mount["Source"]).is_dir()
     assert found["State"]["FinishedAt"] == "0001-01-01T00:00:00Z" < found["State"]["StartedAt"]
-    assert "GREETING=<ConfigMap web-conf: greeting>" in found["Config"]["Env"]
+    assert "GREETING=<ConfigMap shown-conf: greeting>" in found["Config"]["Env"]
 
 
 def test_dry_run_needs_no_root_directory(tmp_path: Path) -> None:
