@@ -129,7 +129,7 @@ def _workdir(instruction: Instruction, scope: Scope) -> Action:
     path = scope.expand(instruction.text, instruction.escape)
     if scope.strict and not path:
         raise Wrong("the path is empty after expansion")
-    return model.Workdir(joined(scope.workdir, path))
+    return model.Workdir(joined(scope.workdir, path), scope.user)
 
 
 def joined(base: str, path: str) -> str:

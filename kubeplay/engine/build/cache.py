@@ -29,7 +29,7 @@ def key(parent: str, step: Step, digests: tuple[str, ...], platform: str) -> str
         what = _copy(action, digests)
         parent = "" if stands_alone(action) else parent
     elif isinstance(action, model.Workdir):
-        what = ["WORKDIR", action.path]
+        what = ["WORKDIR", action.path, action.user]
     else:
         raise ValueError(f"{step.instruction.name} makes no layer")
     text = json.dumps([VERSION, parent, platform, what], ensure_ascii=True, separators=(",", ":"))

@@ -169,11 +169,7 @@ class Step:
         name, _, group = text.partition(":")
         if name.isdigit() and not group:
             text = f"{name}:{name}"  # as podman and docker have it
-        try:
-            found = user.resolve(Security(), text, user.read_accounts(accounts))
-        except ContainerError as error:
-            raise BuildError(f"--chown={self._action.chown}: {error.message}") from error
-        return found.uid, found.gid
+        return owner(text, accounts, "--chown=")
 
     def _write(self, root: int, owner: tuple[int, int] | None) -> tuple[str, ...]:
         target = Target(root, Result(owner, modes.change(self._action.chmod) if self._action.chmod else None))
@@ -249,3 +245,12 @@ class Step:
             return digest.hexdigest().encode()
         finally:
             os.close(fd)
+
+
+def owner(text: str, accounts: str, told: str) -> tuple[int, int]:
+    """USER[:GROUP] by the accounts of a root file system. Raises BuildError, which begins with `told` and the text."""
+    try:
+        found = user.resolve(Security(), text, user.read_accounts(accounts))
+    except ContainerError as error:
+        raise BuildError(f"{told}{text}: {error.message}") from error
+    return found.uid, found.gid

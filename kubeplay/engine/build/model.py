@@ -256,9 +256,10 @@ class User(Record):
 
 
 class Workdir(Record):
-    """Absolute. The directory is made when it is missing (0755, 0:0): a layer then, none otherwise."""
+    """Absolute. The directory is made when it is missing (0755, of `user`, as buildah and docker do): a layer then, none otherwise."""
 
     path: str
+    user: str = ""
 
 
 class Volume(Record):

@@ -169,7 +169,7 @@ class Builder:
             self._workspace.unmount(name)
             prune(self._workspace.upper(name), same)
             return True
-        return self._make_directory(rootfs, action.path)
+        return self._make_directory(rootfs, action)
 
     # one layer for all steps
     def _together(self, step: Step, last: bool) -> None:
@@ -190,7 +190,7 @@ class Builder:
             finally:
                 job.close()
         elif isinstance(action, Workdir):
-            self._make_directory(rootfs, action.path)
+            self._make_directory(rootfs, action)
         self._note(step, self._session.now(), empty=not last, summary=summary)
         if last:
             self._workspace.unmount(self._open)
@@ -212,10 +212,11 @@ class Builder:
         mounts = Mounts(self._workspace, name, session.origin, dict(session.request.secrets), dict(session.request.ssh))
         return session.runner.run(name, rootfs, action, mounts)
 
-    def _make_directory(self, rootfs: str, path: str) -> bool:
+    def _make_directory(self, rootfs: str, action: Workdir) -> bool:
         root = places.open_root(rootfs)
         try:
-            fd, made = places.made(root, path)
+            owner = copystep.owner(action.user, rootfs, "USER ") if action.user else (0, 0)
+            fd, made = places.made(root, action.path, owner)
             os.close(fd)
             return bool(made)
         finally:

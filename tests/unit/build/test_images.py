@@ -44,6 +44,7 @@ def key(text: str, digests: tuple[str, ...] = (), parent: str = "p", document: D
         ("COPY a /x", "COPY --exclude=b a /x"),
         ("COPY <<E /x\n1\nE", "COPY <<E /x\n2\nE"),
         ("COPY a /x", "WORKDIR /a"),
+        ("WORKDIR /a", "USER 1\nWORKDIR /a"),
     ],
 )
 def test_what_decides_a_layer(one: str, other: str) -> None:
