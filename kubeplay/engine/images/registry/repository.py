@@ -50,7 +50,8 @@ class Repository:
                 self._manifest(which), MAX_MANIFEST, f"the manifest of {where}", scopes=self.scopes, headers={"Accept": _ACCEPT}
             )
         except (NotFound, RegistryError) as error:
-            error.message = f"{where}: {'there is no such image: ' if isinstance(error, NotFound) else ''}{error.message}"
+            said = error.message.removeprefix(f"{self.client.host}: ")
+            error.message = f"{where}: {'there is no such image: ' if isinstance(error, NotFound) else ''}{said}"
             raise
         if ":" in which:
             verify(raw, which, where)
