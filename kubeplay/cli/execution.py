@@ -104,23 +104,32 @@ def _lines(path: str) -> list[str]:
 
 @command(
     "cp",
-    "Copy files between a container and this machine: CONTAINER:PATH, or PATH; - is a tar archive on standard input or output.",
+    "Copy files between a container and this machine, or between two containers.\n\n"
+    "A path is CONTAINER:PATH, or PATH of this machine; - is a tar archive on standard input or output. What comes out of a container\n"
+    "belongs to whoever runs the command.",
     argument("SOURCE", "From where."),
     argument("TARGET", "To where."),
     CONTAINER,
-    flag("-a", "--archive", help="Keep owners (numeric).", default=True),
+    flag("-a", "--archive", help="Give what is copied into a container to its user; false keeps the owners (numeric).", default=True),
     flag("--overwrite", help="Let a file replace a directory, and a directory a file."),
 )
 def cp(app: App, *, source: str, target: str, container: str | None, archive: bool, overwrite: bool) -> None:
+    from kubeplay.cli.commit import made
     from kubeplay.engine import copy
 
     (from_name, from_path), (to_name, to_path) = side(source), side(target)
-    if bool(from_name) == bool(to_name):
-        raise InvalidInput("exactly one of the two must be CONTAINER:PATH", hint="kubeplay cp web-app:/etc/hostname .")
+    if not from_name and not to_name:
+        raise InvalidInput("one of the two must be CONTAINER:PATH", hint="kubeplay cp web-app:/etc/hostname .")
+    if not to_name:
+        own = copy.How((os.geteuid(), os.getegid()), overwrite)
+        copy.out(app.engine, made(app, from_name, container)[0], from_path, to_path, own)
+        return
+    there, _ = made(app, to_name, container if not from_name else None)
+    how = copy.How(copy.container_owner(app.engine, there) if archive else None, overwrite)
     if from_name:
-        copy.out(app.engine, running(app, from_name, container), from_path, to_path)
+        copy.between(app.engine, made(app, from_name, container)[0], from_path, there, to_path, how)
     else:
-        copy.into(app.engine, running(app, to_name, container), from_path, to_path)
+        copy.into(app.engine, there, from_path, to_path, how)
 
 
 def side(text_: str) -> tuple[str, str]:

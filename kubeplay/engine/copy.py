@@ -1,8 +1,9 @@
-"""`cp` between a running container and this machine, or a tar archive on standard input and output.
+"""`cp` between containers and this machine, or a tar archive on standard input and output.
 
 The container may change its files while we walk them. So it is entered once, through a descriptor of its root (volumes included), every
 path inside is resolved by the kernel below that root (openat2 RESOLVE_IN_ROOT), and every step from there on is one name in one open
-directory, never through a link (CVE-2018-15664, CVE-2019-10152). Nothing of the container is executed or loaded.
+directory, never through a link (CVE-2018-15664, CVE-2019-10152). Nothing of the container is executed or loaded. Extended attributes
+are not copied: file capabilities are rights, and they would come out of a container with its files.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from kubeplay.engine.host.processes import Process
 from kubeplay.engine.host.syscalls import RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS, open_ordinary, openat2
 from kubeplay.engine.store.runtime import RUNNING, ContainerRow
 from kubeplay.errors import Conflict, Exhausted, InvalidInput, NotFound, NotRunning
+from kubeplay.record import Record
 
 if TYPE_CHECKING:
     import tarfile
@@ -27,29 +29,64 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_ENOENT, _EINVAL, _ELOOP = 2, 22, 40
+_ENOENT, _ENOTDIR, _EISDIR, _EINVAL, _ELOOP = 2, 20, 21, 22, 40
 _DEPTH = 256  # directories below each other; a hostile tree must not exhaust our stack or descriptors
 
 
-def out(engine: Engine, row: ContainerRow, source: str, target: str) -> None:
+class How(Record):
+    """`owner` (uid, gid) of everything that is made, None = the original's; `overwrite`: a file may replace a directory, and the reverse.
+
+    Set-id bits do not survive a change of owner: a container's set-uid program must not become one of root's here.
+    """
+
+    owner: tuple[int, int] | None = None
+    overwrite: bool = False
+
+
+_PLAIN = How()
+
+
+def container_owner(engine: Engine, row: ContainerRow) -> tuple[int, int]:
+    """Who the container's first process is, (uid, gid). Raises NotRunning (it never started)."""
+    import json
+
+    try:
+        with open(f"{engine.paths.bundle(row.id)}/config.json", encoding="utf-8") as file:
+            user = json.load(file)["process"]["user"]
+        return int(user.get("uid", 0)), int(user.get("gid", 0))
+    except (OSError, ValueError, KeyError) as error:
+        raise NotRunning(f"container {row.name} never started") from error
+
+
+def between(engine: Engine, row: ContainerRow, source: str, other: ContainerRow, target: str, how: How = _PLAIN) -> None:
+    """Copy `source` of one container to `target` of another."""
+    with _root(engine, row) as root, _opened(root, source) as (fd, name), _root(engine, other) as there:
+        parent, final = _inner_target(there, target, name, stat.S_ISDIR(os.fstat(fd).st_mode), _contents_only(source))
+        try:
+            _copy(fd, parent, final, 0, how)
+        finally:
+            os.close(parent)
+
+
+def out(engine: Engine, row: ContainerRow, source: str, target: str, how: How = _PLAIN) -> None:
     """Copy `source` of the container to `target` here; `-` writes a tar archive to standard output."""
-    with _root(row) as root, _opened(root, source) as (fd, name):
+    with _root(engine, row) as root, _opened(root, source) as (fd, name):
         if target == "-":
             _tar_out(fd, name, sys.stdout.buffer)
             return
         parent, final = _local_target(target, name, stat.S_ISDIR(os.fstat(fd).st_mode), _contents_only(source))
         try:
-            _copy(fd, parent, final, 0)
+            _copy(fd, parent, final, 0, how)
         finally:
             os.close(parent)
 
 
-def into(engine: Engine, row: ContainerRow, source: str, target: str) -> None:
+def into(engine: Engine, row: ContainerRow, source: str, target: str, how: How = _PLAIN) -> None:
     """Copy `source` of this machine to `target` in the container; `-` reads a tar archive from standard input into a directory."""
-    with _root(row) as root:
+    with _root(engine, row) as root:
         if source == "-":
             with _directory_in(root, target) as fd:
-                _tar_in(sys.stdin.buffer, fd)
+                _tar_in(sys.stdin.buffer, fd, how)
             return
         try:
             fd = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
@@ -59,7 +96,7 @@ def into(engine: Engine, row: ContainerRow, source: str, target: str) -> None:
             name = os.path.basename(os.path.abspath(source)) or "root"
             parent, final = _inner_target(root, target, name, stat.S_ISDIR(os.fstat(fd).st_mode), _contents_only(source))
             try:
-                _copy(fd, parent, final, 0)
+                _copy(fd, parent, final, 0, how)
             finally:
                 os.close(parent)
         finally:
@@ -72,10 +109,15 @@ def _contents_only(path: str) -> bool:
 
 
 @contextmanager
-def _root(row: ContainerRow) -> Iterator[int]:
-    """A descriptor of the container's root as its own processes see it. Raises NotRunning."""
+def _root(engine: Engine, row: ContainerRow) -> Iterator[int]:
+    """A descriptor of the container's root, as its own processes see it; when it does not run, without volumes. Raises NotRunning."""
     if row.state != RUNNING:
-        raise NotRunning(f"container {row.name} is {row.state}, not running")
+        from kubeplay.engine import views
+
+        print(f"cp: container {row.name} is {row.state}: its volumes are not there", file=sys.stderr)
+        with views.root(engine, row) as fd:
+            yield fd
+        return
     try:
         fd = os.open(f"/proc/{row.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
@@ -151,55 +193,77 @@ def _local_target(path: str, name: str, directory: bool, contents: bool) -> tupl
         raise NotFound(f"{head or '.'}: {error.strerror}") from error
 
 
-def _copy(source: int, parent: int, name: str, depth: int) -> None:
+def _copy(source: int, parent: int, name: str, depth: int, how: How) -> None:
     """Copy what `source` is open on to `name` in `parent` ("" = into `parent` itself)."""
     status = os.fstat(source)
     try:
         if stat.S_ISDIR(status.st_mode):
-            _copy_directory(source, parent, name, depth)
+            _copy_directory(source, parent, name, depth, how)
         elif stat.S_ISREG(status.st_mode):
-            _copy_file(source, parent, name, status)
+            _copy_file(source, parent, name, status, how)
     except OSError as error:
         if error.errno == 28:
             raise Exhausted(f"{name}: no space left", hint="free some space and try again") from error
-        raise Conflict(f"cannot copy {name}: {error.strerror}") from error
+        raise Conflict(f"cannot copy {name}: {error.strerror}", hint=_hint(error, how)) from error
 
 
-def _copy_directory(source: int, parent: int, name: str, depth: int) -> None:
+def _hint(error: OSError, how: How) -> str:
+    return "use --overwrite to replace it" if error.errno in (_ENOTDIR, _EISDIR, _ELOOP) and not how.overwrite else ""
+
+
+def _copy_directory(source: int, parent: int, name: str, depth: int, how: How) -> None:
     if depth > _DEPTH:
         raise InvalidInput(f"{name}: more than {_DEPTH} directories below each other")
-    target = os.dup(parent) if not name else _made_directory(parent, name)
+    target = os.dup(parent) if not name else _made_directory(parent, name, how)
     try:
         for entry in os.listdir(source):
-            _copy_entry(source, entry, target, depth)
+            _copy_entry(source, entry, target, depth, how)
         if name:
-            _like(target, os.fstat(source))
+            _like(target, os.fstat(source), how)
     finally:
         os.close(target)
 
 
-def _made_directory(parent: int, name: str) -> int:
+def _made_directory(parent: int, name: str, how: How) -> int:
     try:
         os.mkdir(name, 0o700, dir_fd=parent)
     except FileExistsError:
-        pass
+        if how.overwrite and not _is_directory(parent, name):
+            os.unlink(name, dir_fd=parent)
+            os.mkdir(name, 0o700, dir_fd=parent)
     return os.open(name, _DIRECTORY, dir_fd=parent)
 
 
-def _copy_entry(source: int, name: str, target: int, depth: int) -> None:
+def _is_directory(parent: int, name: str) -> bool:
+    return stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode)
+
+
+def _cleared(parent: int, name: str, how: How) -> None:
+    """Before something else takes the name: with `overwrite` a directory goes with all below it, by descriptors."""
+    if how.overwrite:
+        from kubeplay.engine.layers import tree
+
+        try:
+            if _is_directory(parent, name):
+                tree.remove_at(parent, os.fsencode(name))
+        except FileNotFoundError:
+            pass
+
+
+def _copy_entry(source: int, name: str, target: int, depth: int, how: How) -> None:
     try:
         status = os.stat(name, dir_fd=source, follow_symlinks=False)
     except FileNotFoundError:
         return  # removed while we copy
     if stat.S_ISLNK(status.st_mode):
-        _replace_link(os.readlink(name, dir_fd=source), target, name)
-        os.chown(name, status.st_uid, status.st_gid, dir_fd=target, follow_symlinks=False)
+        _replace_link(os.readlink(name, dir_fd=source), target, name, how)
+        os.chown(name, *(how.owner or (status.st_uid, status.st_gid)), dir_fd=target, follow_symlinks=False)
     elif stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode):
         fd = _open_entry(source, name)
         if fd < 0:
             return
         try:
-            _copy(fd, target, name, depth + 1)
+            _copy(fd, target, name, depth + 1, how)
         finally:
             os.close(fd)
     else:
@@ -216,7 +280,8 @@ def _open_entry(directory: int, name: str) -> int:
         raise
 
 
-def _replace_link(text: str, parent: int, name: str) -> None:
+def _replace_link(text: str, parent: int, name: str, how: How) -> None:
+    _cleared(parent, name, how)
     try:
         os.unlink(name, dir_fd=parent)
     except FileNotFoundError:
@@ -224,7 +289,7 @@ def _replace_link(text: str, parent: int, name: str) -> None:
     os.symlink(text, name, dir_fd=parent)
 
 
-def _copy_file(source: int, parent: int, name: str, status: os.stat_result) -> None:
+def _copy_file(source: int, parent: int, name: str, status: os.stat_result, how: How) -> None:
     """Into a new file that takes the name when it is complete: nothing is written through a link or into a file others have open."""
     temporary = f".kubeplay-{os.urandom(6).hex()}"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent)
@@ -234,24 +299,30 @@ def _copy_file(source: int, parent: int, name: str, status: os.stat_result) -> N
                 view = memoryview(data)
                 while view:
                     view = view[os.write(fd, view) :]
-            _like(fd, status)
+            _like(fd, status, how)
         finally:
             os.close(fd)
+        _cleared(parent, name, how)
         os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
     except BaseException:
         os.unlink(temporary, dir_fd=parent)
         raise
 
 
-def _like(fd: int, status: os.stat_result) -> None:
-    """Owner, mode and time of the original; set-id bits only survive when the owner could be kept."""
-    try:
-        os.fchown(fd, status.st_uid, status.st_gid)
-        mode = status.st_mode & 0o7777
-    except PermissionError:
-        mode = status.st_mode & 0o1777
-    os.fchmod(fd, mode)
+def _like(fd: int, status: os.stat_result, how: How) -> None:
+    """Owner, mode and time of the original, or the owner asked for; set-id bits only survive when the owner stays."""
+    _own(fd, (status.st_uid, status.st_gid), status.st_mode, how)
     os.utime(fd, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _own(fd: int, original: tuple[int, int], mode: int, how: How) -> None:
+    owner = how.owner or original
+    try:
+        os.fchown(fd, *owner)
+        kept = 0o7777 if owner == original else 0o1777
+    except PermissionError:
+        kept = 0o1777
+    os.fchmod(fd, mode & kept)
 
 
 def _tar_out(fd: int, name: str, stream: IO[bytes]) -> None:
@@ -314,23 +385,24 @@ class _Exactly:
         return data
 
 
-def _tar_in(stream: IO[bytes], root: int) -> None:
+def _tar_in(stream: IO[bytes], root: int, how: How) -> None:
     """Unpack below `root`: each name is walked component by component without following links; devices and the like are refused."""
     import tarfile
 
     try:
         with tarfile.open(fileobj=stream, mode="r|*") as archive:
             for member in archive:
-                _tar_member(archive, member, root)
+                _tar_member(archive, member, root, how)
     except tarfile.TarError as error:
         raise InvalidInput(f"the archive on standard input cannot be read: {error}") from error
     except OSError as error:
         if error.errno == 28:
             raise Exhausted("no space left in the container", hint="free some space and try again") from error
-        raise Conflict(f"the archive cannot be unpacked: {error.filename}: {error.strerror}") from error
+        message = f"the archive cannot be unpacked: {error.filename}: {error.strerror}"
+        raise Conflict(message, hint=_hint(error, how)) from error
 
 
-def _tar_member(archive: tarfile.TarFile, member: tarfile.TarInfo, root: int) -> None:
+def _tar_member(archive: tarfile.TarFile, member: tarfile.TarInfo, root: int, how: How) -> None:
     parts = [p for p in member.name.split("/") if p not in ("", ".")]
     if ".." in parts:
         raise InvalidInput(f"the archive names {member.name!r}, which would leave the target")
@@ -339,31 +411,30 @@ def _tar_member(archive: tarfile.TarFile, member: tarfile.TarInfo, root: int) ->
     parent = os.dup(root)
     try:
         for part in parts[:-1]:
-            parent, before = _made_directory(parent, part), parent
+            parent, before = _made_directory(parent, part, how), parent
             os.close(before)
-        _tar_make(archive, member, parent, parts[-1])
+        _tar_make(archive, member, parent, parts[-1], how)
     finally:
         os.close(parent)
 
 
-def _tar_make(archive: tarfile.TarFile, member: tarfile.TarInfo, parent: int, name: str) -> None:
+def _tar_make(archive: tarfile.TarFile, member: tarfile.TarInfo, parent: int, name: str, how: How) -> None:
     if member.isdir():
-        fd = _made_directory(parent, name)
+        fd = _made_directory(parent, name, how)
         try:
-            os.fchown(fd, member.uid, member.gid)
-            os.fchmod(fd, member.mode & 0o7777)
+            _own(fd, (member.uid, member.gid), member.mode, how)
         finally:
             os.close(fd)
     elif member.issym():
-        _replace_link(member.linkname, parent, name)
-        os.chown(name, member.uid, member.gid, dir_fd=parent, follow_symlinks=False)
+        _replace_link(member.linkname, parent, name, how)
+        os.chown(name, *(how.owner or (member.uid, member.gid)), dir_fd=parent, follow_symlinks=False)
     elif member.isreg():
-        _tar_file(archive, member, parent, name)
+        _tar_file(archive, member, parent, name, how)
     else:
         raise InvalidInput(f"the archive holds {member.name!r}, which is neither a file, a directory nor a symbolic link")
 
 
-def _tar_file(archive: tarfile.TarFile, member: tarfile.TarInfo, parent: int, name: str) -> None:
+def _tar_file(archive: tarfile.TarFile, member: tarfile.TarInfo, parent: int, name: str, how: How) -> None:
     temporary = f".kubeplay-{os.urandom(6).hex()}"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent)
     try:
@@ -372,8 +443,8 @@ def _tar_file(archive: tarfile.TarFile, member: tarfile.TarInfo, parent: int, na
             while content is not None and (data := content.read(_CHUNK)):
                 file.write(data)
             file.flush()
-            os.fchown(fd, member.uid, member.gid)
-            os.fchmod(fd, member.mode & 0o7777)
+            _own(fd, (member.uid, member.gid), member.mode, how)
+        _cleared(parent, name, how)
         os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
     except BaseException:
         os.unlink(temporary, dir_fd=parent)

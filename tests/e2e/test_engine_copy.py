@@ -130,3 +130,74 @@ def test_hostile_archives_stay_inside(bench: Bench, row: ContainerRow, kind: str
     with pytest.raises((InvalidInput, Conflict)):
         copy.into(bench.engine, row, "-", "/tmp")
     assert "x" not in bench.exec(row, "ls", "/etc").split() and "x" not in bench.exec(row, "ls", "/").split()
+
+
+def test_owners_and_set_id_bits(bench: Bench, row: ContainerRow, tmp_path: Path) -> None:
+    src = tree(tmp_path / "src")
+    (src / "a").chmod(0o4755)
+    copy.into(bench.engine, row, str(src), "/tmp/user", copy.How((1234, 2345)))
+    assert bench.exec(row, "stat", "-c", "%a %u %g", "/tmp/user/a", "/tmp/user/sub/link") == "755 1234 2345\n777 1234 2345\n"
+    copy.into(bench.engine, row, str(src), "/tmp/kept")
+    assert bench.exec(row, "stat", "-c", "%a %u %g", "/tmp/kept/a") == "4755 12 34\n"
+    copy.out(bench.engine, row, "/tmp/kept", str(tmp_path / "back"), copy.How((0, 0)))
+    status = os.stat(tmp_path / "back/a")
+    assert (status.st_mode & 0o7777, status.st_uid) == (0o755, 0)  # no set-uid root program out of a container
+    assert copy.container_owner(bench.engine, row) == (0, 0)
+
+
+def test_overwrite(bench: Bench, row: ContainerRow, tmp_path: Path) -> None:
+    (tmp_path / "one/x/deep").mkdir(parents=True)
+    (tmp_path / "two").mkdir()
+    (tmp_path / "two/x").write_text("file")
+    for first, second in (("one", "two"), ("two", "one")):
+        where = f"/tmp/{first}"
+        copy.into(bench.engine, row, f"{tmp_path / first}/.", where)
+        with pytest.raises(Conflict) as refused:
+            copy.into(bench.engine, row, f"{tmp_path / second}/.", where)
+        assert "--overwrite" in refused.value.hint
+        copy.into(bench.engine, row, f"{tmp_path / second}/.", where, copy.How(overwrite=True))
+        assert bench.exec(row, "stat", "-c", "%F", f"{where}/x").strip() == ("regular file" if second == "two" else "directory")
+    bench.exec(row, "sh", "-c", "mkdir /tmp/l; ln -s /etc /tmp/l/x")
+    copy.into(bench.engine, row, f"{tmp_path / 'one'}/.", "/tmp/l", copy.How(overwrite=True))
+    assert bench.exec(row, "stat", "-c", "%F", "/tmp/l/x").strip() == "directory" and "deep" not in bench.exec(row, "ls", "/etc").split()
+
+
+def test_between_containers_and_out_of_ended_ones(bench: Bench, row: ContainerRow, tmp_path: Path) -> None:
+    other = bench.run(shell("sleep 1000"), name="q")[0]
+    copy.into(bench.engine, row, str(tree(tmp_path / "src")), "/tmp")
+    copy.between(bench.engine, row, "/tmp/src", other, "/tmp/new", copy.How((1, 2)))
+    assert bench.exec(other, "stat", "-c", "%u %g", "/tmp/new/sub/b") == "1 2\n" and bench.exec(other, "cat", "/tmp/new/a") == "A"
+    ended = bench.engine.stop_container(other, 0)
+    copy.out(bench.engine, ended, "/tmp/new/a", str(tmp_path / "a"))
+    assert (tmp_path / "a").read_text() == "A"
+    copy.into(bench.engine, ended, str(tmp_path / "a"), "/tmp/b")
+    with pytest.raises(NotRunning):
+        copy.out(bench.engine, ended._replace(id="0" * 64), "/tmp", str(tmp_path / "x"))
+
+
+def test_overwriting_while_a_directory_and_a_link_take_turns(bench: Bench, row: ContainerRow, tmp_path: Path) -> None:
+    """What is removed to make room, and what is written, stays in the container."""
+    victim = tmp_path / "victim"
+    (victim / "keep").mkdir(parents=True)
+    bench.exec(row, "sh", "-c", f"mkdir -p /t {victim}/keep")
+    script = f"while :; do mkdir -p /t/d/keep; rm -rf /t/d; ln -s {victim} /t/d; ln -sfn {victim}/keep /t/d; rm -f /t/d; done"
+
+    def swap() -> None:
+        with pytest.raises(NotRunning):
+            execs.capture(bench.engine, row, ["sh", "-c", script], 60.0)
+            raise NotRunning("killed with its container")
+
+    thread = threading.Thread(target=swap, daemon=True)
+    thread.start()
+    (tmp_path / "tree/d/keep").mkdir(parents=True)
+    (tmp_path / "tree/d/file").write_text("x")
+    (tmp_path / "flat").mkdir()
+    (tmp_path / "flat/d").write_text("x")
+    for number in range(60):
+        try:
+            copy.into(bench.engine, row, f"{tmp_path / ('tree' if number % 2 else 'flat')}/.", "/t", copy.How(overwrite=True))
+        except (NotFound, Conflict, OSError):
+            continue
+    assert os.listdir(victim) == ["keep"] and os.listdir(victim / "keep") == []
+    bench.engine.stop_container(row, 0)
+    thread.join()
