@@ -25,7 +25,8 @@ LEAF = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | 
 KEYS = TEXT | st.sampled_from([
     "type", "default", "transports", "docker", "keyType", "keyPath", "keyData", "keyPaths", "signedIdentity", "fulcio", "pki", "caData",
     "critical", "optional", "image", "identity", "docker-reference", "docker-manifest-digest", "creator", "timestamp", "mimeType",
-    "annotations", "payload", "SignedEntryTimestamp", "Payload", "body", "integratedTime", "logIndex", "logID", "lookaside", "default-docker",
+    "payload", "annotations",
+    "SignedEntryTimestamp", "Payload", "body", "integratedTime", "logIndex", "logID", "lookaside", "default-docker",
 ])  # fmt: skip
 JSON = st.recursive(LEAF, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5), max_leaves=20)
 NOTES = [sigstore.SIGNATURE, sigstore.CERTIFICATE, sigstore.CHAIN, sigstore.BUNDLE]

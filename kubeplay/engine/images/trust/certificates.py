@@ -159,12 +159,17 @@ def _own(source: Keys, needed: bool = True) -> tuple[x509.Certificate, ...]:
 
 
 def _read(pem: bytes, where: str) -> tuple[x509.Certificate, ...]:
+    import warnings
+
     from cryptography import x509
+    from cryptography.utils import CryptographyDeprecationWarning
 
     if not pem or len(pem) > _MAX_PEM:
         raise InvalidInput(f"{where} is missing or longer than {_MAX_PEM} bytes")
     try:
-        return tuple(x509.load_pem_x509_certificates(pem))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", CryptographyDeprecationWarning)  # forms that RFC 5280 forbids are only warned of, for now
+            return tuple(x509.load_pem_x509_certificates(pem))
     except _unreadable() as error:
         raise InvalidInput(f"{where} is no PEM certificate: {str(error)[:200]}") from None
 
@@ -173,6 +178,7 @@ def _unreadable() -> tuple[type[Exception], ...]:
     """What cryptography raises at a certificate that is broken, or of a form it does not know."""
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.utils import CryptographyDeprecationWarning
 
     odd = (x509.InvalidVersion, x509.DuplicateExtension, x509.ExtensionNotFound, x509.UnsupportedGeneralNameType)
-    return (ValueError, UnsupportedAlgorithm, *odd)
+    return (ValueError, UnsupportedAlgorithm, CryptographyDeprecationWarning, *odd)
