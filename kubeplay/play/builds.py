@@ -149,7 +149,7 @@ def _build(engine: Engine, request: Request, quiet: bool, flags: Flags | None, t
 
     def pull(reference: str, platform: str, policy: str) -> str:
         options = PullOptions(platform=platforms.wanted(platform) if platform else None, signature_policy=known.signature_policy)
-        return fetch.fetch(engine.images, reference, pulls.access(known), options, policy)[0]
+        return fetch.by_name(engine.images, reference, pulls.access(known), options, policy)
 
     return build(engine, request, None if quiet else told, pull)
 

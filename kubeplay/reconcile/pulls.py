@@ -215,7 +215,7 @@ def bring(engine: Engine, name: str, flags: Flags, credential: Credential | None
     # scoped to the repository it is for: a mirror is another registry and gets credentials of its own
     auths = ((reference.parse(name).repository, credential.username, credential.password),) if credential else ()
     options = pull.PullOptions(signature_policy=flags.signature_policy)
-    return fetch.fetch(engine.images, f"docker://{name}" if full(name) else name, access(flags, auths), options, report=progress)[0]
+    return fetch.by_name(engine.images, name, access(flags, auths), options, report=progress)
 
 
 def access(flags: Flags, auths: tuple[tuple[str, str, str], ...] = ()) -> Access:
@@ -223,13 +223,6 @@ def access(flags: Flags, auths: tuple[tuple[str, str, str], ...] = ()) -> Access
     from kubeplay.engine.images.registry.access import Access
 
     return Access(flags.tls_verify, flags.cert_dir, flags.authfile, flags.creds, auths, flags.retry)
-
-
-def full(name: str) -> bool:
-    """Whether a name says its registry: then it can be nothing else, whatever transports there are."""
-    from kubeplay.engine.images import reference
-
-    return not reference.is_short(name)
 
 
 def _key(want: Wanted) -> Wanted:

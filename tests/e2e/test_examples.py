@@ -62,6 +62,7 @@ SHOWN = {
     "08-restart": ("first try fails", ["logs", "restart", "-c", "flaky"]),
     "09-image-volume": ("/nginx/usr/sbin/nginx", ["logs", "-n", "images", "image-volume", "-c", "main"]),
     "10-guestbook": ("guestbook", ["pod", "ps"]),
+    "11-build": ("hello-page", ["images"]),
 }
 
 
@@ -77,6 +78,8 @@ def test_example(machine: Machine, path: Path) -> None:
         assert "Nothing has changed" in machine.run("play", "kube", str(path))
         if path.stem == "05-ports-and-hosts":
             assert page("http://127.0.0.1:18000/").strip() == "web"
+        if path.stem == "11-build":
+            assert "built by play kube" in page("http://127.0.0.1:18001/")
     finally:
         machine.run("kube", "down", "--force", str(path))
     assert json.loads(machine.run("pod", "ps", "-A", "--format", "json")) == []
