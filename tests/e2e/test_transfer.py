@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.images import directory, docker_archive, file, layer
+from tests.support.images import digest, directory, docker_archive, file, layer
 from tests.support.kubeplay import Machine
 from tests.support.registry import Registry, registry
 from tests.support.root import REPOSITORY
@@ -229,3 +229,30 @@ def test_scp(kp: Machine, tmp_path: Path) -> None:
                 ["me@localhost::x:1"]):  # fmt: skip
         kp("image", "scp", "--", *bad, status=125)
     other("system", "reset", "--force")
+
+
+def test_a_tampered_layer_is_refused(kp: Machine, hub: Registry) -> None:
+    fresh = layer([file("evil", os.urandom(50_000))])
+    stored = gzip.compress(fresh)
+    hub.put_image("team/tampered", "1", [fresh], stored=[stored], media=GZIP)
+    path = hub.blob_file(digest(stored))
+    path.write_bytes(stored[:-20] + bytes(20))
+    said = kp("pull", *flags(hub), hub.name("team/tampered", "1"), status=125)
+    assert said.out == "" and ("does not match" in said.err or "damaged" in said.err)
+    assert kp("images", "-q").out == "" and not list((kp.root / "layers").iterdir()) and blobs(kp) == []
+
+
+@pytest.mark.parametrize("words", [["save", "-q", "-o", "{}/out", "x:1"],
+                                   ["push", "-q", "x:1", "oci:{}/out:v1"], ["push", "-q", "x:1", "dir:{}/out"]])  # fmt: skip
+def test_places_that_people_write_to(kp: Machine, tmp_path: Path, words: list[str]) -> None:
+    docker_archive(tmp_path / "x.tar", ["x:1"], [ONE, TWO])
+    kp("load", "-q", "-i", str(tmp_path / "x.tar"))
+    (tmp_path / "to").mkdir()
+    kp(*[word.replace("{}", f"{tmp_path}/to") for word in words])
+    assert [path.name for path in (tmp_path / "to").iterdir()] == ["out"]
+    assert "Loaded image" in kp("load", "-i", f"{tmp_path}/to/out").out
+    assert kp("push", "-q", "x:1", f"docker-archive:{tmp_path}/a.tar:y:2").out == ""
+    assert kp("load", "-q", "-i", f"{tmp_path}/a.tar").out == "docker.io/library/y:2\n"
+    kp("push", "x:1", "containers-storage:z:3")
+    assert kp("image", "exists", "localhost/z:3").out == ""
+    assert "cannot be" in kp("push", "x:1", "oci:/proc/nothing", status=125).err + "cannot be"

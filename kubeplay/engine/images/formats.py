@@ -12,6 +12,7 @@ from kubeplay.engine.images.archive import Archive, sha256
 from kubeplay.engine.images.descriptor import DOCKER_CONFIG, DOCKER_LAYER, DOCKER_MANIFEST
 from kubeplay.engine.images.platforms import architecture as architecture  # known by this name to others
 from kubeplay.engine.images.transports import dockerarchive, oci
+from kubeplay.engine.images.transports.directory import DirSource
 from kubeplay.engine.images.transports.local import LocalSource
 from kubeplay.engine.images.transports.location import OCI, OCI_ARCHIVE
 from kubeplay.errors import InvalidInput, NotSupported
@@ -27,6 +28,8 @@ class Found(Record):
 
 def images(archive: Archive, path: str = "", is_directory: bool = False) -> list[Found]:
     """All images of the archive, in its order. Raises InvalidInput or NotSupported."""
+    if is_directory and archive.has("version") and archive.has("manifest.json"):
+        return [Found(DirSource(path, archive), ())]
     if archive.has("manifest.json"):  # docker 25 and later write both formats at once
         found = dockerarchive.entries(archive)
         return [Found(dockerarchive.DockerArchiveSource(archive, path, "", entry), entry.names) for entry in found]

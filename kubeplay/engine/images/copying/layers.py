@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from kubeplay.engine.layers.depot import Depot
 
 PARALLEL = 3  # layers at a time, as docker has it; containers/image takes 6
+_MOST_PARALLEL = 32
 _RESUMES = 3  # times that a download goes on after the connection broke without a single byte in between
 
 
@@ -32,19 +34,19 @@ class Layers:
         self._stop = threading.Event()
         self._rows: list[BlobRow] = []
 
-    def bring(self, wanted: Sequence[tuple[Descriptor, str]], parallel: int = PARALLEL) -> list[BlobRow]:
+    def bring(self, wanted: Sequence[tuple[Descriptor, str]], side_by_side: int) -> list[BlobRow]:
         """All of `wanted`, (blob, diff id) pairs; what is known of their blobs. The first failure stops the others and is raised.
 
         The caller holds both rooms' locks shared. Raises InvalidInput, RegistryError, Exhausted, StoreError.
         """
         once = list({diff_id: (blob, diff_id) for blob, diff_id in reversed(wanted)}.values())[::-1]
-        if parallel <= 1 or len(once) == 1:
+        if side_by_side <= 1 or len(once) == 1:
             for blob, diff_id in once:
                 self._one(blob, diff_id)
             return self._rows
         from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
-        with ThreadPoolExecutor(parallel, "layer") as pool:
+        with ThreadPoolExecutor(side_by_side, "layer") as pool:
             try:
                 futures = [pool.submit(self._one, blob, diff_id) for blob, diff_id in once]
                 done, _ = wait(futures, return_when=FIRST_EXCEPTION)
@@ -152,8 +154,6 @@ class Layers:
             reader.close()
 
     def _unpack_stored(self, stored: Blob, diff_id: str) -> str:
-        import os
-
         try:
             return self._depot.add(stored, diff_id).compression
         finally:
@@ -168,6 +168,16 @@ class Layers:
 
     def progressed(self, blob: Descriptor, done: int) -> None:
         self._tell(blob, BYTES, done)
+
+
+def parallel() -> int:
+    """How many layers are copied at a time: KUBEPLAY_IMAGE_PARALLEL_COPIES (containers.conf calls it image_parallel_copies), or 3."""
+    given = os.environ.get("KUBEPLAY_IMAGE_PARALLEL_COPIES", "")
+    if not given:
+        return PARALLEL
+    if not given.isdigit() or not 0 < int(given) <= _MOST_PARALLEL:
+        raise InvalidInput(f"KUBEPLAY_IMAGE_PARALLEL_COPIES={given[:50]!r}: must be 1 to {_MOST_PARALLEL}")
+    return int(given)
 
 
 class _Damaged(InvalidInput):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kubeplay.engine.host import faults
 from kubeplay.engine.images import config as configs
 from kubeplay.engine.images import platforms
-from kubeplay.engine.images.copying.layers import PARALLEL, Layers
+from kubeplay.engine.images.copying.layers import Layers, parallel
 from kubeplay.engine.images.copying.progress import CONFIG, DONE, MANIFEST, SIGNATURES, WARNING, Progress, Report, silent
 from kubeplay.engine.images.descriptor import INDEXES, OCI_CONFIG, Descriptor, Index, Manifest, Platform, is_foreign, read
 from kubeplay.engine.images.transports.base import Document, ImageSource, Signature
@@ -23,13 +23,14 @@ _IMAGE_CONFIGS = (OCI_CONFIG, "application/vnd.docker.container.image.v1+json", 
 
 
 class PullOptions(Record):
-    """`platform` None is this machine's. `keep`: keep compressed blobs, for pushing the image on byte for byte.
+    """`platform` None is this machine's; `parallel` layers at a time, 0 = as the setting says. `keep`: keep compressed blobs,
+    for pushing the image on byte for byte.
 
     `digest` is what the top document must have ("" = anything); `policy` a loaded trust policy, None loads the one at `signature_policy`.
     """
 
     platform: Platform | None = None
-    parallel: int = PARALLEL
+    parallel: int = 0
     keep: bool = True
     digest: str = ""
     signature_policy: str = ""
@@ -146,7 +147,7 @@ def _into(
         report(Progress(WARNING, f"image platform ({have}) does not match the expected platform ({options.platform})"))
     images.layers.sweep()
     work = Layers(images.layers, images.blobs, source, report, options.keep)
-    blobs = work.bring(list(zip(manifest.layers, document.diff_ids)), options.parallel)
+    blobs = work.bring(list(zip(manifest.layers, document.diff_ids)), options.parallel or parallel())
     faults.point("pull:layers")
     report(Progress(CONFIG, manifest.config.digest, DONE, manifest.config.size, manifest.config.size))
     report(Progress(MANIFEST))

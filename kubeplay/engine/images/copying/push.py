@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kubeplay.engine.images import config as configs
 from kubeplay.engine.images import platforms
 from kubeplay.engine.images.copying import manifests
-from kubeplay.engine.images.copying.layers import PARALLEL
+from kubeplay.engine.images.copying.layers import parallel
 from kubeplay.engine.images.copying.manifests import Packed
 from kubeplay.engine.images.copying.progress import BLOB, CONFIG, DONE, MANIFEST, SIGNATURES, SKIPPED, START, Progress, Report, silent
 from kubeplay.engine.images.copying.sending import Packer, Packing, Verified
@@ -43,7 +43,7 @@ class PushOptions(Record):
     sign_name: str = ""
     all: bool = False
     platform: Platform | None = None
-    parallel: int = PARALLEL
+    parallel: int = 0
     signature_policy: str = ""
 
 
@@ -137,8 +137,8 @@ class _Copy:
         signed = not options.remove_signatures and bool(source.signatures(manifest.digest))
         packing_as = Packing(options.compression, options.level, options.force, signed and packing != layout.PLAIN)
         packer = Packer(self._images, self._sink, packing_as, self._report)
-        parallel = options.parallel if getattr(self._sink, "parallel", True) else 1
-        packed = _each(packer, list(zip(manifest.layers, source.row.layers)), parallel)
+        at_once = (options.parallel or parallel()) if getattr(self._sink, "parallel", True) else 1
+        packed = _each(packer, list(zip(manifest.layers, source.row.layers)), at_once)
         wanted = "v2s2" if packing == layout.PLAIN else options.format
         media = manifests.form(manifest, wanted, [one.compression for one in packed])
         return manifests.built(manifest, media, packed), media
@@ -194,15 +194,15 @@ def _member_source(source: ImageSource, member: Descriptor) -> ImageSource:
     return found
 
 
-def _each(packer: Packer, layers: list[tuple[Descriptor, str]], parallel: int) -> list[Packed]:
+def _each(packer: Packer, layers: list[tuple[Descriptor, str]], at_once: int) -> list[Packed]:
     """Send every layer once, some side by side; the first failure is raised when the others have ended."""
     once = list(dict.fromkeys(layers))
-    if parallel <= 1 or len(once) <= 1:
+    if at_once <= 1 or len(once) <= 1:
         done = {pair: packer.send(*pair) for pair in once}
     else:
         from concurrent.futures import ThreadPoolExecutor
 
-        with ThreadPoolExecutor(parallel, "layer") as pool:
+        with ThreadPoolExecutor(at_once, "layer") as pool:
             futures = {pair: pool.submit(packer.send, *pair) for pair in once}
             try:
                 done = {pair: future.result() for pair, future in futures.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tarfile
@@ -47,7 +48,7 @@ class DirectoryWriter:
     def write(self, name: str, content: Reader, size: int) -> None:
         """Write one file under a temporary name, then rename it. Raises InvalidInput when `content` has another size."""
         path = f"{self.path}/{name}"
-        temporary = f"{path}.tmp-{os.getpid()}-{os.urandom(3).hex()}"
+        temporary = _temporary(path)
         with _saying(path):
             os.makedirs(os.path.dirname(path), exist_ok=True)
             fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
@@ -82,7 +83,7 @@ class DirectoryWriter:
 
 
 class TarWriter:
-    """A tar written in one go to a file (under a temporary name until `finish`) or to an open descriptor (`path` "-").
+    """A tar written in one go to a file (without a name until `finish`) or to standard output (`path` "-").
 
     Times and owners are zero: the same images make the same archive.
     """
@@ -90,7 +91,7 @@ class TarWriter:
     def __init__(self, path: str, replace: bool = True) -> None:
         self._path, self._temporary = path, ""
         self._names: set[str] = set()
-        self._done = False
+        self._unlinked = False
         if path == "-":
             self._fd = os.dup(1)
             return
@@ -103,8 +104,8 @@ class TarWriter:
                 return
             if there and there.st_size and not replace:
                 raise AlreadyExists(f"{path}: docker-archive doesn't support modifying existing images", hint="remove the file first")
-            self._temporary = f"{path}.tmp-{os.getpid()}-{os.urandom(3).hex()}"
-            self._fd = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            self._fd, self._temporary = _unnamed(path)
+            self._unlinked = not self._temporary
 
     def has(self, name: str) -> bool:
         return name in self._names
@@ -129,12 +130,16 @@ class TarWriter:
     def finish(self) -> None:
         with _saying(self._path):
             _write_all(self._fd, bytes(1024))
+            if self._unlinked:
+                self._temporary = _temporary(self._path)
+                # a directory descriptor makes Python call linkat(2), which can follow; the absolute path makes it meaningless
+                os.link(f"/proc/self/fd/{self._fd}", self._temporary, src_dir_fd=self._fd, follow_symlinks=True)
             if self._temporary:
                 mask = os.umask(0)
                 os.umask(mask)
                 os.fchmod(self._fd, 0o666 & ~mask)
                 os.rename(self._temporary, self._path)
-        self._done, self._temporary = True, ""
+        self._unlinked, self._temporary = False, ""
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -143,6 +148,21 @@ class TarWriter:
         if self._temporary:
             os.unlink(self._temporary)
             self._temporary = ""
+
+
+def _temporary(path: str) -> str:
+    return f"{path}.tmp-{os.getpid()}-{os.urandom(3).hex()}"
+
+
+def _unnamed(path: str) -> tuple[int, str]:
+    """A file beside `path` that is gone when its writer dies; with a temporary name where the file system cannot do without."""
+    try:
+        return os.open(os.path.dirname(path) or ".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600), ""
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
+            raise
+    name = _temporary(path)
+    return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), name
 
 
 def pump(content: Reader, size: int, put: Callable[[bytes], object], what: str) -> None:
