@@ -337,6 +337,21 @@ def test_copying_from_one_registry_to_another_asks_too(world: World) -> None:
     assert not (world.base / "out/manifest.json").exists()
 
 
+def test_a_mirror_answers_for_the_name_that_was_asked_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The policy is asked about quay.io's image, whoever serves it; a signature that names the mirror is one of another image."""
+    digest = world.put()
+    conf = world.base / "registries.conf"
+    conf.write_text(f'[[registry]]\nlocation = "quay.io/team"\n[[registry.mirror]]\n'
+                    f'location = "{world.hub.address}/{world.repo.rpartition("/")[0]}"\ninsecure = true\n')  # fmt: skip
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(conf))
+    accept = {world.hub.address: [{"type": "insecureAcceptAnything"}], "quay.io/team": [world.sigstore()]}
+    (world.config / "policy.json").write_text(json.dumps({"default": [{"type": "reject"}], "transports": {"docker": accept}}))
+    world.attach(digest, cosigned(KEY, world.name(), world.raw(digest)))
+    assert "not for 'quay.io/team/web:1'" in world.refused("quay.io/team/web:1")
+    world.attach(digest, cosigned(KEY, "quay.io/team/web:1", world.raw(digest)))
+    assert world.pull("quay.io/team/web:1")
+
+
 def test_an_index_is_signed_or_its_member(world: World) -> None:
     member = world.put()
     raw = world.raw(member)
