@@ -124,7 +124,8 @@ class Stage(Record):
 class BuildPlan(Record):
     """`stages` are all of the file, `order` those to build, each after what it needs; the last of `order` is `target`.
 
-    `warnings` are whole sentences for stderr (unused build args, deprecated forms), in order.
+    `warnings` are whole sentences for stderr, in order. `unused` are the --build-arg names that no ARG of the file declares: those that no
+    ONBUILD of a base declares either are told at the end (unfold.unconsumed).
     """
 
     stages: tuple[Stage, ...]
@@ -132,6 +133,7 @@ class BuildPlan(Record):
     target: int
     options: BuildOptions
     warnings: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
 
 
 class Source(Record):

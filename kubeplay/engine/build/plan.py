@@ -42,8 +42,8 @@ def plan(instructions: Sequence[Instruction], options: BuildOptions) -> BuildPla
     report.done()
     target = _target(needed, options, file)
     order = _order(needed, target, options)
-    warnings = (*_warnings(instructions), *_mistaken(needed), *_unused(instructions, options))
-    return BuildPlan(tuple(needed), order, target, options, warnings)
+    warnings = (*_warnings(instructions), *_mistaken(needed))
+    return BuildPlan(tuple(needed), order, target, options, warnings, _unused(instructions, options))
 
 
 Group = tuple[Instruction, tuple[Instruction, ...]]
@@ -226,15 +226,13 @@ def _order(stages: Sequence[Stage], target: int, options: BuildOptions) -> tuple
     return tuple(sorted(needed))
 
 
-def _unused(instructions: Sequence[Instruction], options: BuildOptions) -> list[str]:
-    """Buildah's warning, word for word: scripts look for it."""
+def _unused(instructions: Sequence[Instruction], options: BuildOptions) -> tuple[str, ...]:
     declared = {*PROXIES, *platform_args(options)}
     for one in instructions:
         for arg in (one, one.inner):
             if arg and arg.name == "ARG":
                 declared |= {unquote(word.partition("=")[0], arg.escape) for word in raw_words(arg.text, arg.escape)}
-    unused = sorted({name for name, _ in options.build_args} - declared)
-    return [f"[Warning] one or more build args were not consumed: [{' '.join(unused)}]"] if unused else []
+    return tuple(sorted({name for name, _ in options.build_args} - declared))
 
 
 def _mistaken(stages: Sequence[Stage]) -> Iterable[str]:

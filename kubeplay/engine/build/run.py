@@ -69,12 +69,13 @@ def _stages(session: Session) -> tuple[Finished, Sequence[str]]:
     planned = plan.plan(instructions, options(request, session.machine, os.environ))
     for text in planned.warnings:
         session.progress.warning(text)
-    several = len(planned.order) > 1
+    several, done = len(planned.order) > 1, []
     for number, index in enumerate(planned.order, 1):
         stage = planned.stages[index]
         prefix = f"[{number}/{len(planned.order)}] " if several else ""
         base = _base(session, stage)
         unfolded = unfold.unfold(planned, stage, base.document)
+        done.append(unfolded)
         total = 1 + len(unfolded.steps)
         session.progress.line(f"{prefix}STEP 1/{total}: {unfold.display(stage.start)}")
         for text in unfolded.warnings:
@@ -83,7 +84,7 @@ def _stages(session: Session) -> tuple[Finished, Sequence[str]]:
         session.finished[index] = Builder(session, base, stage.platform, prefix, whole).run(unfolded)
     found = session.finished[planned.target]
     document, warnings = mutate.finish(found.document, planned.options)
-    return found._replace(document=document), warnings
+    return found._replace(document=document), (*warnings, *unfold.unconsumed(planned, done))
 
 
 def options(request: Request, machine: str, environ: Mapping[str, str]) -> BuildOptions:

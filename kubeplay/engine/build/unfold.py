@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from kubeplay.engine.build import model
 from kubeplay.engine.build.actions import action
 from kubeplay.engine.build.model import BuildPlan, Document, Instruction, Origin, Stage, Step, Unfolded
@@ -30,6 +32,13 @@ def unfold(plan: BuildPlan, stage: Stage, document: Document) -> Unfolded:
             steps.append(Step(one, made, document, display(one), layer, number, total, number - 2 < len(triggers)))
     report.done()
     return Unfolded(stage, tuple(steps), document)
+
+
+def unconsumed(plan: BuildPlan, done: Iterable[Unfolded]) -> tuple[str, ...]:
+    """The warning of --build-arg names that nothing declared, in buildah's words: scripts look for them."""
+    triggered = {name for each in done for step in each.steps if isinstance(step.action, model.Arg) for name, _ in step.action.pairs}
+    unused = [name for name in plan.unused if name not in triggered]
+    return (f"[Warning] one or more build args were not consumed: [{' '.join(unused)}]",) if unused else ()
 
 
 def _triggers(document: Document, stage: Stage) -> list[str]:

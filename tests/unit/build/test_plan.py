@@ -9,7 +9,7 @@ from kubeplay.engine.build.model import BuildOptions, BuildPlan, Document, Origi
 from kubeplay.engine.build.parse import parse
 from kubeplay.engine.build.plan import plan
 from kubeplay.engine.build.scope import proxies
-from kubeplay.engine.build.unfold import unfold
+from kubeplay.engine.build.unfold import unconsumed, unfold
 from kubeplay.errors import InvalidInput
 
 
@@ -195,8 +195,11 @@ def test_proxies_reach_run_only() -> None:
 def test_warnings() -> None:
     given = (("Z", ""), ("Y", ""), ("X", ""), ("HTTP_PROXY", ""))
     made = planned("# syntax=evil/frontend\nFROM a\nMAINTAINER me\nCMD ['a']\nARG X", build_args=given)
-    assert made.warnings[-1] == "[Warning] one or more build args were not consumed: [Y Z]"
-    assert [warning.split(":")[1] for warning in made.warnings[:-1]] == ["1", "3", "4"]
+    assert [warning.split(":")[1] for warning in made.warnings] == ["1", "3", "4"]
+    done = unfold(made, made.stages[0], {"config": {}})
+    assert unconsumed(made, [done]) == ("[Warning] one or more build args were not consumed: [Y Z]",)
+    done = unfold(made, made.stages[0], {"config": {"OnBuild": ["ARG Z Y"]}})
+    assert unconsumed(made, [done]) == ()
     assert not planned("# syntax=docker/dockerfile:1.7\nFROM a\nRUN [ -f x ]").warnings
 
 
