@@ -118,7 +118,8 @@ STEP_OPTIONS = (
 SOURCE_OPTIONS = (
     many("--build-context", help="NAME=DIRECTORY, URL or docker-image://IMAGE: another source for COPY --from and FROM."),
     text("--ignorefile", help="Ignore file instead of .containerignore or .dockerignore.", complete="file", dest="ignore_file"),
-    choice("--pull", choices=("always", "missing", "never", "newer", "true", "false"), default="missing", help="When to pull base images."),
+    choice("--pull", choices=("always", "missing", "never", "newer", "true", "false"), default="missing", bare="always",
+           help="When to pull base images; --pull alone means always."),
     flag("--pull-always", help="The same as --pull=always."),
     flag("--pull-never", help="The same as --pull=never."),
 )

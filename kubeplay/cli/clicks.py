@@ -164,6 +164,9 @@ def rewritten(args: list[str], options: tuple[Option, ...], until: int) -> list[
         if option and option.kind == FLAG and equals:
             done += _boolean(option, name, word, value)
             continue
+        if option and option.bare and not equals:
+            done.append(f"{name}={option.bare}")
+            continue
         if not word.startswith("-") or word == "-":
             words += 1
             if until and words >= until:

@@ -18,17 +18,20 @@ TEXT, FLAG, INTEGER, NUMBER, CHOICE = "text", "flag", "integer", "number", "choi
 class Option:
     """An option; `dest` is the body's keyword. A FLAG takes `--x`, `--x=false` and, when its default is true, `--no-x`.
 
+    With `bare`, `--x` alone means `--x=BARE`, and a value needs the `=`.
+
     Rows are plain classes: three NamedTuples would cost every command a millisecond and a half.
     """
 
-    __slots__ = ("flags", "help", "dest", "kind", "default", "many", "choices", "metavar", "hidden", "complete")
+    __slots__ = ("flags", "help", "dest", "kind", "default", "many", "choices", "metavar", "hidden", "complete", "bare")
 
     def __init__(
         self, flags: tuple[str, ...], help: str, dest: str, kind: str = TEXT, default: Any = None, many: bool = False,
-        choices: tuple[str, ...] = (), metavar: str = "", hidden: bool = False, complete: str = "",
+        choices: tuple[str, ...] = (), metavar: str = "", hidden: bool = False, complete: str = "", bare: str = "",
     ) -> None:  # fmt: skip
         self.flags, self.help, self.dest, self.kind, self.default = flags, help, dest, kind, default
         self.many, self.choices, self.metavar, self.hidden, self.complete = many, choices, metavar, hidden, complete
+        self.bare = bare
 
     @property
     def takes_value(self) -> bool:
@@ -95,8 +98,10 @@ def number(*flags: str, help: str, default: float | None = None, dest: str = "",
     return Option(flags, help, dest or _dest(flags), NUMBER, default, metavar=metavar)
 
 
-def choice(*flags: str, choices: tuple[str, ...], help: str, default: str | None = None, dest: str = "", hidden: bool = False) -> Option:
-    return Option(flags, help, dest or _dest(flags), CHOICE, default, choices=choices, hidden=hidden)
+def choice(
+    *flags: str, choices: tuple[str, ...], help: str, default: str | None = None, dest: str = "", hidden: bool = False, bare: str = ""
+) -> Option:
+    return Option(flags, help, dest or _dest(flags), CHOICE, default, choices=choices, hidden=hidden, bare=bare)
 
 
 def argument(

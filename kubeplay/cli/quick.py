@@ -113,6 +113,7 @@ def _take(option: Option, value: str | None, argv: list[str], index: int, given:
     if option.kind == FLAG:
         given[option.dest] = boolean(value)
         return index
+    value = option.bare or None if value is None else value
     if value is None:
         if index >= len(argv):
             raise _Unclear

@@ -79,11 +79,13 @@ def test_containerfiles_and_contexts_from_elsewhere(kp: Kubeplay) -> None:
 
 
 def test_arguments_secrets_and_environment(kp: Kubeplay) -> None:
-    where = context(kp, "given", "FROM localhost/bb:1\nARG A\nARG B\nRUN --mount=type=secret,id=s echo $A-$B-$(cat /run/secrets/s)\n", s="hush")
+    where = context(kp, "given", "FROM localhost/bb:1\nARG A\nARG B\n"
+                    "RUN --mount=type=secret,id=s echo $A-$B-$(cat /run/secrets/s)\n", s="hush")  # fmt: skip
     kp.env["B"] = "environment"
     try:
         said = kp(
-            "build", "--build-arg", "A=given", "--build-arg", "B", "--build-arg", "NOT_SET", "--secret", f"id=s,src={where}/s", "--label", "l=1",
+            "build", "--build-arg", "A=given", "--build-arg", "B", "--build-arg", "NOT_SET", "--secret", f"id=s,src={where}/s",
+            "--label", "l=1",
             "--annotation", "n=2", "--env", "E=3", "--format", "oci", "-t", "given", where,
         )  # fmt: skip
     finally:
@@ -128,6 +130,7 @@ def test_bases_come_from_a_registry(kp: Kubeplay, tmp_path: Path) -> None:
         assert f"STEP 1/2: FROM {server.name('team/base', '1')}" in said.lines
         assert len(kp("image", "inspect", "pulled").json[0]["RootFS"]["Layers"]) == 2
         assert kp("build", "-q", "--pull=never", where).lines
+        assert kp("build", "-q", "--pull", *access, where).lines
         newer = make.layer([make.file("newer", b"y")])
         server.put_image("team/base", "1", [newer])
         kp("build", "-q", "-t", "pulled", "--pull=newer", *access, where)
