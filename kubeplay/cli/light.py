@@ -154,12 +154,13 @@ def _dumps() -> Callable[..., str]:
         raise TypeError(f"Object of type {value.__class__.__name__} is not JSON serializable")
 
     def dumps(
-        value: object, *, sort_keys: bool = False, separators: tuple[str, str] = (", ", ": "), ensure_ascii: bool = True, **options: Any
+        value: object, *, sort_keys: bool = False, separators: tuple[str, str] | None = None, ensure_ascii: bool = True, **options: Any
     ) -> str:
         if options:
             return str(_real("json").dumps(value, sort_keys=sort_keys, separators=separators, ensure_ascii=ensure_ascii, **options))
         quote = encode_basestring_ascii if ensure_ascii else encode_basestring
-        encode = make_encoder({}, default, quote, None, separators[1], separators[0], sort_keys, False, True)
+        between, after = separators or (", ", ": ")
+        encode = make_encoder({}, default, quote, None, after, between, sort_keys, False, True)
         return "".join(encode(value, 0))
 
     return dumps

@@ -41,6 +41,12 @@ def test_json_is_written_and_read_as_by_the_library(value: Any, sort: bool, asci
 NONSENSE = ["", "{", "[1,]", "nul", chr(34) + "a", "1 2", "{} x", "\ufeff{}", b"", b"{", b"\xff\xfe{\0}\0", b"{\0}\0", b"{\xff}"]
 
 
+@pytest.mark.parametrize("options", [{}, {"indent": 4}, {"indent": 2, "sort_keys": True}, {"default": str}, {"allow_nan": True}])
+def test_json_takes_every_option_of_the_library(options: dict[str, Any]) -> None:
+    value = {"b": [1, {"a": None}], "a": "x"}
+    assert CORNER["dumps"](value, **options) == json.dumps(value, **options)
+
+
 @pytest.mark.parametrize("text", NONSENSE)
 def test_what_is_no_json_is_refused_alike(text: str | bytes) -> None:
     answers: list[object] = []
