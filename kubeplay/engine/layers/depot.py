@@ -158,6 +158,7 @@ class Depot:
                 if diff_id not in keep:
                     os.rename(self._paths.layer(diff_id), f"{self._directory}/{_DOOMED}{hex_digest(diff_id)}-{os.getpid()}")
                     removed.append(diff_id)
+                    faults.point("collect:doomed")
         except BlockingIOError:
             pass
         finally:

@@ -5,6 +5,8 @@ Pure. Names of owners are left empty and nothing depends on the clock, so equal 
 
 from __future__ import annotations
 
+from zlib import adler32
+
 from kubeplay.engine.layers.tar import BLOCK, Entry
 from kubeplay.errors import InvalidInput
 
@@ -19,6 +21,9 @@ def header(entry: Entry) -> bytes:
 
     Raises InvalidInput for a value that no tar header can hold.
     """
+    seconds, nanos = divmod(entry.mtime, 1_000_000_000)
+    if _is_plain(entry) and not nanos and 0 <= seconds <= _MAX_LONG:
+        return _block(entry.name, entry.type, entry.mode, entry.uid, entry.gid, entry.size, seconds)
     records: list[tuple[bytes, bytes]] = [(b"SCHILY.xattr." + name, value) for name, value in entry.xattrs]
     name, size, extra = entry.name, entry.size, b""
     if entry.sparse is not None:
@@ -39,7 +44,6 @@ def header(entry: Entry) -> bytes:
     if len(link) > _NAME or not link.isascii():
         records.append((b"linkpath", link))
         link = _plain(link)
-    seconds, nanos = divmod(entry.mtime, 1_000_000_000)
     if nanos or not 0 <= seconds <= _MAX_LONG:
         records.append((b"mtime", _time(entry.mtime)))
         seconds = 0
@@ -55,17 +59,33 @@ def header(entry: Entry) -> bytes:
     return (_extended(entry.name, records) + block + extra) if records else block + extra
 
 
+def _is_plain(entry: Entry) -> bool:
+    """Whether nothing but numbers and a short name is to be written: nearly always."""
+    return (
+        (entry.type == b"0" or entry.type == b"5")
+        and not entry.xattrs
+        and entry.sparse is None
+        and len(entry.name) <= _NAME
+        and entry.name.isascii()
+        and entry.uid <= _MAX_ID
+        and entry.gid <= _MAX_ID
+        and entry.size <= _MAX_LONG
+    )
+
+
 def _block(
-    name: bytes, kind: bytes, mode: int, uid: int, gid: int, size: int, mtime: int, link: bytes, device: tuple[int, int], prefix: bytes
-) -> bytes:
+    name: bytes, kind: bytes, mode: int, uid: int, gid: int, size: int, mtime: int,
+    link: bytes = b"", device: tuple[int, int] = (0, 0), prefix: bytes = b"",
+) -> bytes:  # fmt: skip
     start = b"%s%07o\0%07o\0%07o\0%011o\0%011o\0" % (name.ljust(_NAME, b"\0"), mode, uid, gid, size, mtime)
     end = b"%s%sustar\x0000%s%07o\0%07o\0%s" % (kind, link.ljust(_NAME, b"\0"), b"\0" * 64, *device, prefix.ljust(_PREFIX + 12, b"\0"))
-    return b"%s%06o\0 %s" % (start, sum(start) + sum(end) + 8 * 32, end)
+    # adler32's low half is 1 + the sum modulo 65521; 512 ASCII bytes sum to less
+    return b"%s%06o\0 %s" % (start, (adler32(start + b" " * 8 + end) & 0xFFFF) - 1, end)
 
 
 def _extended(name: bytes, records: list[tuple[bytes, bytes]]) -> bytes:
     data = b"".join([_record(key, value) for key, value in sorted(records)])
-    block = _block(_plain(_beside(name, b"PaxHeaders.0")), b"x", 0o644, 0, 0, len(data), 0, b"", (0, 0), b"")
+    block = _block(_plain(_beside(name, b"PaxHeaders.0")), b"x", 0o644, 0, 0, len(data), 0)
     return block + data + b"\0" * (-len(data) % BLOCK)
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 
 from kubeplay.engine.layers import encode, tree
 from kubeplay.engine.layers.extract import kept_xattr
@@ -30,6 +30,9 @@ _WHITEOUT = b".wh."
 _DEEPEST = 512  # levels, a descriptor each; what PATH_MAX lets a program reach is rarely fifty
 _SPARSE_FROM = 1 << 20  # bytes of holes: below that a plain file is what more readers understand, and zeros pack well
 _MOST_SEGMENTS = 1 << 12
+_SMALL = 1 << 16  # bytes: a file of this size is read at once
+_BATCH = 64  # pieces handed out together: a few MiB at most
+_TYPES = {stat.S_IFLNK: b"2", stat.S_IFCHR: b"3", stat.S_IFBLK: b"4", stat.S_IFIFO: b"6"}
 _SECOND = 1_000_000_000
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ESTALE)
 Skip = Callable[[bytes, os.stat_result], bool]
@@ -63,18 +66,23 @@ class Walk:
         self._root = root
         self._manner = manner
         self._links: dict[tuple[int, int], bytes] = {}
+        self._out: list[Piece] = []  # written, not handed out yet
+        self._large = -1  # a file whose content comes next, piece by piece
+        self._segments: tuple[tuple[int, int], ...] = ()
+        self._time: int | None = None  # of the member just written, unless it is a directory, a mark or another name
         self.entries = 0
         self.content = 0
 
     def pieces(self) -> Iterator[Piece]:
         """The archive. The root's descriptor must stay open until the end. Raises InvalidInput, OSError."""
         stack: list[tuple[int, bytes, Iterator[bytes]]] = []
+        out = self._out
         try:
             top = os.open(".", _DIRECTORY, dir_fd=self._root)
             stack.append((top, b"", iter(())))
             stack[0] = (top, b"", _names(top))
             if self._manner.root:
-                yield self._header(_entry(b"./", b"5", os.fstat(top), xattrs=self._xattrs(top)))
+                self._header(b"./", b"5", os.fstat(top), xattrs=self._xattrs(top))
             while stack:
                 fd, path, names = stack[-1]
                 name = next(names, None)
@@ -83,19 +91,29 @@ class Walk:
                     os.close(stack.pop()[0])
                     continue
                 full = path + b"/" + name if path else name
-                below = yield from self._member(fd, name, full)
+                below = self._member(fd, name, full)
+                if self._large >= 0:
+                    yield from self._contents()
+                elif len(out) >= _BATCH:
+                    yield from out
+                    out.clear()
+                self._after(fd, name)
                 if below >= 0:
                     stack.append((below, full, iter(())))
                     if len(stack) > _DEEPEST:
                         raise InvalidInput(f"{show(full)} is more than {_DEEPEST} directories deep")
                     stack[-1] = (below, full, _names(below))
+            yield from out
             yield False, encode.END
         finally:
             for fd, _, _ in stack:
                 os.close(fd)
+            if self._large >= 0:
+                os.close(self._large)
 
-    def _member(self, parent: int, name: bytes, path: bytes) -> Generator[Piece, None, int]:
-        """One name; returns the descriptor of a directory to go into, else -1."""
+    def _member(self, parent: int, name: bytes, path: bytes) -> int:
+        """Write one name; returns the descriptor of a directory to go into, else -1."""
+        self._time = None
         try:
             found = os.open(name, _PATH, dir_fd=parent)
         except OSError as error:
@@ -109,69 +127,103 @@ class Walk:
                 self._left_out(parent, name)
                 return -1
             if self._manner.whiteouts and kind == stat.S_IFCHR and status.st_rdev == 0:
-                yield self._header(_mark(_below(path, _WHITEOUT + name)))
+                self._mark(_below(path, _WHITEOUT + name), status)
                 return -1
             if self._manner.whiteouts and name.startswith(_WHITEOUT):
                 message = f"{show(path)} cannot be put into a layer: names that begin with .wh. mark deletions there"
                 raise InvalidInput(message, hint="remove or rename it")
             if kind == stat.S_IFDIR:
-                return (yield from self._directory(found, path, status))
-            if (first := self._first(status, path)) is not None:
-                yield self._header(_entry(path, b"1", status, link=first))
-            elif kind == stat.S_IFREG:
-                yield from self._file(found, path)
+                return self._directory(found, path, status)
+            if status.st_nlink > 1 and (first := self._links.setdefault((status.st_dev, status.st_ino), path)) != path:
+                self._header(path, b"1", status, link=first)
+                return -1
+            if kind == stat.S_IFREG:
+                self._file(found, path)
             else:
-                yield self._header(self._special(found, path, status, kind))
-            if first is None:
-                self._written(parent, name, status)
+                self._special(found, path, status, kind)
+            self._time = status.st_mtime_ns
         finally:
             os.close(found)
         return -1
 
-    def _directory(self, found: int, path: bytes, status: os.stat_result) -> Generator[Piece, None, int]:
+    def _directory(self, found: int, path: bytes, status: os.stat_result) -> int:
         fd = os.open(".", _DIRECTORY, dir_fd=found)
         try:
-            yield self._header(_entry(path + b"/", b"5", status, xattrs=self._xattrs(fd)))
+            self._header(path + b"/", b"5", status, xattrs=self._xattrs(fd))
             if self._manner.whiteouts and is_opaque(fd):
-                yield self._header(_mark(path + b"/" + _WHITEOUT + b".wh..opq"))
+                self._mark(path + b"/" + _WHITEOUT + b".wh..opq", status)
         except BaseException:
             os.close(fd)
             raise
         return fd
 
-    def _first(self, status: os.stat_result, path: bytes) -> bytes | None:
-        """The name under which a file with several was written before."""
-        if status.st_nlink < 2:
-            return None
-        return None if (first := self._links.setdefault((status.st_dev, status.st_ino), path)) == path else first
-
-    def _file(self, found: int, path: bytes) -> Iterator[Piece]:
+    def _file(self, found: int, path: bytes) -> None:
+        """Its header, and its content where that is little; else `_contents` goes on."""
         fd = os.open(f"/proc/self/fd/{found}", os.O_RDONLY | os.O_CLOEXEC)
         try:
             status = os.fstat(fd)
             size = status.st_size
             segments = _segments(fd, size) if size - status.st_blocks * 512 >= _SPARSE_FROM else None
             stored = size if segments is None else sum(length for _, length in segments)
-            yield self._header(_entry(path, b"0", status, size=stored, xattrs=self._xattrs(fd), sparse=segments, real_size=size))
+            self._header(path, b"0", status, size=stored, xattrs=self._xattrs(fd), sparse=segments, real_size=size)
             self.content += stored
-            for offset, length in ((0, size),) if segments is None else segments:
-                for piece in _content(fd, offset, length):
-                    yield True, piece
-            if stored % BLOCK:
-                yield False, b"\0" * (-stored % BLOCK)
+            if size > _SMALL:
+                self._large, fd = fd, -1
+                self._segments = ((0, size),) if segments is None else segments
+            elif size:
+                data = os.pread(fd, size, 0)
+                self._out.append((True, data if len(data) == size else data.ljust(size, b"\0")))  # or it has become shorter
+                self._pad(stored)
         finally:
-            os.close(fd)
+            if fd >= 0:
+                os.close(fd)
 
-    def _header(self, entry: Entry) -> Piece:
+    def _contents(self) -> Iterator[Piece]:
+        """What `_member` wrote, and the content of the large file it ended with."""
+        yield from self._out
+        self._out.clear()
+        size = 0
+        for offset, length in self._segments:
+            size += length
+            for piece in _content(self._large, offset, length):
+                yield True, piece
+        os.close(self._large)
+        self._large = -1
+        self._pad(size)
+
+    def _pad(self, size: int) -> None:
+        if size % BLOCK:
+            self._out.append((False, b"\0" * (-size % BLOCK)))
+
+    def _header(
+        self,
+        name: bytes,
+        kind: bytes,
+        status: os.stat_result,
+        *,
+        size: int = 0,
+        link: bytes = b"",
+        xattrs: tuple[tuple[bytes, bytes], ...] = (),
+        sparse: tuple[tuple[int, int], ...] | None = None,
+        real_size: int = 0,
+    ) -> None:
+        mode, device = status.st_mode & 0o7777, status.st_rdev
+        major, minor = (os.major(device), os.minor(device)) if device else (0, 0)
+        time = self._manner.time(status.st_mtime_ns)
+        entry = Entry(name, kind, mode, status.st_uid, status.st_gid, time, size, link, major, minor, xattrs, sparse, real_size)
+        self._out.append((False, encode.header(entry)))
         self.entries += 1
-        return False, encode.header(entry._replace(mtime=self._manner.time(entry.mtime)))
 
+    def _mark(self, name: bytes, status: os.stat_result) -> None:
+        """A whiteout or opaque marker. Its time says nothing, so it has none: deleting twice gives the same layer."""
+        entry = Entry(name, b"0", 0, 0, 0, self._manner.time(0), 0, b"", 0, 0, (), None, 0)
+        self._out.append((False, encode.header(entry)))
+        self.entries += 1
 
-    def _special(self, found: int, path: bytes, status: os.stat_result, kind: int) -> Entry:
+    def _special(self, found: int, path: bytes, status: os.stat_result, kind: int) -> None:
         xattrs = self._xattrs(f"/proc/self/fd/{found}")
-        if kind == stat.S_IFLNK:
-            return _entry(path, b"2", status, link=os.readlink(b"", dir_fd=found), xattrs=xattrs)
-        return _entry(path, {stat.S_IFCHR: b"3", stat.S_IFBLK: b"4", stat.S_IFIFO: b"6"}[kind], status, xattrs=xattrs)
+        link = os.readlink(b"", dir_fd=found) if kind == stat.S_IFLNK else b""
+        self._header(path, _TYPES[kind], status, link=link, xattrs=xattrs)
 
     def _xattrs(self, where: int | str) -> tuple[tuple[bytes, bytes], ...]:
         """Those that a layer may have, by name."""
@@ -194,7 +246,7 @@ class Walk:
     # what a walk does to the tree: nothing; see Settling
     def _left_out(self, parent: int, name: bytes) -> None: ...
 
-    def _written(self, parent: int, name: bytes, status: os.stat_result) -> None: ...
+    def _after(self, parent: int, name: bytes) -> None: ...
 
     def _leave(self, directory: int) -> None: ...
 
@@ -207,9 +259,10 @@ class Settling(Walk):
     def _left_out(self, parent: int, name: bytes) -> None:
         tree.remove_at(parent, name)
 
-    def _written(self, parent: int, name: bytes, status: os.stat_result) -> None:
-        time = self._manner.time(status.st_mtime_ns)
-        os.utime(name, ns=(time, time), dir_fd=parent, follow_symlinks=False)
+    def _after(self, parent: int, name: bytes) -> None:
+        if self._time is not None:
+            time = self._manner.time(self._time)
+            os.utime(name, ns=(time, time), dir_fd=parent, follow_symlinks=False)
 
     def _leave(self, directory: int) -> None:
         time = self._manner.time(os.fstat(directory).st_mtime_ns)
@@ -228,27 +281,6 @@ def _names(fd: int) -> Iterator[bytes]:
 def _below(path: bytes, name: bytes) -> bytes:
     parent = path.rpartition(b"/")[0]
     return parent + b"/" + name if parent else name
-
-
-def _entry(
-    name: bytes,
-    kind: bytes,
-    status: os.stat_result,
-    *,
-    size: int = 0,
-    link: bytes = b"",
-    xattrs: tuple[tuple[bytes, bytes], ...] = (),
-    sparse: tuple[tuple[int, int], ...] | None = None,
-    real_size: int = 0,
-) -> Entry:
-    mode, device = stat.S_IMODE(status.st_mode), status.st_rdev
-    major, minor = os.major(device), os.minor(device)
-    return Entry(name, kind, mode, status.st_uid, status.st_gid, status.st_mtime_ns, size, link, major, minor, xattrs, sparse, real_size)
-
-
-def _mark(name: bytes) -> Entry:
-    """A whiteout or opaque marker. Its time says nothing, so it has none: deleting twice gives the same layer."""
-    return Entry(name, b"0", 0, 0, 0, 0, 0, b"", 0, 0, (), None, 0)
 
 
 def is_opaque(fd: int) -> bool:

@@ -21,6 +21,8 @@ from kubeplay.errors import InvalidInput, StoreError
 
 _IN_ROOT = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS | syscalls.RESOLVE_NO_XDEV
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+_BATCH = 64
 _GATHERED = 1 << 18  # small pieces are joined to this size: a hash or a queue per header would cost more than the header
 
 
@@ -74,25 +76,29 @@ def rebuilt(layer: str) -> Pieces:
 def _rebuilt(layer: str) -> Iterator[bytes]:
     out: list[bytes] = []
     headers = f"{layer}/headers"
-    fd, kept, member = os.open(f"{layer}/fs", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC), open_kept(f"{layer}/replaced"), 0
+    files = _Files(layer)
     try:
         with open(headers, "rb") as file:
             feed = _Headers(file.read)
             reader = TarReader(feed, out.append)
             while (entry := _next(reader, headers)) is not None:
-                yield b"".join(out)
-                out.clear()
                 if entry.type == b"0" and entry.size:
                     reader.content()
-                    yield from _contents(_place(fd, kept, member, entry), entry)
-                    member += 1
-            yield b"".join(out)
+                    fd = files.open(entry)
+                    if entry.size <= _GATHERED and entry.sparse is None:
+                        out.append(_small(fd, entry))
+                    else:
+                        yield from out
+                        out.clear()
+                        yield from _contents(fd, entry)
+                if len(out) >= _BATCH:
+                    yield from out
+                    out.clear()
+            yield from out
             while not feed.at_end():
                 yield feed.take(feed.ready())
     finally:
-        os.close(fd)
-        if kept >= 0:
-            os.close(kept)
+        files.close()
 
 
 def _next(reader: TarReader, where: str) -> Entry | None:
@@ -102,17 +108,55 @@ def _next(reader: TarReader, where: str) -> Entry | None:
         raise StoreError(f"{where} is damaged: {error}", hint="remove the image and load it again") from error
 
 
-def _place(root: int, kept: int, member: int, entry: Entry) -> int:
-    """The open file with an entry's content."""
-    if kept >= 0:
+class _Files:
+    """Where the contents of a stored layer lie."""
+
+    def __init__(self, layer: str) -> None:
+        self._root = os.open(f"{layer}/fs", _DIRECTORY)
+        self._kept = open_kept(f"{layer}/replaced")
+        self._member = 0
+        self._parent, self._directory = b"", self._root  # the one opened last: members come directory by directory
+
+    def open(self, entry: Entry) -> int:
+        """The open file with the content of an entry, which is the next one that has some."""
+        member, self._member = self._member, self._member + 1
+        if self._kept >= 0:
+            try:
+                return os.open(str(member), _FILE, dir_fd=self._kept)
+            except FileNotFoundError:
+                pass
+        parent, _, name = clean(entry.name).rpartition(b"/")
         try:
-            return os.open(str(member), _FILE, dir_fd=kept)
-        except FileNotFoundError:
-            pass
+            if parent != self._parent:
+                self._forget()
+                self._directory = syscalls.openat2(self._root, os.fsdecode(parent), _DIRECTORY, _IN_ROOT) if parent else self._root
+                self._parent = parent
+            return os.open(name, _FILE, dir_fd=self._directory)
+        except OSError as error:
+            raise _changed(entry, error.strerror or "") from error
+
+    def close(self) -> None:
+        self._forget()
+        for fd in (self._root, self._kept):
+            if fd >= 0:
+                os.close(fd)
+
+    def _forget(self) -> None:
+        if self._directory != self._root:
+            os.close(self._directory)
+        self._parent, self._directory = b"", self._root
+
+
+def _small(fd: int, entry: Entry) -> bytes:
     try:
-        return syscalls.openat2(root, os.fsdecode(clean(entry.name)), _FILE, _IN_ROOT)
-    except OSError as error:
-        raise _changed(entry, error.strerror or "") from error
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise _changed(entry, "it is no file")
+        data = os.pread(fd, entry.size, 0)
+        if len(data) != entry.size:
+            raise _changed(entry, "it is too short")
+        return data
+    finally:
+        os.close(fd)
 
 
 def _contents(fd: int, entry: Entry) -> Iterator[bytes]:
