@@ -90,6 +90,7 @@ def _step(step: dict[str, Any], now: float, readable: bool, full: bool) -> dict[
     flag("--whatrequires", help="Show every image that is made of this one's layers and more."),
 )
 def tree(app: App, *, image: str, whatrequires: bool) -> None:
+    from kubeplay.cli.disk import short
     from kubeplay.cli.image import find
     from kubeplay.cli.table import printable
 
@@ -97,12 +98,12 @@ def tree(app: App, *, image: str, whatrequires: bool) -> None:
     names = _tops(app)
     print(f"Image ID: {human.short(row.id)}")
     print(f"Tags:     [{' '.join(app.engine.images.names(row.id))}]")
-    print(f"Size:     {_size(row.size)}")
+    print(f"Size:     {short(row.size)}")
     print("Image Layers")
     branches = _above(app, row) if whatrequires else _line(row.layers)
     for head, layer in _drawn(branches, ""):
         top = names.get(layer[1], [])
-        size = _size(app.engine.images.layers.meta(layer[0]).content)
+        size = short(app.engine.images.layers.meta(layer[0]).content)
         print(printable(f"{head}ID: {human.short(layer[0])} Size: {size:>7}" + (f" Top Layer of: [{' '.join(top)}]" if top else "")))
 
 
@@ -146,14 +147,6 @@ def _tops(app: App) -> dict[Stack, list[str]]:
     for row in app.store.images.list():
         found.setdefault(row.layers, []).extend(app.engine.images.names(row.id) or [human.short(row.id)])
     return found
-
-
-def _size(count: int) -> str:
-    """podman: four digits and no space here."""
-    value, units = float(count), ["B", "kB", "MB", "GB", "TB"]
-    while value >= 1000 and len(units) > 1:
-        value, units = value / 1000, units[1:]
-    return f"{value:.4g}{units[0]}"
 
 
 # mount
@@ -277,16 +270,18 @@ def prune(app: App, *, all: bool, force: bool, external: bool, build_cache: bool
 
 
 def prune_build_cache(app: App) -> None:
-    """Empty the cache mounts of builds."""
-    from kubeplay.engine.layers import tree as trees
+    """Empty the cache mounts that no build uses just now, and give up downloads that nobody goes on with."""
+    from kubeplay.engine.build.mounts import prune as empty
 
-    trees.remove(f"{app.settings.root}/build-cache")
+    empty(app.engine.paths)
+    app.engine.images.blobs.drop_partial()
 
 
 def pruned_images(app: App, every: bool, keep: Callable[[ImageRow], bool]) -> list[str]:
     from kubeplay.engine.images.removal import Removal
 
     removal = Removal(app.engine.images, app.store, app.engine.paths)
+    app.store.builds.forget(unowned=True)
     gone: list[str] = []
     while found := [row for row in removal.prunable(every, keep) if row.id not in gone]:
         done = removal.prune(found)
