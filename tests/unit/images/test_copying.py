@@ -17,14 +17,15 @@ from kubeplay.engine.images.copying import push, save
 from kubeplay.engine.images.copying.progress import Progress
 from kubeplay.engine.images.copying.pull import PullOptions, bring
 from kubeplay.engine.images.copying.push import PushOptions
-from kubeplay.engine.images.descriptor import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Index, Manifest, read
+from kubeplay.engine.images.descriptor import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor, Index, Manifest, read
 from kubeplay.engine.images.transports import location
-from kubeplay.engine.images.transports.base import Signature
+from kubeplay.engine.images.transports.base import Reader, Signature
 from kubeplay.engine.images.transports.directory import DirSink, DirSource
 from kubeplay.engine.images.transports.layout import OciSink
+from kubeplay.engine.images.transports.local import BytesReader
 from kubeplay.engine.images.transports.oci import OciSource
 from kubeplay.engine.images.transports.storage import StorageSource
-from kubeplay.errors import AlreadyExists, Exhausted, InvalidInput, NotFound, NotSupported, RegistryError
+from kubeplay.errors import AlreadyExists, Exhausted, InvalidInput, NotFound, NotSupported, RegistryError, TrustError
 from tests.support.images import digest, directory, docker_archive, file, layer
 from tests.support.sources import Breaking, Fake, Held, House
 
@@ -92,7 +93,7 @@ def test_a_removed_image_takes_its_blobs_along(house: House) -> None:
 
 def test_a_connection_that_breaks_goes_on_where_it_broke(house: House) -> None:
     source = Fake([ONE])
-    source.reader = lambda data, blob: Breaking(data, 100_000, RegistryError("gone")) if blob.size > 1000 else Fake([]).reader(data, blob)
+    source.reader = lambda data, blob: Breaking(data, 100_000, RegistryError("gone")) if blob.size > 1000 else BytesReader(data)
     bring(house.images, source, (NAME,))
     offsets = [at for name, at in source.opened if name == digest(packed(ONE))]
     assert offsets == [0, 100_000, 200_000, 300_000] and house.images.layers.has(digest(ONE))
@@ -101,7 +102,7 @@ def test_a_connection_that_breaks_goes_on_where_it_broke(house: House) -> None:
 def test_the_next_pull_goes_on_where_a_failed_one_ended(house: House) -> None:
     source = Fake([ONE])
     source.reader = lambda data, blob: (
-        Breaking(data, 200_000, RegistryError("refused", 500)) if blob.size > 1000 else Fake([]).reader(data, blob)
+        Breaking(data, 200_000, RegistryError("refused", 500)) if blob.size > 1000 else BytesReader(data)
     )
     with pytest.raises(RegistryError, match="refused"):
         bring(house.images, source, (NAME,))
@@ -201,7 +202,7 @@ def test_two_pulls_at_once_download_once(tmp_path: Path) -> None:
     houses = [House(tmp_path), House(tmp_path)]
     begun, go, waiting = threading.Event(), threading.Event(), threading.Event()
     first, second = Fake([ONE]), Fake([ONE])
-    first.reader = lambda data, blob: Held(data, begun, go) if blob.size > 1000 else Fake([]).reader(data, blob)
+    first.reader = lambda data, blob: Held(data, begun, go) if blob.size > 1000 else BytesReader(data)
     failures: list[BaseException] = []
 
     def run(house: House, source: Fake) -> None:
@@ -229,17 +230,16 @@ def test_one_failing_layer_stops_the_others(house: House) -> None:
     begun, go = threading.Event(), threading.Event()
     source = Fake([ONE, TWO])
 
-    def reader(data: bytes, blob: object) -> object:
-        size = blob.size  # type: ignore[attr-defined]
-        if size > 1000:
+    def reader(data: bytes, blob: Descriptor) -> Reader:
+        if blob.size > 1000:
             return Held(data, begun, go)
         if data == source.config:
-            return Fake([]).reader(data, blob)  # type: ignore[arg-type]
+            return BytesReader(data)
         assert begun.wait(30)
         go.set()
         return Breaking(b"", 0, RegistryError("no", 404))
 
-    source.reader = reader  # type: ignore[assignment]
+    source.reader = reader
     with pytest.raises(RegistryError, match="no"):
         bring(house.images, source, (NAME,))
     assert house.images.list() == []
@@ -364,6 +364,39 @@ def test_members_from_the_store_are_packed_and_the_index_follows(house: House, t
     other = House(tmp_path, "other")
     assert other.images.load(str(tmp_path / "out"))[0].image_id == row.id
     other.close()
+
+
+def test_copies_are_asked_for(house: House, tmp_path: Path) -> None:
+    from kubeplay.engine.images import trust
+
+    (tmp_path / "policy.json").write_text('{"default": [{"type": "reject"}]}')
+    options = PushOptions(policy=trust.load(str(tmp_path / "policy.json")), all=True)
+    for source in (Fake([ONE]), index_of((Fake([ONE]), "linux/amd64"))):
+        with pytest.raises(TrustError), OciSink(str(tmp_path / "out")) as sink:
+            push.copy(house.images, source, sink, options)
+        assert source.opened == [] and not (tmp_path / "out").exists()
+    bring(house.images, Fake([ONE]), (NAME,))
+    with OciSink(str(tmp_path / "out")) as sink:
+        push.push(house.images, NAME, sink, options)
+
+
+def test_an_interrupted_pull_does_not_wait_for_another(tmp_path: Path) -> None:
+    """A layer that another process fetches is waited for; when another layer fails meanwhile, the wait ends."""
+    house = House(tmp_path)
+    waiting = threading.Event()
+    source = Fake([ONE, TWO])
+
+    def reader(data: bytes, blob: Descriptor) -> Reader:
+        if data == source.config:
+            return BytesReader(data)
+        assert waiting.wait(30)
+        return Breaking(b"", 0, RegistryError("no", 404))
+
+    source.reader = reader
+    with house.images.blobs.claim(digest(packed(ONE))):
+        with pytest.raises(RegistryError, match="no"):
+            bring(house.images, source, (NAME,), report=lambda event: waiting.set() if event.state == "waiting" else None)
+    house.close()
 
 
 def test_a_copy_is_verified(house: House, tmp_path: Path) -> None:

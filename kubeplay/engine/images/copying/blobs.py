@@ -20,7 +20,12 @@ from kubeplay.engine.layers.extract import translated
 from kubeplay.engine.layers.stream import CHUNK, Blob
 
 _PART = ".part-"
+_POLL = 0.05  # seconds between two looks at a lock that is held: flock(2) itself cannot be given up by a thread
 _STALE = 24 * 3600  # seconds: a download that nobody took up again for a day is given up
+
+
+def _nothing() -> None:
+    """Neither told nor asked."""
 
 
 class Part:
@@ -101,8 +106,9 @@ class BlobRoom:
             os.close(fd)
 
     @contextmanager
-    def claim(self, digest: str, waiting: Callable[[], object] = lambda: None) -> Iterator[Part]:
-        """The download of a blob, for this thread alone; `waiting` is called when someone else is at it, and then waited for."""
+    def claim(self, digest: str, waiting: Callable[[], object] = _nothing, check: Callable[[], object] = _nothing) -> Iterator[Part]:
+        """The download of a blob, for this thread alone. `waiting` is called when someone else is at it; then that is waited for,
+        and `check` called again and again, which may raise."""
         path = f"{self.directory}/{_PART}{hex_digest(digest)}"
         ensure_directory(self.directory)
         while True:
@@ -111,7 +117,7 @@ class BlobRoom:
             except OSError as error:
                 raise translated(error, path) from error
             try:
-                _lock(fd, waiting)
+                _lock(fd, waiting, check)
                 if _is(fd, path):
                     break
             except BaseException:
@@ -189,12 +195,18 @@ class BlobRoom:
         return os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
 
-def _lock(fd: int, waiting: Callable[[], object]) -> None:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        waiting()
-        fcntl.flock(fd, fcntl.LOCK_EX)
+def _lock(fd: int, waiting: Callable[[], object], check: Callable[[], object]) -> None:
+    told = False
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if not told:
+                waiting()
+                told = True
+            check()
+            time.sleep(_POLL)
 
 
 def _is(fd: int, path: str) -> bool:

@@ -46,16 +46,21 @@ class Layers:
             return self._rows
         from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 
+        failure: BaseException | None = None
+        whole = False
         with ThreadPoolExecutor(side_by_side, "layer") as pool:
             try:
                 futures = [pool.submit(self._one, blob, diff_id) for blob, diff_id in once]
-                done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+                done, rest = wait(futures, return_when=FIRST_EXCEPTION)
+                failure = next((error for future in futures if future in done and (error := future.exception())), None)
+                whole = not rest
             finally:
                 self._stop.set()
+                if not whole and not isinstance(self._source, LocalSource):
+                    self._source.close()  # ends reads that wait for the other side
                 pool.shutdown(wait=True, cancel_futures=True)
-        failures = [error for future in futures if not future.cancelled() and (error := future.exception())]
-        for error in sorted(failures, key=lambda e: isinstance(e, Interrupted)):
-            raise error
+        if failure is not None:
+            raise failure
         return self._rows
 
     def _one(self, blob: Descriptor, diff_id: str) -> None:
@@ -86,7 +91,7 @@ class Layers:
 
     def _adopt(self, blob: Descriptor) -> bool:
         """A download whose layer is here: whole and right it becomes the blob, else it goes."""
-        with self._blobs.claim(blob.digest) as part:
+        with self._blobs.claim(blob.digest, check=self.check) as part:
             if part.have == blob.size and part.digest() == blob.digest:
                 self._blobs.complete(part, blob.digest)
                 return True
@@ -99,7 +104,7 @@ class Layers:
     def _stream(self, blob: Descriptor, diff_id: str) -> None:
         """A blob that is not kept: nothing of it lies on disk, so a broken connection goes on in memory only."""
         self._tell(blob, START)
-        with self._blobs.claim(blob.digest, lambda: self._tell(blob, WAITING)) as part:
+        with self._blobs.claim(blob.digest, lambda: self._tell(blob, WAITING), self.check) as part:
             if not self._depot.has(diff_id):
                 reader = _Download(self, self._source, blob, part, keep=False)
                 try:
@@ -109,7 +114,7 @@ class Layers:
         self._tell(blob, DONE, blob.size)
 
     def _download(self, blob: Descriptor, diff_id: str) -> None:
-        with self._blobs.claim(blob.digest, lambda: self._tell(blob, WAITING)) as part:
+        with self._blobs.claim(blob.digest, lambda: self._tell(blob, WAITING), self.check) as part:
             if self._depot.has(diff_id):  # the one we waited for brought it
                 if self._blobs.has(blob.digest):
                     self._known(blob, diff_id, self._depot.meta(diff_id).compression)

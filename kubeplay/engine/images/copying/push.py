@@ -31,7 +31,7 @@ class PushOptions(Record):
 
     `force`: layers that are packed otherwise are packed anew; else `compression` is for those that have to be packed anyway.
     `all`: an index with all its members, else the member for `platform`. `signers`: sign what is written as `sign_name`.
-    `signature_policy` is asked about images that are not of the store ("" = policy.json).
+    `signature_policy` is asked about images that are not of the store ("" = policy.json); `policy` is one that is loaded already.
     """
 
     format: str = ""
@@ -44,6 +44,7 @@ class PushOptions(Record):
     all: bool = False
     platform: Platform | None = None
     parallel: int = 0
+    policy: Any = None
     signature_policy: str = ""
 
 
@@ -73,8 +74,11 @@ class _Written(Record):
 class _Copy:
     def __init__(self, images: ImageStore, sink: ImageSink, options: PushOptions, report: Report) -> None:
         self._images, self._sink, self._options, self._report = images, sink, options, report
+        self._policy = options.policy
+        self._source: ImageSource | None = None
 
     def top(self, source: ImageSource) -> str:
+        self._source = source
         document = source.manifest()
         found = read(document.raw, document.media_type)
         self._report(Progress(SIGNATURES))
@@ -87,7 +91,20 @@ class _Copy:
             member = platforms.choose(found, self._options.platform or platforms.machine(), source.reference)
             source = _member_source(source, member)
             found = self._read(source, member)
+        self._ask(source, document, found)
         return self._image(source, found, True).digest
+
+    def _ask(self, source: ImageSource, top: Document, found: Manifest) -> None:
+        """The trust policy, about an image that has not passed it on its way into the store. Raises TrustError."""
+        if isinstance(source, StorageSource):
+            return
+        from kubeplay.engine.images import trust
+
+        if self._policy is None:
+            self._policy = trust.load(self._options.signature_policy)
+        member = Document(found.raw, found.media_type)
+        documents = (member,) if top.raw == member.raw or source is not self._source else (top, member)
+        trust.check(self._policy, source, *documents)
 
     def _read(self, source: ImageSource, member: Descriptor) -> Manifest | Index:
         document = source.manifest(member.digest)
@@ -109,6 +126,7 @@ class _Copy:
             if isinstance(found, Index):
                 members[member.digest] = self._index(inner, Document(found.raw, found.media_type), found, depth + 1)
             else:
+                self._ask(inner, document, found)
                 members[member.digest] = self._image(inner, found, False)
         raw = manifests.rebuilt(index, members)
         return self._write(source, index.digest, raw, index.media_type, depth == 0)
@@ -120,14 +138,11 @@ class _Copy:
         if isinstance(source, StorageSource):
             raw, media = self._out_of_store(source, manifest)
         else:
-            from kubeplay.engine.images import trust
-
-            trust.check(trust.load(self._options.signature_policy), source, Document(manifest.raw, manifest.media_type))
-            for layer in manifest.layers:
-                self._raw(source, layer)
             raw, media = manifest.raw, manifest.media_type
             if self._options.format and manifests.FORMATS.get(self._options.format) != media:
                 raise NotSupported("only images of the store can be converted", hint="pull the image first, then push it")
+            for layer in manifest.layers:
+                self._raw(source, layer)
         self._config(source, manifest)
         return self._write(source, manifest.digest, raw, media, top)
 
