@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -107,6 +108,8 @@ class Builds:
         found += [f"mount {point}" for point in runroot.mounts_below(str(self.directory)) if point != self.settings.runroot]
         found += [f"lease {lease}" for lease in self.engine.store.leases.held() if lease.holder.startswith("build-")]
         found += [f"cgroup {path}" for path in Path("/sys/fs/cgroup").glob(f"*/{self.settings.cgroup_parent}/build")]
+        links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
+        found += [line for line in links.splitlines() if self.settings.bridge in line]
         return found + [f"layers/{name}" for name in os.listdir(f"{paths.root}/layers") if name.startswith((".tmp", ".del"))]
 
     def unmount(self) -> None:

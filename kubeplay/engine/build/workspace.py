@@ -157,10 +157,9 @@ def clear(engine: Engine, build: str) -> None:
         _end_processes(engine, build)
     if os.path.isdir(volatile):
         if os.path.isdir(f"{volatile}/ns"):
-            from kubeplay.engine.net import netns
-
             engine.net.detach(build)
-            netns.remove(f"{volatile}/ns")
+            _unmount_below(volatile)  # the namespaces' pins among them
+            engine.net.teardown_if_idle()
         _unmount_below(volatile)
         tree.remove(volatile)
     tree.remove(directory)
