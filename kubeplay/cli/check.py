@@ -10,11 +10,11 @@ from kubeplay.config import Settings
 from kubeplay.errors import KubeplayError
 from kubeplay.record import Record
 
-OK, NOTE, MISSING = "ok", "note", "missing"
+OK, NOTE, MISSING, DAMAGED = "ok", "note", "missing", "damaged"
 
 
 class Check(Record):
-    """`state` ok, note (something will not work) or missing (nothing will work); `remedy` a command or a sentence."""
+    """`state` ok, note (something will not work), missing (nothing will work), damaged (of the store); `remedy` what to do."""
 
     name: str
     state: str

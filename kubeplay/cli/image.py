@@ -41,7 +41,7 @@ def repo_digests(names: Sequence[str], digest: str) -> list[str]:
     """NAME@DIGEST for every repository of an image."""
     if not digest.startswith("sha256:"):
         return []
-    return sorted({f"{_split(name)[0]}@{digest}" for name in names})
+    return sorted({f"{split_name(name)[0]}@{digest}" for name in names})
 
 
 def _reference(record: Fields, value: str) -> bool:
@@ -158,7 +158,7 @@ def _record(
 
     from kubeplay.clock import rfc3339
 
-    repository, tag = _split(name)
+    repository, tag = split_name(name)
     config = json.loads(row.config).get("config") or {} if row.config else {}
     return {
         "Repository": repository, "Tag": tag, "ID": row.id if full else human.short(row.id), "_ID": row.id,
@@ -185,7 +185,8 @@ def _parent(row: ImageRow, rows: list[ImageRow]) -> str:
     return found.id.removeprefix("sha256:") if found else ""
 
 
-def _split(name: str) -> tuple[str, str]:
+def split_name(name: str) -> tuple[str, str]:
+    """Repository and tag as a listing shows them."""
     if not name:
         return NONE, NONE
     plain = name.partition("@")[0]

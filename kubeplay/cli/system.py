@@ -52,15 +52,20 @@ def info(app: App, *, format: str | None) -> None:
 
 @command(
     "check",
-    "List what kubeplay needs of this machine, and what to do about what is missing.\n\nThe exit status is 1 when a pod could not run.",
+    "List what kubeplay needs of this machine, look the store over, and say what to do about what is missing or damaged.\n\n"
+    "The exit status is 1 when a pod could not run or something of the store is damaged and was not mended.",
     text("-f", "--format", help="table, json, or a Go template."),
-    flag("-q", "--quiet", help="Show only what is not as it should be."),
+    flag("--quiet", help="Show only what is not as it should be."),
+    flag("-r", "--repair", help="Mend the store: take away what is damaged, and say which images must be pulled again."),
+    flag("-q", "--quick", help="Do not read the contents of layers and blobs."),
+    text("-m", "--max", help="What nothing refers to counts when it is older than this.", default="24h", metavar="DURATION"),
 )
-def check(app: App, *, format: str | None, quiet: bool) -> int:
+def check(app: App, *, format: str | None, quiet: bool, repair: bool, quick: bool, max: str | None) -> int:
     from kubeplay.cli import check as checks
-    from kubeplay.cli import listing, table
+    from kubeplay.cli import listing, storage, table
 
-    found = checks.run(app.settings)
+    age = storage.seconds(max or "24h")
+    found = [*checks.run(app.settings), *storage.run(app, quick, age, repair)]
     shown = [one for one in found if not quiet or one.state != checks.OK]
     records = [{"Name": one.name, "State": one.state, "Found": one.found, "Remedy": one.remedy} for one in shown]
     if format == "json":
@@ -71,7 +76,7 @@ def check(app: App, *, format: str | None, quiet: bool) -> int:
         sys.stdout.write(table.render(["STATE", "WHAT", "FOUND"], [[one.state, one.name, one.found] for one in shown]))
         remedies = [one for one in shown if one.state != checks.OK and one.remedy]
         sys.stdout.write("".join(f"\n{one.name}:\n  {one.remedy}\n" for one in remedies))
-    return 1 if any(one.state == checks.MISSING for one in found) else 0
+    return 1 if any(one.state in (checks.MISSING, checks.DAMAGED) for one in found) else 0
 
 
 @command(

@@ -80,7 +80,7 @@ TREE = Group(
         "secret": _object("Secrets.", "secret"),
         "configmap": _object("ConfigMaps.", "configmap"),
         "events": "events:events",
-        "system": Group("This machine, and kubeplay on it.", "system", "check reset"),
+        "system": Group("This machine, and kubeplay on it.", "system", "check reset", {"df": "disk:df", "prune": "disk:prune"}),
         "completion": "completion:completion",
     },
 )  # fmt: skip

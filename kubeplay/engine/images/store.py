@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from kubeplay.clock import rfc3339
+from kubeplay.engine.host import faults
 from kubeplay.engine.host.paths import Paths, ensure_directory, hex_digest
 from kubeplay.engine.images import config as configs
 from kubeplay.engine.images import reference
@@ -253,6 +254,7 @@ class ImageStore:
             raise Conflict(f"image {name} is in use by container {', '.join(users[:5])}", hint="remove the pods that use it first")
         with self._store.write():
             self._store.images.delete(row.id)
+        faults.point("rmi:row")
         self.collect()
         return Removed(have, (row.id,))
 
