@@ -87,3 +87,5 @@ def test_closing_ends_the_waits_of_others(bad: Hostile) -> None:
     known.close()
     thread.join(60)
     assert not thread.is_alive() and "given up" in str(failures[0])
+    with pytest.raises(KubeplayError, match="given up"):
+        known.document("/v2/team/app/manifests/1", 100, "it")

@@ -143,6 +143,7 @@ def test_helpers(home: Path) -> None:
         authfile.lookup(content, "angry.example", "x")
     with pytest.raises(MissingPrerequisite, match="docker-credential-absent"):
         authfile.lookup(content, "gone.example", "x")
+    assert authfile.lookup({"credsStore": "desktop"}, "r.example", "x") is None, "as Docker Desktop leaves it"
     with pytest.raises(InvalidInput, match="no name of a credential helper"):
         authfile.lookup(content, "evil.example", "x")
 

@@ -141,6 +141,7 @@ def test_manifests_are_what_they_are_not_what_is_said(bad: Hostile, image: Image
 # sending
 def test_a_broken_upload_goes_on_where_the_registry_is(bad: Hostile, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upload, "SMALL", 1000)
+    monkeypatch.setattr(upload, "_SETTLE", 0.001)
     took = 400_000
 
     def lose(self: Any) -> None:

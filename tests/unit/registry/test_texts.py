@@ -111,6 +111,14 @@ def test_order_of_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     assert credentials.find(Access(), "quay.io", "x") == ()
 
 
+def test_a_broken_auth_file_does_not_hinder_a_pod(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "auth.json").write_text("{")
+    monkeypatch.setenv("REGISTRY_AUTH_FILE", str(tmp_path / "auth.json"))
+    assert credentials.find(Access(auths=(("quay.io", "pod", "1"),)), "quay.io", "x")[0].username == "pod"
+    with pytest.raises(InvalidInput, match="no auth file"):
+        credentials.find(Access(), "quay.io", "x")
+
+
 def test_credential_helpers_of_registries_conf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     program = """#!/bin/sh
 read -r server

@@ -17,7 +17,7 @@ from typing import Any
 
 from kubeplay.engine.images.registry import programs
 from kubeplay.engine.images.registry.credentials import Credential, normalised
-from kubeplay.errors import InvalidInput, NotFound
+from kubeplay.errors import InvalidInput, MissingPrerequisite, NotFound
 
 _MAX_FILE = 8 << 20  # bytes: a file of thousands of registries
 Content = dict[str, Any]
@@ -90,8 +90,15 @@ def lookup(content: Content, domain: str, path: str) -> Credential | None:
         for name in sorted(auths, key=lambda one: one != key):  # the exact name before `https://NAME/v1/`
             if normalised(name) == key and (found := decoded(auths[name])):
                 return found
-    store = content.get("credsStore")
-    return programs.get(store, _server(domain)) if isinstance(store, str) and store else None
+    return _from_store(content.get("credsStore"), _server(domain))
+
+
+def _from_store(program: Any, server: str) -> Credential | None:
+    """Docker Desktop leaves a `credsStore` behind that no longer exists: nobody named it for this registry, so that is no fault."""
+    try:
+        return programs.get(program, server) if isinstance(program, str) and program else None
+    except MissingPrerequisite:
+        return None
 
 
 def _keys(domain: str, path: str) -> list[str]:
@@ -204,7 +211,7 @@ def _rewrite(path: str, change: Callable[[Content], None]) -> None:
     with _locked(f"{path}.lock"):
         content = load(path)
         change(content)
-        fresh = f"{path}.{os.getpid()}.tmp"
+        fresh = f"{path}.{os.urandom(8).hex()}.tmp"
         fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             with open(fd, "w", encoding="utf-8") as file:

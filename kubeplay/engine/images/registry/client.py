@@ -227,6 +227,10 @@ class Client:
         if asked > _LONGEST_WAIT:
             raise error
         seconds = asked or self.access.retry_delay or float(min(2**number, 30))
+        self.pause(seconds)
+
+    def pause(self, seconds: float) -> None:
+        """Wait. Raises Interrupted when the client is closed meanwhile."""
         if self._closed.wait(seconds):
             raise Interrupted(f"the connection to {self.host} was given up")
 

@@ -6,6 +6,7 @@ import fnmatch
 from collections.abc import Sequence
 
 from kubeplay.engine.images.registry.access import Access
+from kubeplay.errors import KubeplayError
 from kubeplay.record import Record
 
 DOCKER_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
@@ -28,7 +29,12 @@ def find(access: Access, domain: str, path: str, helpers: Sequence[str] = ("cont
         user, _, password = access.creds.partition(":")
         return (Credential(user, password),)
     found = [Credential(user, password) for key, user, password in _ordered(access.auths) if matches(key, domain, path)]
-    stored = next((one for helper in helpers if (one := _stored(helper, access.authfile, domain, path))), None)
+    try:
+        stored = next((one for helper in helpers if (one := _stored(helper, access.authfile, domain, path))), None)
+    except KubeplayError:
+        if not found:
+            raise
+        return tuple(dict.fromkeys(found))  # a pod's own secrets do not depend on this user's files
     return tuple(dict.fromkeys([*found, *([stored] if stored else [])]))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import urllib3
 
 from kubeplay.engine.images.registry import proxies, tls, urls
-from kubeplay.errors import RegistryError
+from kubeplay.errors import Interrupted, RegistryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -44,6 +44,7 @@ class Pools:
         self._host, self._cert_dir, self._verify = urls.host(f"https://{host}/"), cert_dir, verify
         self._managers: dict[tuple[bool, str], urllib3.PoolManager] = {}
         self._lock = threading.Lock()
+        self._is_closed = False
 
     def open(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | Iterable[bytes] | None = None, read: float = READ_SECONDS
@@ -57,6 +58,8 @@ class Pools:
 
     def _manager(self, own: bool, proxy: str) -> urllib3.PoolManager:
         with self._lock:
+            if self._is_closed:
+                raise Interrupted(f"the connection to {self._host[0]} was given up")
             found = self._managers.get((own, proxy))
             if found is None:
                 found = self._managers[own, proxy] = self._make(own, proxy)
@@ -76,7 +79,9 @@ class Pools:
         return made
 
     def close(self) -> None:
+        """Later requests are refused, so that a thread that is behind opens nothing again."""
         with self._lock:
+            self._is_closed = True
             managers, self._managers = list(self._managers.values()), {}
         for manager in managers:
             manager.clear()

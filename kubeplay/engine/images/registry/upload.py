@@ -16,7 +16,7 @@ from kubeplay.engine.images.descriptor import Descriptor
 from kubeplay.engine.images.registry import answers
 from kubeplay.engine.images.registry.client import transient
 from kubeplay.engine.images.transports.base import Reader
-from kubeplay.errors import Interrupted, InvalidInput, KubeplayError, NotFound, RegistryError
+from kubeplay.errors import InvalidInput, KubeplayError, NotFound, RegistryError
 
 if TYPE_CHECKING:
     from kubeplay.engine.images.registry.repository import Repository
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 SMALL = 1 << 20  # bytes: sent by one PUT, and again as a whole when that fails
 _KEPT = 16 << 20  # bytes kept for going on: more than socket buffers and proxies hold back
 _PIECE = 1 << 18
+_SETTLE, _LOOKS = 0.5, 20  # seconds between two looks at what has arrived, and how many
 _OCTETS = {"Content-Type": "application/octet-stream"}
 
 
@@ -168,16 +169,31 @@ class _Stream:
 
     def _status(self, location: str, error: RegistryError) -> tuple[str, int]:
         """Where to go on, and from which byte. Raises `error` when that is not possible."""
-        repository = self._repository
         try:
-            answer = repository.client.request("GET", location, scopes=repository.scopes, expect=(204, 202, 200))
-        except (NotFound, RegistryError) as gone:
-            if self._start > 0 or isinstance(gone, Interrupted):
+            location, arrived = self._settled(location)
+        except (NotFound, RegistryError):
+            if self._start > 0:
                 raise error from None
-            return _begin(repository), 0
+            return _begin(self._repository), 0
+        if not self._start <= arrived <= self._at:
+            raise error
+        return location, arrived
+
+    def _settled(self, location: str) -> tuple[str, int]:
+        """What the registry has, once it has taken all that was still on the way to it: else two requests would write at once."""
+        location, arrived = self._progress(location)
+        for _ in range(_LOOKS):
+            before = arrived
+            self._repository.client.pause(_SETTLE)
+            location, arrived = self._progress(location)
+            if arrived == before:
+                break
+        return location, arrived
+
+    def _progress(self, location: str) -> tuple[str, int]:
+        repository = self._repository
+        answer = repository.client.request("GET", location, scopes=repository.scopes, expect=(204, 202, 200))
         answers.drop(answer)
         last = answer.headers.get("Range", "").rpartition("-")[2]
         arrived = int(last) + 1 if last.isdecimal() and len(last) < 20 and last != "0" else 0
-        if not self._start <= arrived <= self._at:
-            raise error
         return _location(repository, answer.headers.get("Location", ""), location), arrived
