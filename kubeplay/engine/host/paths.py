@@ -1,6 +1,6 @@
 """Where things lie under the root (kept over a reboot) and the runroot (a tmpfs of our own).
 
-root/     state.db  images/ layers/ containers/CID/{upper,work}  pods/UID/volumes/  volumes/NS_NAME/  logs/
+root/     state.db  images/ layers/ blobs/ containers/CID/{upper,work}  pods/UID/volumes/  volumes/NS_NAME/  logs/
 runroot/  boot_id  wake  locks/  exits/CID  sandboxes/ID/{ns/,shm/,files/{hosts,resolv.conf,hostname,termination-CID}}
           containers/CID/{config.json,facts,rootfs,conmon.pid,...}  volumes/UID/NAME (tmpfs copies: secrets)  runtime/ (runc's state)
 """

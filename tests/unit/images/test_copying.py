@@ -13,11 +13,13 @@ import pytest
 
 from kubeplay.engine.images import platforms
 from kubeplay.engine.images.archive import open_archive
-from kubeplay.engine.images.copying import push, save
+from kubeplay.engine.images.copying import fetch, push, save
+from kubeplay.engine.images.copying.layers import parallel
 from kubeplay.engine.images.copying.progress import Progress
 from kubeplay.engine.images.copying.pull import PullOptions, bring
 from kubeplay.engine.images.copying.push import PushOptions
 from kubeplay.engine.images.descriptor import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor, Index, Manifest, read
+from kubeplay.engine.images.registry.access import Access
 from kubeplay.engine.images.transports import location
 from kubeplay.engine.images.transports.base import Reader, Signature
 from kubeplay.engine.images.transports.directory import DirSink, DirSource
@@ -132,6 +134,41 @@ def test_wrong_content_is_refused_and_leaves_nothing(house: House, damage: objec
     with pytest.raises((InvalidInput, RegistryError)):
         bring(house.images, source, (NAME,))
     assert house.images.list() == [] and not house.images.layers.has(digest(ONE)) and not house.images.blobs.has(digest(packed(ONE)))
+
+
+def test_damage_is_told_with_the_layer(house: House) -> None:
+    source = Fake([ONE])
+    source.blobs[digest(packed(ONE))] = packed(ONE)[:50] + bytes(100) + packed(ONE)[150:]
+    with pytest.raises(InvalidInput, match=digest(packed(ONE))):
+        bring(house.images, source, (NAME,))
+
+
+def test_as_many_layers_as_overlayfs_takes(house: House) -> None:
+    layers = [layer([file(f"f{number}", b"x")]) for number in range(127)]
+    bring(house.images, Fake(layers), (NAME,), PullOptions(parallel=8))
+    assert house.images.get(NAME).layers == tuple(digest(data) for data in layers)
+
+
+def test_names_of_manifests_are_never_transports(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "registries.conf").write_text('[[registry]]\nlocation = "docker.io"\nblocked = true\n')
+    monkeypatch.setenv("CONTAINERS_REGISTRIES_CONF", str(tmp_path / "registries.conf"))
+    monkeypatch.chdir(tmp_path)
+    with DirSink(str(tmp_path / "x")) as sink:
+        push.copy(house.images, Fake([ONE]), sink)
+    assert fetch.fetch(house.images, "dir:x", Access())  # a person may say so
+    with pytest.raises(RegistryError, match="blocked"):
+        fetch.by_name(house.images, "dir:x", Access())
+
+
+def test_the_setting_of_layers_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("KUBEPLAY_IMAGE_PARALLEL_COPIES", raising=False)
+    assert parallel() == 3
+    monkeypatch.setenv("KUBEPLAY_IMAGE_PARALLEL_COPIES", "7")
+    assert parallel() == 7
+    for bad in ("0", "x", "-1", "99"):
+        monkeypatch.setenv("KUBEPLAY_IMAGE_PARALLEL_COPIES", bad)
+        with pytest.raises(InvalidInput):
+            parallel()
 
 
 def test_wrong_configuration_and_manifest_are_refused(house: House) -> None:

@@ -78,8 +78,10 @@ class Layers:
                 self._download(blob, diff_id)
             else:
                 self._stream(blob, diff_id)
-        except BaseException:
+        except BaseException as error:
             self._tell(blob, FAILED)
+            if isinstance(error, InvalidInput) and blob.digest not in error.message and diff_id not in error.message:
+                error.message = f"layer {blob.digest}: {error.message}"
             raise
 
     def _is_here(self, blob: Descriptor, diff_id: str) -> None:
