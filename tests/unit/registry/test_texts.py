@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kubeplay.engine.images.registry import challenge, conf, credentials, proxies, urls
 from kubeplay.engine.images.registry.access import Access
@@ -29,6 +31,27 @@ def test_challenges() -> None:
 def test_broken_challenges_end(text: str) -> None:
     for one in challenge.parse([text]):
         assert len(one.parameters) <= 32
+
+
+@given(st.text(alphabet='abc "\\\\=,:/ \t\n\x00é', max_size=60))
+def test_any_challenge_can_be_read(text: str) -> None:
+    for one in challenge.parse([text, f"Bearer {text}", f'Bearer realm="{text}']):
+        assert one.scheme == one.scheme.lower()
+
+
+@given(st.text(alphabet="ahtps:/@.?#%[]\\\\ \n\x00é0", max_size=40))
+def test_any_link_is_followed_or_refused(text: str) -> None:
+    for location in (text, f"https://{text}", f"http://{text}", f"//{text}"):
+        try:
+            found = urls.follow("https://r.example:5000/v2/", location, False)
+        except RegistryError:
+            continue
+        assert found.startswith("https://") and found.isascii() and "@" not in found.split("/")[2]
+
+
+def test_addresses_of_version_6() -> None:
+    assert urls.origin("https://[::1]:5000/v2/") == ("https", "::1", 5000)
+    assert urls.host("https://[FD00::1]/") == urls.host("https://[fd00::1]:443/x")
 
 
 def test_links_are_followed_within_https() -> None:
