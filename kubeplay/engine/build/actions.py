@@ -189,7 +189,7 @@ def _duration(instruction: Instruction, flag: str) -> int:
     text = value(instruction.flags, flag)
     if text in ("", "0"):
         return 0
-    parts = _DURATION.findall(text)
+    parts = _DURATION.findall(text[:50])
     total = round(sum(float(number) * _UNITS[unit] for number, unit in parts))
     if "".join(number + unit for number, unit in parts) != text or total > 1 << 62:
         raise Wrong(f"--{flag}={text[:30]} is no duration", "as in 30s or 1m30s")

@@ -13,9 +13,9 @@ from kubeplay.engine.build.words import flags, json_list, raw_words, unquote
 from kubeplay.errors import InvalidInput
 from kubeplay.record import Record
 
-MAX_BYTES = 4 << 20  # as an image's config, which what it says has to fit in
+MAX_BYTES = 1 << 20  # what a person writes has kilobytes; heredocs may hold a file or two
 DIRECTIVES = ("syntax", "escape", "check")
-_DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")
+_DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)$")
 _HEREDOC = re.compile(r"(\d{0,3})<<(-?)([^<()]+)$")
 _WITH_HEREDOCS = re.compile(r"(?:ONBUILD\s+)*(?:RUN|COPY|ADD)\s", re.IGNORECASE)
 

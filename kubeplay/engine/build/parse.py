@@ -12,8 +12,8 @@ from kubeplay.engine.build.words import flags, json_list
 from kubeplay.errors import InvalidInput
 
 DIRECTIVE = "#"  # the name of the pseudo-instruction that a `# syntax=` line becomes; plan warns of foreign frontends
+_HINT = "does a line before lack its \\ at the end, or is a heredoc written `<< NAME` instead of `<<NAME`?"
 _NOT_IN_ONBUILD = ("FROM", "ONBUILD", "MAINTAINER")
-_SPACED_HEREDOC = re.compile(r"<<-?\s+['\"]?[A-Za-z_]\w*")
 
 
 def parse(data: str | bytes, file: str = "Containerfile") -> tuple[Instruction, ...]:
@@ -52,7 +52,7 @@ def _instruction(line: lexer.Line, escape: str, file: str, report: Report) -> In
     word, _, rest = re.split(r"(\s+|$)", line.text, maxsplit=1)
     base = Instruction(word.upper(), file=file, line=line.number, raw=line.raw, heredocs=line.heredocs, escape=escape)
     if base.name not in FORMS:
-        report.add(base._replace(name=word[:30]), "unknown instruction", near(base.name, tuple(FORMS)) or _hint(line, report))
+        report.add(base._replace(name=word[:30]), "unknown instruction", near(base.name, tuple(FORMS)) or _HINT)
         return None
     if line.problem:
         report.add(base, line.problem)
@@ -62,10 +62,6 @@ def _instruction(line: lexer.Line, escape: str, file: str, report: Report) -> In
         check(made)
         return made
     return None
-
-
-def _hint(line: lexer.Line, report: Report) -> str:
-    return "is it the end of a line before that has no \\ at its end, or of a heredoc written `<< NAME` (it is `<<NAME`)?"
 
 
 def _parts(base: Instruction, rest: str) -> Instruction:

@@ -19,6 +19,7 @@ from kubeplay.errors import InvalidInput
 
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9._-]*")
 _ELSEWHERE = re.compile(r"[a-z-]+:/|[0-9a-f]{64}$|(oci|oci-archive|docker-archive|dir):")  # a transport's, or an image's id
+_MANY = 200  # stages of no file that a person wrote: each is compared with each
 _PLATFORM = re.compile(r"[a-z0-9]{1,20}/[a-z0-9_]{1,20}(/[a-z0-9.]{1,20})?")
 _SYNTAX = re.compile(r"(docker\.io/)?docker/dockerfile(-upstream)?([:@].*)?")
 
@@ -37,8 +38,11 @@ def plan(instructions: Sequence[Instruction], options: BuildOptions) -> BuildPla
     if not groups and not report.faults:
         raise InvalidInput(f"{file} has no FROM", hint="the first instruction is FROM, as in: FROM alpine")
     needed: list[Stage] = []
+    ends: list[Scope] = []
     for stage in stages:
-        needed.append(_with_needs(stage, stages, options, report))
+        found, end = _with_needs(stage, stages, ends, options, report)
+        needed.append(found)
+        ends.append(end)
     report.done()
     target = _target(needed, options, file)
     order = _order(needed, target, options)
@@ -145,9 +149,13 @@ def run_proxies(options: BuildOptions) -> tuple[tuple[str, str], ...]:
     return tuple({**dict(options.proxy), **given}.items())
 
 
-def _with_needs(stage: Stage, stages: Sequence[Stage], options: BuildOptions, report: Report) -> Stage:
-    """The stage with needs, images and contexts: the origins its instructions name, by ARG and ENV of the file itself."""
-    below = _after(stages[stage.base.stage], stages, options) if stage.base.kind == "stage" else Scope()
+def _with_needs(
+    stage: Stage, stages: Sequence[Stage], ends: Sequence[Scope], options: BuildOptions, report: Report
+) -> tuple[Stage, Scope]:
+    """The stage with needs, images and contexts: the origins its instructions name, by ARG and ENV of the file itself; and its scope's end.
+    `ends` are those of the stages before.
+    """
+    below = ends[stage.base.stage] if stage.base.kind == "stage" else Scope()
     scope = resolver(stage._replace(inherited=below.args), stages, options)._replace(env=below.env, lenient=True)
     origins = [stage.base]
     for one in (*_triggers(stage, stages), *stage.instructions):
@@ -157,23 +165,13 @@ def _with_needs(stage: Stage, stages: Sequence[Stage], options: BuildOptions, re
     needs = sorted({origin.stage for origin in origins if origin.kind == "stage"})
     images = dict.fromkeys(origin.value for origin in origins[1:] if origin.kind == "image")
     contexts = dict.fromkeys(origin.value for origin in origins[1:] if origin.kind == "named")
-    return stage._replace(needs=tuple(needs), images=tuple(images), contexts=tuple(contexts), inherited=below.args)
+    found = stage._replace(needs=tuple(needs), images=tuple(images), contexts=tuple(contexts), inherited=below.args)
+    return found, scope
 
 
 def _triggers(stage: Stage, stages: Sequence[Stage]) -> list[Instruction]:
     base = stages[stage.base.stage] if stage.base.kind == "stage" else None
     return [one.inner for one in base.instructions if one.inner] if base else []
-
-
-def _after(stage: Stage, stages: Sequence[Stage], options: BuildOptions) -> Scope:
-    """The scope at a stage's end, ENV and ARG of the stages below it included."""
-    chain = [stage]
-    while chain[-1].base.kind == "stage":
-        chain.append(stages[chain[-1].base.stage])
-    scope = resolver(stage, stages, options)._replace(lenient=True)
-    for one in (one for link in reversed(chain) for one in (*_triggers(link, stages), *link.instructions)):
-        scope = _learn(one, scope)
-    return scope
 
 
 def _learn(one: Instruction, scope: Scope) -> Scope:
@@ -237,7 +235,7 @@ def _unused(instructions: Sequence[Instruction], options: BuildOptions) -> tuple
 
 def _mistaken(stages: Sequence[Stage]) -> Iterable[str]:
     """Images that were perhaps meant to be stages."""
-    for stage in stages:
+    for stage in stages if len(stages) < _MANY else ():
         base = (stage.base.value,) if stage.base.kind == "image" else ()
         later = {other.name: other for other in stages[stage.number :] if other.name}
         before = tuple(other.name for other in stages[: stage.number] if other.name)

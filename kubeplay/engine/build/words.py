@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from kubeplay.engine.build.report import Wrong
 
+_MAX_FLAGS = 500
+
 
 class Unclosed(Wrong):
     """A quote that nothing closes."""
@@ -122,4 +124,6 @@ def flags(text: str, escape: str) -> tuple[list[tuple[str, str | None]], str]:
             break
         name, equals, value = word[2:].partition("=")
         found.append((name, value if equals else None))
+        if len(found) > _MAX_FLAGS:
+            raise Wrong(f"more than {_MAX_FLAGS} flags")
     return found, rest
