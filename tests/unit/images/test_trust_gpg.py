@@ -149,13 +149,14 @@ def test_messages_of_another_form(keys: Keys) -> None:
     # what follows a compressed packet is no part of a message: gpg does not read it
     good = keys.gpg.sign(keys.good, text, "--compress-algo", "none")
     literal = keys.gpg.run("--store", stdin=text)
+    encrypt = ("--passphrase", "x", "--s2k-count", "1024", "--symmetric")
     forms = {
         "clear": keys.gpg.sign(keys.good, text, "--clear-sign"), "armored": keys.gpg.sign(keys.good, text, "--armor"),
         "detached": keys.gpg.sign(keys.good, text, "--detach-sign"), "unsigned": literal,
         "text before": literal + good, "text after": good + literal,
         "twice": good + good, "two signers": keys.gpg.sign(keys.good, text, "--local-user", keys.other),
         "of a text": keys.gpg.sign(keys.good, text, "--textmode"), "empty": b"", "cut": good[: len(good) // 2],
-        "encrypted": keys.gpg.run("--passphrase", "x", "--symmetric", "--sign", "--local-user", keys.good, stdin=text),
+        "encrypted": keys.gpg.run(*encrypt, "--sign", "--local-user", keys.good, stdin=text),
         "sha1": keys.gpg.sign(keys.good, text, "--digest-algo", "SHA1", "--allow-weak-digest-algos"), "key": keys.gpg.public(keys.good),
         "empty text": keys.gpg.sign(keys.good, b""), "no json": keys.gpg.sign(keys.good, b"hello"),
         "cosign's": keys.gpg.sign(keys.good, payload.write(NAME, digest(MANIFEST), payload.COSIGN, 0)),
