@@ -1,7 +1,8 @@
 """`play kube --build`: images that have a directory of their name with a Containerfile or Dockerfile in it.
 
 The directory lies beside the manifest (or in --context-dir) and is called like the image: for quay.io/team/web:1 `team/web`, else `web`,
-else a directory `web` somewhere below, to a depth of three. Links are not followed: a manifest must not lead a build out of there.
+else, when --build asks for it, a directory `web` somewhere below, to a depth of three: nobody wants whatever is called so to be built
+unasked. Links are not followed: a manifest must not lead a build out of there.
 """
 
 from __future__ import annotations
@@ -51,13 +52,16 @@ def candidates(image: str) -> tuple[str, ...]:
     return tuple("/".join(parts[at:]) for at in range(len(parts)))
 
 
-def find(base: str, image: str) -> str | None:
-    """The directory below `base` that `image` is built from. Raises Ambiguous when several fit equally well."""
+def find(base: str, image: str, deep: bool) -> str | None:
+    """The directory below `base` that `image` is built from; `deep` looks in subdirectories too.
+
+    Raises Ambiguous when several fit equally well.
+    """
     names = candidates(image)
     for name in names:
         if _buildable(base, name.split("/")):
             return os.path.join(base, name)
-    found = _below(base, names[-1]) if names else []
+    found = _below(base, names[-1]) if names and deep else []
     if len(found) > 1:
         raise Ambiguous(f"{image} could be built from any of: {', '.join(found)}", hint="name the one with --context-dir")
     return found[0] if found else None
@@ -118,16 +122,15 @@ def run(engine: Engine, stack: Stack, places: Sequence[str], always: bool, quiet
     Raises BuildError and what a pull raises.
     """
     wanted = named(stack) if always else images.missing(engine, stack.pods)
-    built = [image for image in wanted if _one(engine, image, places, quiet, flags, progress)]
+    found = {image: next((path for place in places if (path := find(place, image, always))), None) for image in wanted}
+    built = [image for image, path in found.items() if path and _one(engine, image, path, quiet, flags, progress)]
     if always and wanted and not built:
         message = f"no image of the files has a directory with a {' or '.join(FILES)} below {', '.join(places)}"
         progress(ProgressEvent("warning", "--build", "", message=message))
 
 
-def _one(engine: Engine, image: str, places: Sequence[str], quiet: bool, flags: Flags | None, progress: Progress) -> bool:
-    context = next((found for place in places if (found := find(place, image))), None)
-    if context is None:
-        return False
+def _one(engine: Engine, image: str, context: str, quiet: bool, flags: Flags | None, progress: Progress) -> str:
+    """Build one image; its id."""
     from kubeplay.engine.build.request import Request
     from kubeplay.reconcile import pulls
 
@@ -135,7 +138,7 @@ def _one(engine: Engine, image: str, places: Sequence[str], quiet: bool, flags: 
     image_id = _build(engine, Request(context=context, tags=(image,)), quiet, flags, _Told(image, progress))
     pulls.of(engine).built(image)
     progress(ProgressEvent("image", "built", image, image_id.removeprefix("sha256:")[:12]))
-    return True
+    return image_id
 
 
 def _build(engine: Engine, request: Request, quiet: bool, flags: Flags | None, told: _Told) -> str:

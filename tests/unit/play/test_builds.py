@@ -31,17 +31,18 @@ def test_the_directory_is_called_like_the_image(image: str, names: tuple[str, ..
 
 def test_the_longest_name_wins_and_a_subdirectory_comes_last(tmp_path: Path) -> None:
     made(tmp_path, "web/Dockerfile", "team/web/Containerfile", "sub/deep/other/Containerfile", "a/b/c/d/far/Containerfile", "empty/x")
-    assert builds.find(str(tmp_path), "quay.io/team/web:1") == str(tmp_path / "team/web")
-    assert builds.find(str(tmp_path), "quay.io/another/web:1") == str(tmp_path / "web")
-    assert builds.find(str(tmp_path), "other") == str(tmp_path / "sub/deep/other")
+    assert builds.find(str(tmp_path), "quay.io/team/web:1", True) == str(tmp_path / "team/web")
+    assert builds.find(str(tmp_path), "quay.io/another/web:1", True) == str(tmp_path / "web")
+    assert builds.find(str(tmp_path), "other", False) is None
+    assert builds.find(str(tmp_path), "other", True) == str(tmp_path / "sub/deep/other")
     for image in ("far", "empty", "none", "../web", ".hidden"):
-        assert builds.find(str(tmp_path), image) is None
+        assert builds.find(str(tmp_path), image, True) is None
 
 
 def test_two_subdirectories_of_one_depth_are_ambiguous(tmp_path: Path) -> None:
     made(tmp_path, "a/web/Containerfile", "b/web/Containerfile")
     with pytest.raises(Ambiguous, match="a/web, .*b/web"):
-        builds.find(str(tmp_path), "web")
+        builds.find(str(tmp_path), "web", True)
 
 
 def test_links_lead_nowhere(tmp_path: Path) -> None:
@@ -50,7 +51,7 @@ def test_links_lead_nowhere(tmp_path: Path) -> None:
     (base / "web").symlink_to(elsewhere / "web")
     (base / "sub").symlink_to(elsewhere)
     (base / "file/Containerfile").symlink_to("/etc/passwd")
-    assert builds.find(str(base), "web") is None and builds.find(str(base), "file") is None
+    assert builds.find(str(base), "web", True) is None and builds.find(str(base), "file", True) is None
 
 
 def test_where_directories_are_looked_for(tmp_path: Path) -> None:
