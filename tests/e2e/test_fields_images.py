@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+import threading
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from kubeplay.engine.store.locks import Lock
+from kubeplay.errors import RegistryError
+from kubeplay.reconcile import images, pulls
+from kubeplay.reconcile.model import Outcome
+from kubeplay.reconcile.pod import reconcile
 from tests.support.cli import Kubeplay, Said, installed
 from tests.support.covers import covers
 from tests.support.images import PATH_ENV, busybox_members, directory, file, layer
 from tests.support.registry import Registry, registry
+from tests.support.root import Root
 
 pytestmark = pytest.mark.root
 USERS = {"puller": "s3cret", "other": "0ther"}
@@ -173,20 +180,52 @@ def test_rb4_a_kept_pod_tries_again_by_itself(kp: Kubeplay, hub: Registry, base:
         down(kp, text)
 
 
-def test_a_pull_that_hangs_holds_up_nobody(kp: Kubeplay, hub: Registry) -> None:
-    """The pod's lock is free while its image is being pulled: it can be looked at and removed."""
-    import socket
+def test_the_pods_lock_is_free_while_its_image_is_pulled(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pull may take minutes: the pod can be looked at and removed meanwhile."""
+    entered, leave = threading.Event(), threading.Event()
 
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        image = f"127.0.0.1:{silent.getsockname()[1]}/x:1"
-        text = pod(image, spec="  volumes: [{name: v, image: {reference: \"" + image + "\"}}]")
-        deployment = kp.file("p.yaml", text)
-        running = kp.start("play", "kube", "--keep-on-failure", deployment)
-        silent.accept()[0].close()
-        assert kp("pod", "ps", "-q", status=0).status == 0
-        running.send_signal(2)
-        running.communicate(timeout=60)
-        kp("kube", "down", deployment)
+    def refuses(*_: object) -> str:
+        raise RegistryError("not today")
+
+    def hangs(*_: object) -> str:
+        entered.set()
+        leave.wait(60)
+        raise RegistryError("too late")
+
+    monkeypatch.setattr(pulls, "bring", refuses)
+    root.play(pod("registry.test/x:1"), keep_on_failure=True)
+    uid, backoffs = root.uid("p"), root.engine.store.runtime.backoffs(root.uid("p"))
+    assert {row.reason for row in backoffs.values()} == {"ErrImagePull"}
+    for key in backoffs:
+        root.engine.store.runtime.clear_backoff(uid, key)
+    images.known.pop(root.engine)  # what this process knows of the first pull
+    monkeypatch.setattr(pulls, "bring", hangs)
+    outcomes: list[Outcome] = []
+    worker = threading.Thread(target=lambda: outcomes.append(reconcile(root.engine, uid)))
+    worker.start()
+    try:
+        assert entered.wait(60)
+        lock = Lock(root.engine.paths.lock(uid))
+        assert lock.try_take()
+        lock.release()
+        root.down(pod("registry.test/x:1"))
+    finally:
+        leave.set()
+        worker.join()
+    assert outcomes[0].gone and root.leaks() == []
+
+
+def test_pods_of_one_image_pull_it_once(kp: Kubeplay, hub: Registry) -> None:
+    image = hub.name("team/app", "1")
+    two = pod(image).replace("{name: p}", "{name: q}")
+    text = pod(image) + "---\n" + two
+    before = len(hub.log)
+    play(kp, text, "--creds", hub.creds)
+    try:
+        asked = [line for line in hub.log[before:] if "GET" in line and "/blobs/" in line and '" 200 ' in line]
+        assert len(asked) <= 2, asked  # the layer and the configuration
+    finally:
+        down(kp, text)
 
 
 @covers("volume.image.reference volume.image.pullPolicy")
