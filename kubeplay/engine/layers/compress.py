@@ -1,6 +1,6 @@
 """Pack a layer's tar for a registry or an archive, in a thread, while it is read.
 
-Gzip without a level is ISA-L's best (level 3): on this kind of data sixteen times as fast as zlib's level 6 for a
+Gzip without a level is ISA-L's best (level 3): on this kind of data twelve times as fast as zlib's level 6 for a
 tenth more bytes (docs/decisions/0111-layers.md). A level that somebody asks for is zlib's, whose numbers they mean.
 Nothing depends on the clock or a name: the same tar packed on the same kind of machine gives the same bytes.
 """

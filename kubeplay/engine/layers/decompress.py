@@ -1,7 +1,7 @@
 """Unpack blobs piece by piece: gzip, zstd, bzip2, xz, told apart by their first bytes.
 
 Nothing is ever unpacked whole: a piece has about CHUNK bytes however well it was packed, so that a bomb is counted
-against a limit while it unfolds. Gzip is unpacked by ISA-L (the package isal), three times as fast as zlib.
+against a limit while it unfolds. Gzip is unpacked by ISA-L (the package isal), twice as fast as zlib.
 """
 
 from __future__ import annotations
