@@ -142,6 +142,7 @@ def build(app: App, *, context: str | None, quiet: bool, iidfile: str | None, **
 
     request = requested(context or ".", given, os.environ)
     told = Quiet() if quiet else Console()
+    _listen()
     try:
         found = run(app.engine, request, told, _puller(app, given, quiet))
     except KubeplayError:
@@ -152,6 +153,23 @@ def build(app: App, *, context: str | None, quiet: bool, iidfile: str | None, **
         with open(iidfile, "w", encoding="ascii") as file:
             file.write(found)
     print(found.removeprefix("sha256:"))
+
+
+def _listen() -> None:
+    """The first signal ends the build, which then clears up; more of them do not disturb that."""
+    import signal
+
+    from kubeplay.errors import Interrupted
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def stop(number: int, frame: object) -> None:
+        for one in numbers:
+            signal.signal(one, signal.SIG_IGN)
+        raise Interrupted("the build was stopped; finished steps are kept")
+
+    for one in numbers:
+        signal.signal(one, stop)
 
 
 def _puller(app: App, given: Mapping[str, Any], quiet: bool) -> Pull:

@@ -283,3 +283,16 @@ def test_a_full_disk(builds: Builds, tmp_path: Path) -> None:
     finally:
         other.destroy()
         subprocess.run(["umount", "-l", str(small)], check=True)
+
+
+def test_links_put_where_a_mount_point_was(builds: Builds, tmp_path: Path) -> None:
+    """What is taken away after a step is taken from the image: a step moves the directory and leaves a link that means the host's."""
+    victim = tmp_path / "victim"
+    (victim / "lib").mkdir(parents=True)
+    (victim / "etc").mkdir()
+    builds(
+        f"FROM BASE\nRUN mkdir -p {tmp_path} /var/lib /mnt\n"
+        f"RUN --mount=type=tmpfs,target=/var/lib/m cp -a /var {victim}; mv /var /old; ln -s {victim} /var; "
+        f"rm -rf /etc; ln -s {victim}/etc /etc; true\n"
+    )
+    assert sorted(os.listdir(victim)) == ["etc", "lib"]

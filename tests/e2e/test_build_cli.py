@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import subprocess
 import tarfile
 from collections.abc import Iterator
@@ -148,3 +149,16 @@ def test_others_read_what_was_built(kp: Kubeplay) -> None:
         done = subprocess.run(["skopeo", "inspect", "--config", f"{form}-archive:{target}"], capture_output=True, text=True, check=True)
         found = json.loads(done.stdout)
         assert len(found["rootfs"]["diff_ids"]) == 2 and found["history"][-1]["created_by"].endswith("HEALTHCHECK CMD true")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stopped_build_clears_up(kp: Kubeplay, number: signal.Signals) -> None:
+    where = context(kp, f"stopped{number}", f"FROM localhost/bb:1\nRUN echo {number} > /done\nRUN echo started; sleep 1000\n")
+    process = kp.start("build", where)
+    assert process.stdout is not None and process.stderr is not None
+    while process.stdout.readline() != "started\n":
+        pass
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and "the build was stopped" in err
+    assert not list(kp.root.glob("build/*")) and not list(kp.runroot.glob("build/*"))

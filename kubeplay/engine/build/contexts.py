@@ -170,7 +170,7 @@ def _ignore(root: int, request: Request, file: str) -> Matcher | None:
         except OSError as error:
             raise NotFound(f"{request.ignore_file}: {error.strerror}") from error
     for name in () if data is not None else lookup.ignore_names(file):
-        if os.path.isfile(name):
+        if request.files and os.path.isfile(name):  # beside the -f file
             with open(name, "rb") as opened:
                 data = _bounded(opened.read(_LIMIT + 1), name)
             break

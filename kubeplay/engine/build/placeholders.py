@@ -7,6 +7,7 @@ import stat
 from collections.abc import Collection
 
 from kubeplay.engine.build import places
+from kubeplay.engine.host.syscalls import RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2
 from kubeplay.errors import BuildError
 
 
@@ -130,14 +131,28 @@ class Placeholders:
 
 
 def prune(upper: str, same: list[str]) -> None:
-    """Take directories out of an unmounted upper directory that are there only because something was once made in them."""
-    for path in same:
-        if path == "/":
-            continue
-        try:
-            os.rmdir(f"{upper}{path}")
-        except OSError:
-            continue
+    """Take directories out of an unmounted upper directory that are there only because something was once made in them.
+
+    A step may have put links in their place, which mean something else out here: none is followed.
+    """
+    root = places.open_root(upper)
+    try:
+        for path in same:
+            head, _, name = path.strip("/").rpartition("/")
+            if not name:
+                continue
+            try:
+                parent = openat2(root, head or ".", os.O_RDONLY | os.O_DIRECTORY, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
+            except OSError:
+                continue
+            try:
+                os.rmdir(name, dir_fd=parent)
+            except OSError:
+                continue
+            finally:
+                os.close(parent)
+    finally:
+        os.close(root)
 
 
 def unchanged(upper: str, lower: str, paths: Collection[str]) -> list[str]:

@@ -12,7 +12,7 @@ from kubeplay.engine.build import contexts, mutate, parse, plan, scope, unfold, 
 from kubeplay.engine.build.model import BuildOptions, Document, Stage
 from kubeplay.engine.build.request import Request, Silent
 from kubeplay.engine.build.session import IMAGE_PREFIXES, Session
-from kubeplay.engine.build.stages import Base, Builder, Finished
+from kubeplay.engine.build.stages import DISK, Base, Builder, Finished
 from kubeplay.engine.images import reference
 from kubeplay.engine.store.builds import StepRow
 from kubeplay.errors import Exhausted, InvalidInput, NotSupported
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from kubeplay.engine.build.request import Progress, Pull
     from kubeplay.engine.build.workspace import Engine, Workspace
 
-_DISK = (28, 122)  # ENOSPC, EDQUOT
 OCI_LAYER = "application/vnd.oci.image.layer.v1.tar"
 _OCI_MANIFEST, _OCI_CONFIG = "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.config.v1+json"
 
@@ -42,7 +41,7 @@ def build(engine: Engine, request: Request, progress: Progress | None = None, pu
         with engine.images.layers.reading(), workspace.Workspace(engine) as space:
             return _build(space, request, told, pull, tags)
     except OSError as error:
-        if error.errno in _DISK:
+        if error.errno in DISK:
             raise Exhausted("the build: no space left on the disk", hint="free some space (kubeplay image prune) and try again") from error
         raise InvalidInput(f"the build: {error.filename or ''}: {error.strerror}") from error
 

@@ -168,8 +168,8 @@ def _set(pattern: str, at: int) -> tuple[str, int]:
 
 
 def _letter(pattern: str, at: int) -> tuple[str, int]:
-    if pattern[at : at + 1] == "\\":
-        at += 1
-    if at >= len(pattern) or pattern[at] == "]":
+    escaped = pattern[at : at + 1] == "\\"
+    at += escaped
+    if at >= len(pattern) or (pattern[at] in "]-" and not escaped):
         raise BuildError(f"{pattern}: syntax error in pattern")
     return pattern[at], at + 1

@@ -7,17 +7,20 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.clock import rfc3339
-from kubeplay.engine.build import cache, copystep, history, places
+from kubeplay.engine.build import cache, copystep, emulation, history, places
 from kubeplay.engine.build.model import Copy, Document, Run, Step, Workdir
 from kubeplay.engine.build.mounts import Mounts
 from kubeplay.engine.build.placeholders import prune, unchanged
 from kubeplay.engine.store.builds import StepRow
-from kubeplay.errors import BuildError, NotSupported
+from kubeplay.errors import BuildError, InvalidInput, NotSupported
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.build.model import Unfolded
     from kubeplay.engine.build.session import Session
+
+
+DISK = (28, 122)  # ENOSPC, EDQUOT
 
 
 class Finished(Record):
@@ -62,10 +65,8 @@ class Builder:
             self._session.progress.line(f"{self._prefix}STEP {step.number}/{step.total}: {step.display}")
             try:
                 self._step(step, number == last)
-            except BuildError as error:
-                found = BuildError(f'building at STEP "{step.display}": {error.message}', hint=error.hint)
-                found.exit_code = error.exit_code
-                raise found from error
+            except (BuildError, InvalidInput, OSError) as error:
+                raise _at(step, error) from error
         return Finished(tuple(self._layers), unfolded.document, tuple(self._history), self._platform, tuple(self._keys))
 
     def _step(self, step: Step, last: bool) -> None:
@@ -202,10 +203,10 @@ class Builder:
 
     def _execute(self, rootfs: str, action: Run) -> list[str]:
         session, name = self._session, self._workspace.name("r")
-        if self._platform.split("/")[1] != session.machine.split("/")[1]:
+        if not emulation.runs(self._platform, session.machine):
             raise NotSupported(
                 f"RUN in an image for {self._platform} cannot be run on this machine ({session.machine})",
-                hint="build on a machine of that kind, or only copy files",
+                hint="apt-get install qemu-user-static binfmt-support, or build on a machine of that kind, or only copy files",
             )
         if action.security == "insecure":
             raise NotSupported("RUN --security=insecure: steps are always confined")
@@ -221,6 +222,19 @@ class Builder:
             return bool(made)
         finally:
             os.close(root)
+
+
+def _at(step: Step, error: BuildError | InvalidInput | OSError) -> Exception:
+    """The error as podman words it, with the step; a full disk is no fault of the step."""
+    if isinstance(error, OSError):
+        if error.errno in DISK:
+            return error
+        message, hint = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror), ""
+    else:
+        message, hint = error.message, error.hint
+    found = BuildError(f'building at STEP "{step.display}": {message}', hint=hint)
+    found.exit_code = error.exit_code if isinstance(error, BuildError) else found.exit_code
+    return found
 
 
 def chain(layers: list[str]) -> str:

@@ -86,8 +86,10 @@ class Workspace:
         return self
 
     def __exit__(self, *_: object) -> None:
-        clear(self.engine, self.id)
-        os.close(self._lock)
+        try:
+            clear(self.engine, self.id)
+        finally:
+            os.close(self._lock)
 
     def name(self, kind: str) -> str:
         """A new name for a step's directories."""
