@@ -134,25 +134,29 @@ def _records(app: App, full: bool) -> list[Fields]:
         used[row.image_id] = used.get(row.image_id, 0) + 1
     now = app.engine.clock.now()
     rows = app.store.images.list()
-    found = [_record(app, row, name, names.get(row.id, []), used.get(row.id, 0), now, full, rows)
+    past = app.store.lists.all_names_history()
+    found = [_record(row, name, names.get(row.id, []), used.get(row.id, 0), now, full, rows, past.get(row.id, []))
              for row in (*_lists(app), *rows) for name in names.get(row.id, [""])]  # fmt: skip
     return sorted(found, key=lambda record: -record["_CreatedSince"])
 
 
 def _lists(app: App) -> list[ImageRow]:
     """Manifest lists as rows of the listing; they have no layers of their own."""
+    made = app.store.lists.all()
+    if not made:
+        return []
     from kubeplay.engine.images.descriptor import read
     from kubeplay.engine.images.lists import document
 
     rows = []
-    for one in app.store.lists.all():
+    for one in made:
         raw = document(one)
         rows.append(ImageRow(one.id, "", (), len(raw), read(raw).digest, one.created))
     return rows
 
 
 def _record(
-    app: App, row: ImageRow, name: str, names: list[str], containers: int, now: float, full: bool, rows: list[ImageRow]
+    row: ImageRow, name: str, names: list[str], containers: int, now: float, full: bool, rows: list[ImageRow], past: list[str]
 ) -> dict[str, Any]:
     import json
 
@@ -166,7 +170,7 @@ def _record(
         "_CreatedSince": row.created, "Created": human.ago(row.created, now), "_Created": row.created, "CreatedAt": rfc3339(row.created),
         "Size": human.size(row.size), "_Size": row.size, "Digest": row.manifest_digest or NONE, "Labels": config.get("Labels") or {},
         "_Names": names, "_Now": now, "_IsList": not row.config,
-        "_Containers": containers, "Names": names, "History": app.store.lists.names_history(row.id),
+        "_Containers": containers, "Names": names, "History": past,
         "_Intermediate": lambda: bool(row.config) and not names and _has_children(row, rows),
         "_Parent": lambda: _parent(row, rows) if row.config else "",
     }  # fmt: skip

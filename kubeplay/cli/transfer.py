@@ -93,6 +93,14 @@ def push(app: App, *, image: str, destination: str | None, digestfile: str | Non
     from kubeplay.engine.images.copying import save as saving
     from kubeplay.engine.images.transports import location
 
+    if given["all"] and app.engine.store.lists.all():
+        from kubeplay.cli import manifest
+        from kubeplay.engine.images.lists import Lists
+
+        if Lists(app.store).find(image):
+            own = {key: value for key, value in given.items() if key not in ("compress", "compression_level", "force_compression")}
+            manifest.push.run(app, name=image, destination=destination, digestfile=digestfile, quiet=quiet, rm=False, **own)
+            return
     images = app.engine.images
     place = location.parse(destination or _own_name(app, image))
     if place.transport == location.STORAGE:

@@ -19,6 +19,7 @@ from kubeplay.engine.store.runtime import ContainerRow
 from kubeplay.errors import InvalidInput, NotRunning
 from kubeplay.plan.container import ContainerPlan
 from kubeplay.plan.env import EnvKeyRef, EnvLiteral
+from tests.support.cli import Kubeplay
 from tests.support.engines import Bench, bench_fixture, shell, wait_for  # noqa: F401
 
 pytestmark = pytest.mark.root
@@ -146,3 +147,35 @@ def test_ended_containers_too_and_never_started_ones_not(bench: Bench) -> None:
         assert (Path(f"/proc/self/fd/{fd}") / "tmp/done").read_text() == "done\n"
     with pytest.raises(NotRunning):
         commits.commit(bench.engine, row._replace(id="0" * 64), PLAN, Wish())
+
+
+def test_the_commands(bench: Bench, tmp_path: Path) -> None:
+    """As a person types them, by a container's id; a commit that is killed leaves a layer for the next removal to take."""
+    import pty
+    import subprocess
+
+    row = worked(bench)
+    kp = Kubeplay(bench.directory)
+    before = bench.engine.images.layers.list()
+    killed = subprocess.run(kp.argv("commit", row.id[:12], "half:1"), env={**kp.env, "KUBEPLAY_FAULT": "commit:layer"}, timeout=60)
+    assert killed.returncode == -9 and not bench.engine.images.exists("half:1")
+    assert len(bench.engine.images.layers.list()) == len(before) + 1
+    bench.engine.images.collect()
+    assert bench.engine.images.layers.list() == before
+    wait_for(lambda: not is_frozen(bench.engine.cgroups, read_facts(bench.engine, row.id).cgroup), "it to run on")  # type: ignore[union-attr]
+    said = kp("commit", "-q", "-a", "me", "-m", "why", "-c", "LABEL a=b", "--iidfile", str(tmp_path / "id"), row.id[:12], "done:1")
+    assert said.out.strip() == (tmp_path / "id").read_text().removeprefix("sha256:") and said.err == ""
+    assert kp("image", "inspect", "--format", "{{.Labels.a}}", "done:1").out == "b\n"
+    assert kp("diff", row.id[:12]).lines == EXPECTED and "added" in kp("container", "diff", "--format", "json", row.id).json
+    kp("export", "-o", str(tmp_path / "all.tar"), row.id)
+    assert tarfile.is_tarfile(tmp_path / "all.tar")
+    where = Path(kp("mount", row.id).out.strip())
+    assert (where / "tmp/new").read_text() == "new\n" and f"{row.id[:12]}  {where}" in kp("mount").lines
+    assert kp("unmount", row.id).out.strip() == row.id
+    master, slave = pty.openpty()
+    try:
+        refused = subprocess.run(kp.argv("export", row.id), env=kp.env, stdout=slave, stderr=subprocess.PIPE, timeout=60)
+    finally:
+        os.close(master)
+        os.close(slave)
+    assert refused.returncode == 125 and b"terminal" in refused.stderr

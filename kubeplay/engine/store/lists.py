@@ -48,6 +48,13 @@ class Lists:
         rows = self._store.rows("SELECT name FROM image_name_history WHERE image_id=? ORDER BY number DESC", image_id)
         return tuple(row[0] for row in rows)
 
+    def all_names_history(self) -> dict[str, list[str]]:
+        """As names_history, of every image at once."""
+        found: dict[str, list[str]] = {}
+        for image_id, name in self._store.rows("SELECT image_id, name FROM image_name_history ORDER BY number DESC"):
+            found.setdefault(image_id, []).append(name)
+        return found
+
     def delete(self, list_id: str) -> None:
         with self._store.write() as db:
             db.execute("DELETE FROM image_names WHERE image_id=?", (list_id,))
