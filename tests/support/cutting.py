@@ -17,6 +17,7 @@ class Wire:
         self.cut, self._armed = 0, after > 0
         self._proxy, self.asked = proxy, b""
         self._server = socket.create_server(("127.0.0.1", 0))
+        self._server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 16)  # connections inherit it: little is on its way when it is cut
         self.address = f"127.0.0.1:{self._server.getsockname()[1]}"
         self._poll = selectors.DefaultSelector()
         self._poll.register(self._server, selectors.EVENT_READ)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kubeplay.engine.images.registry.repository import Repository
 
 SMALL = 1 << 20  # bytes: sent by one PUT, and again as a whole when that fails
-_KEPT = 8 << 20  # bytes kept for going on: more than socket buffers (Linux: 4 MiB out, 6 MiB in at most) and proxies mostly hold
+_KEPT = 16 << 20  # bytes kept for going on: Linux holds back 4 MiB on the way out, and what a busy registry has not read yet
 _PIECE = 1 << 18
 _SETTLE, _LOOKS = 0.5, 20  # seconds between two looks at what has arrived, and how many
 _OCTETS = {"Content-Type": "application/octet-stream"}
