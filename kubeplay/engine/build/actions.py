@@ -15,8 +15,8 @@ from kubeplay.engine.build.words import json_list, pairs, raw_words, unquote
 
 _MAX_ID = 2147483647  # as images/config.py: a larger number wraps around in some runtimes (CVE-2024-40635)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SIGNAL = re.compile(r"(SIG)?RTM(IN(\+\d{1,2})?|AX(-\d{1,2})?)")
-_DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)")
+_SIGNAL = r"(SIG)?RTM(IN(\+\d{1,2})?|AX(-\d{1,2})?)"
+_DURATION = r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|ms|s|m|h)"
 _UNITS = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000, "h": 3_600_000_000_000}
 
 
@@ -158,7 +158,7 @@ def _stop_signal(instruction: Instruction, scope: Scope) -> Action:
         return model.StopSignal(name)
     known = name.upper().removeprefix("SIG")
     number = int(name) if name.isascii() and name.isdigit() and len(name) < 4 else 0
-    if not (0 < number < 65 or f"SIG{known}" in signal.Signals.__members__ or _SIGNAL.fullmatch(name.upper())):
+    if not (0 < number < 65 or f"SIG{known}" in signal.Signals.__members__ or re.fullmatch(_SIGNAL, name.upper())):
         raise Wrong(f"{name[:50]!r} is no signal", "as in SIGTERM or 15")
     return model.StopSignal(name)
 
@@ -189,7 +189,7 @@ def _duration(instruction: Instruction, flag: str) -> int:
     text = value(instruction.flags, flag)
     if text in ("", "0"):
         return 0
-    parts = _DURATION.findall(text[:50])
+    parts = re.findall(_DURATION, text[:50])
     total = round(sum(float(number) * _UNITS[unit] for number, unit in parts))
     if "".join(number + unit for number, unit in parts) != text or total > 1 << 62:
         raise Wrong(f"--{flag}={text[:30]} is no duration", "as in 30s or 1m30s")

@@ -13,9 +13,9 @@ from kubeplay.engine.build.scope import Scope
 from kubeplay.engine.build.syntax import switch, value
 from kubeplay.engine.build.words import raw_words
 
-_MODE = re.compile(r"[0-7]{1,5}|[ugoa]*[-+=][rwxXstugo]*([-+=][rwxXstugo]*)*(,[ugoa]*[-+=][rwxXstugo]*([-+=][rwxXstugo]*)*)*")
-_CHECKSUM = re.compile(r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}")
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_MODE = r"[0-7]{1,5}|[ugoa]*[-+=][rwxXstugo]*([-+=][rwxXstugo]*)*(,[ugoa]*[-+=][rwxXstugo]*([-+=][rwxXstugo]*)*)*"
+_CHECKSUM = r"sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}"
+_COMMIT = r"[0-9a-f]{40}|[0-9a-f]{64}"
 _GIT = re.compile(r"git@[^/:]+:|(git|ssh)://|https?://[^#?]+\.git(#|$)")
 
 
@@ -69,13 +69,13 @@ def _flagged(instruction: Instruction, scope: Scope, made: Copy) -> Copy:
 def _check(made: Copy) -> None:
     if made.chown:
         check_user(made.chown)
-    if made.chmod and not _MODE.fullmatch(made.chmod):
+    if made.chmod and not re.fullmatch(_MODE, made.chmod):
         raise Wrong(f"--chmod={made.chmod[:30]} is no mode", "as in 755 or u=rwX,go=rX")
     remote = [source for source in made.sources if source.kind in ("url", "git")]
     if made.checksum:
         if len(made.sources) != 1 or not remote:
             raise Wrong("--checksum needs one source, a URL or a git repository")
-        if not (_COMMIT if remote[0].kind == "git" else _CHECKSUM).fullmatch(made.checksum):
+        if not re.fullmatch(_COMMIT if remote[0].kind == "git" else _CHECKSUM, made.checksum):
             raise Wrong(f"--checksum={made.checksum[:80]} is no checksum", "sha256:HEX for a URL, the commit for git")
     if made.keep_git_dir and not any(source.kind == "git" for source in made.sources):
         raise Wrong("--keep-git-dir needs a git repository as source")

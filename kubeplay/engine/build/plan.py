@@ -17,11 +17,11 @@ from kubeplay.engine.build.syntax import value
 from kubeplay.engine.build.words import raw_words, unquote
 from kubeplay.errors import InvalidInput
 
-_STAGE_NAME = re.compile(r"[a-z][a-z0-9._-]*")
-_ELSEWHERE = re.compile(r"[a-z-]+:/|[0-9a-f]{64}$|(oci|oci-archive|docker-archive|dir):")  # a transport's, or an image's id
+_STAGE_NAME = r"[a-z][a-z0-9._-]*"
+_ELSEWHERE = r"[a-z-]+:/|[0-9a-f]{64}$|(oci|oci-archive|docker-archive|dir):"  # a transport's, or an image's id
 _MANY = 200  # stages of no file that a person wrote: each is compared with each
-_PLATFORM = re.compile(r"[a-z0-9]{1,20}/[a-z0-9_]{1,20}(/[a-z0-9.]{1,20})?")
-_SYNTAX = re.compile(r"(docker\.io/)?docker/dockerfile(-upstream)?([:@].*)?")
+_PLATFORM = r"[a-z0-9]{1,20}/[a-z0-9_]{1,20}(/[a-z0-9.]{1,20})?"
+_SYNTAX = r"(docker\.io/)?docker/dockerfile(-upstream)?([:@].*)?"
 
 
 def plan(instructions: Sequence[Instruction], options: BuildOptions) -> BuildPlan:
@@ -87,7 +87,7 @@ def _stage(start: Instruction, body: tuple[Instruction, ...], before: list[Stage
         image = options.base
     name = _name(unquote(words[2], start.escape), before) if len(words) == 3 else ""
     platform = scope.expand(value(start.flags, "platform"), start.escape) or options.platform
-    if not _PLATFORM.fullmatch(platform):
+    if not re.fullmatch(_PLATFORM, platform):
         raise Wrong(f"--platform={platform[:50]} is no OS/ARCH[/VARIANT]", "as in linux/arm64")
     origin = Origin("scratch", image) if image == "scratch" else _origin(image, before, options.contexts, False)
     return Stage(len(before), name, origin, platform, start, body, args=outer)
@@ -95,7 +95,7 @@ def _stage(start: Instruction, body: tuple[Instruction, ...], before: list[Stage
 
 def _name(written: str, before: list[Stage]) -> str:
     name = written.lower()
-    if not _STAGE_NAME.fullmatch(name):
+    if not re.fullmatch(_STAGE_NAME, name):
         raise Wrong(f"{written[:50]!r} is no name of a stage", "a letter, then letters, digits, . _ -")
     if name == "scratch":
         raise Wrong("scratch cannot name a stage")
@@ -124,7 +124,7 @@ def _check_image(text: str) -> None:
     """A name that no registry could have is the file's fault, to be told with the others."""
     from kubeplay.engine.images.reference import parse as parse_reference
 
-    if _ELSEWHERE.match(text):
+    if re.match(_ELSEWHERE, text):
         return
     try:
         parse_reference(text)
@@ -250,7 +250,7 @@ def _mistaken(stages: Sequence[Stage]) -> Iterable[str]:
 def _warnings(instructions: Sequence[Instruction]) -> list[str]:
     found = []
     for one in instructions:
-        if one.name == DIRECTIVE and not _SYNTAX.fullmatch(one.text):
+        if one.name == DIRECTIVE and not re.fullmatch(_SYNTAX, one.text):
             found.append(f"{one.where}: # syntax={one.text[:80]} names another frontend, which is not used: read as a Dockerfile")
         elif one.name == "MAINTAINER":
             found.append(f"{one.where}: MAINTAINER is deprecated: write LABEL org.opencontainers.image.authors=...")

@@ -25,7 +25,7 @@ _OPTIONS = {
 }
 _MODES = {"bind": 0, "cache": 0o755, "tmpfs": 0o1777, "secret": 0o400, "ssh": 0o600}
 _SWITCHES = ("readonly", "readwrite", "required", "z", "Z")
-_SIZE = re.compile(r"(\d{1,15})(?:([kmgt])i?b?|b)?", re.IGNORECASE)
+_SIZE = r"(\d{1,15})(?:([kmgt])i?b?|b)?"
 
 
 def run(instruction: Instruction, scope: Scope) -> Run:
@@ -192,7 +192,7 @@ def _number(options: dict[str, str], name: str, base: int, default: int) -> int:
 def _size(text: str) -> int:
     if not text:
         return 0
-    match = _SIZE.fullmatch(text)
+    match = re.fullmatch(_SIZE, text, re.IGNORECASE)
     if not match:
         raise Wrong(f"--mount: size={text[:30]} is no size", "as in 64m")
     return int(match[1]) << {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}[(match[2] or "").lower()]
