@@ -67,7 +67,8 @@ IMAGE_OPTIONS = (
     text("--target", help="Name or number of the last stage to build."),
     text("--from", help="Image that replaces the one of the first FROM.", dest="base"),
     choice("--format", choices=("oci", "docker"), help="Format of the image; docker has HEALTHCHECK, SHELL and ONBUILD (BUILDAH_FORMAT)."),
-    many("--platform", help="OS/ARCH[/VARIANT] of the image; RUN needs this machine's."),
+    many("--platform", help="OS/ARCH[/VARIANT] of the image; several with --manifest. RUN needs this machine's, or an emulator."),
+    text("--manifest", help="Manifest list to add the image to; made when it is not there."),
     text("--os", help="OS of the image."),
     text("--arch", help="Architecture of the image."),
     text("--variant", help="Variant of the architecture."),
@@ -77,6 +78,8 @@ IMAGE_OPTIONS = (
     many("--unsetenv", help="Variable to take out of the image.", dest="unset_env"),
     many("--unsetlabel", help="Label to take out of the image.", dest="unset_labels"),
     integer("--timestamp", help="Time of the image, its history and its files, in seconds since 1970.", metavar="SECONDS"),
+    integer("--source-date-epoch", help="Time of the image and its history, but not of its files.", metavar="SECONDS"),
+    flag("--rewrite-timestamp", help="No file of the new layers is younger than --source-date-epoch."),
     flag("--omit-history", help="Leave the history out of the image."),
     flag("--squash", help="One layer for all steps."),
     flag("--squash-all", help="One layer for everything, the base's files too."),
@@ -144,7 +147,10 @@ def build(app: App, *, context: str | None, quiet: bool, iidfile: str | None, **
     told = Quiet() if quiet else Console()
     _listen()
     try:
-        found = run(app.engine, request, told, _puller(app, given, quiet))
+        for platform in _platforms(given):
+            found = run(app.engine, request._replace(platform=platform), told, _puller(app, given, quiet))
+            if given["manifest"]:
+                _enlist(app, given, found)
     except KubeplayError:
         if isinstance(told, Quiet):
             told.show()
@@ -204,10 +210,11 @@ def requested(context: str, given: Mapping[str, Any], environ: Mapping[str, str]
         base=given["base"] or "", no_cache=given["no_cache"], layers=layers, squash=_squash(given),
         labels=_pairs(given["label"], "--label"), annotations=_pairs(given["annotation"], "--annotation"),
         env=_pairs(given["env"], "--env"), unset_env=given["unset_env"], unset_labels=given["unset_labels"],
-        secrets=tuple(map(_secret, given["secret"])), ssh=tuple(map(_ssh, given["ssh"])), platform=_platform(given),
+        secrets=tuple(map(_secret, given["secret"])), ssh=tuple(map(_ssh, given["ssh"])),
         format=given["format"] or environ.get("BUILDAH_FORMAT", "") or "oci", pull=_policy(given), network=network.kinds(given["network"]),
         names=names, limits=_limits(given), build_contexts=tuple(map(_context, given["build_context"])),
-        ignore_file=given["ignore_file"] or "", timestamp=given["timestamp"], http_proxy=given["http_proxy"],
+        ignore_file=given["ignore_file"] or "", timestamp=given["timestamp"], epoch=given["source_date_epoch"],
+        rewrite=given["rewrite_timestamp"], http_proxy=given["http_proxy"],
         omit_history=given["omit_history"], skip_unused_stages=given["skip_unused_stages"],
     )  # fmt: skip
 
@@ -294,18 +301,31 @@ def _context(text: str) -> tuple[str, str]:
     return name, value
 
 
-def _platform(given: Mapping[str, Any]) -> str:
+def _platforms(given: Mapping[str, Any]) -> tuple[str, ...]:
+    """What to build for, "" is this machine. Raises InvalidInput."""
     from kubeplay.engine.build.run import machine_platform
 
-    listed = [one for text in given["platform"] for one in text.split(",") if one]
-    if len(listed) > 1:
-        raise NotSupported("--platform: one platform at a time", hint="build each, and put them together: kubeplay manifest add")
+    listed = tuple(dict.fromkeys(one for text in given["platform"] for one in text.split(",") if one))
+    if len(listed) > 1 and not given["manifest"]:
+        raise InvalidInput("--platform: several platforms make several images", hint="give the list they go to: --manifest NAME")
     if listed:
-        return str(listed[0])
+        return listed
     if not (given["os"] or given["arch"] or given["variant"]):
-        return ""
+        return ("",)
     system, _, machine = machine_platform().partition("/")
-    return "/".join(filter(None, (given["os"] or system, given["arch"] or machine, given["variant"])))
+    return ("/".join(filter(None, (given["os"] or system, given["arch"] or machine, given["variant"]))),)
+
+
+def _enlist(app: App, given: Mapping[str, Any], image_id: str) -> None:
+    """Add an image to the list of --manifest."""
+    from kubeplay.engine.images.lists import Lists
+    from kubeplay.engine.images.members import find
+
+    members = find(app.engine.images, app.store, image_id, access_of(dict(given)))
+    lists = Lists(app.store)
+    with app.store.write():
+        row = lists.create(given["manifest"], amend=True)
+        lists.add(row.id, members)
 
 
 def _limits(given: Mapping[str, Any]) -> Any:

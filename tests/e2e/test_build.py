@@ -136,6 +136,11 @@ def test_timestamp_makes_builds_reproducible(builds: Builds) -> None:
     assert first == second
     assert (builds.tree(first) / "one").stat().st_mtime == 1000
     assert builds.config(first)["created"] == "1970-01-01T00:16:40Z"
+    third = builds(text, {"f": "f"}, epoch=1000, rewrite=True, no_cache=True)
+    assert third == builds(text, {"f": "f"}, epoch=1000, rewrite=True, no_cache=True)
+    kept = builds(text, {"f": "f"}, epoch=1000)
+    assert (builds.tree(third) / "one").stat().st_mtime == 1000 != (builds.tree(kept) / "one").stat().st_mtime
+    assert builds.config(kept)["history"][-1]["created"] == "1970-01-01T00:16:40Z"
 
 
 def test_other_platforms(builds: Builds) -> None:

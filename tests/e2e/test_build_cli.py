@@ -100,7 +100,7 @@ def test_arguments_secrets_and_environment(kp: Kubeplay) -> None:
     ("words", "message"),
     [
         (("--cache-from", "x"), "caches outside of this root"),
-        (("--platform", "linux/amd64,linux/arm64"), "one platform at a time"),
+        (("--platform", "linux/amd64,linux/arm64"), "several platforms make several images"),
         (("--secret", "src=x"), "the form is id=ID"),
         (("--add-host", "x"), "not an IP address"),
         (("--build-arg", "=x"), "the form is NAME=VALUE"),
@@ -136,6 +136,13 @@ def test_bases_come_from_a_registry(kp: Kubeplay, tmp_path: Path) -> None:
         server.put_image("team/base", "1", [newer])
         kp("build", "-q", "-t", "pulled", "--pull=newer", *access, where)
         assert make.digest(newer) in json.dumps(kp("image", "inspect", "pulled").json)
+
+
+def test_several_platforms_make_a_list(kp: Kubeplay) -> None:
+    where = context(kp, "several", "FROM scratch\nCOPY f /f\n", f="f")
+    kp("build", "-q", "--platform", "linux/amd64,linux/arm64", "--platform", "linux/s390x", "--manifest", "several", where)
+    found = kp("manifest", "inspect", "several").json["manifests"]
+    assert sorted(one["platform"]["architecture"] for one in found) == ["amd64", "arm64", "s390x"]
 
 
 def test_others_read_what_was_built(kp: Kubeplay) -> None:

@@ -37,15 +37,12 @@ class Item(Record):
 class Step:
     """One COPY or ADD. `items` are found once and read twice at most: for the key, and for the layer."""
 
-    def __init__(
-        self, workspace: Workspace, action: Copy, origins: Callable[[Origin], int], ignore: Matcher | None, timestamp: int | None
-    ) -> None:
+    def __init__(self, workspace: Workspace, action: Copy, origins: Callable[[Origin], int], ignore: Matcher | None) -> None:
         self._workspace = workspace
         self._action = action
         self._roots: list[int] = []
         self._ignore = ignore if action.origin.kind == "context" else None
         self._origins = origins
-        self._timestamp = timestamp
         self._exclude = self._excluded()
         self._groups: list[list[Item]] | None = None
 

@@ -16,7 +16,8 @@ class Request(Record):
     `context` is a directory, a URL of a git repository, archive or Containerfile, or `-` (standard input: an archive or a Containerfile).
     `files` are the -f paths, relative to the working directory or else to the context; `-` is standard input. `pull` is missing, always,
     never or newer. `platform` "" is this machine's. `secrets` are (id, Secret), `ssh` (id, sockets or keys).
-    `timestamp` (seconds since 1970) replaces the time of the image, its history and its files. `squash` is "", "new" or "all".
+    `timestamp` (seconds since 1970) replaces the time of the image, its history and its files; `epoch` that of image and history, and with
+    `rewrite` files are not younger. `squash` is "", "new" or "all".
     """
 
     context: str = "."
@@ -44,6 +45,8 @@ class Request(Record):
     build_contexts: tuple[tuple[str, str], ...] = ()
     ignore_file: str = ""
     timestamp: int | None = None
+    epoch: int | None = None
+    rewrite: bool = False
     http_proxy: bool = True
     omit_history: bool = False
     skip_unused_stages: bool = True

@@ -147,7 +147,8 @@ def _store(session: Session, finished: Finished, tags: tuple[str, ...]) -> str:
 def _result_key(request: Request, finished: Finished) -> str:
     """What the image follows from, but for the time of its making."""
     timeless = [{key: value for key, value in entry.items() if key != "created"} for entry in finished.history]
-    parts = [finished.layers, finished.document, timeless, request.format, request.annotations, request.timestamp, request.omit_history]
+    asked = (request.format, request.annotations, request.timestamp, request.epoch, request.omit_history)
+    parts = [finished.layers, finished.document, timeless, *asked]
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -202,11 +203,11 @@ def _flat(session: Session, finished: Finished) -> Finished:
         transfer.close()
         os.close(target)
         os.close(source)
-    meta = session.layers.commit(upper, move=True, timestamp=session.request.timestamp)
+    layer = session.commit(upper)
     entries = [{**entry, "empty_layer": True} for entry in finished.history]
     if entries:
         entries[-1].pop("empty_layer")
-    return finished._replace(layers=(meta.diff_id,), history=tuple(entries))
+    return finished._replace(layers=(layer,), history=tuple(entries))
 
 
 def machine_platform() -> str:

@@ -47,7 +47,20 @@ class Session:
         self._roots.clear()
 
     def now(self) -> str:
-        return now(self.workspace.engine.clock.now(), self.request.timestamp)
+        fixed = self.request.epoch if self.request.timestamp is None else self.request.timestamp
+        return now(self.workspace.engine.clock.now(), fixed)
+
+    def commit(self, upper: str) -> str:
+        """Make a layer of an upper directory, which is gone afterwards; its diff id."""
+        clamp = self.request.epoch if self.request.rewrite else None
+        return self.layers.commit(upper, move=True, timestamp=self.request.timestamp, clamp=clamp).diff_id
+
+    @property
+    def times(self) -> str:
+        """What of the request's times decides about layers."""
+        if self.request.timestamp is not None:
+            return f" @{self.request.timestamp}"
+        return f" <{self.request.epoch}" if self.request.rewrite and self.request.epoch is not None else ""
 
     # where files come from
     def origin(self, origin: Origin) -> int:

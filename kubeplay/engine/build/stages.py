@@ -109,7 +109,7 @@ class Builder:
         keys = [self._key(step, (early,))] if early else []
         if keys and self._cached(step, keys[0]):
             return
-        job = copystep.Step(self._workspace, action, session.origin, session.context.ignore, session.request.timestamp)
+        job = copystep.Step(self._workspace, action, session.origin, session.context.ignore)
         try:
             if self._warm and session.rows.begins(prefix):
                 key = self._key(step, job.digests())
@@ -133,8 +133,7 @@ class Builder:
         return self._workspace.view(self._layers) if action.chown else ""
 
     def _key(self, step: Step, digests: tuple[str, ...]) -> str:
-        salt = "" if self._session.request.timestamp is None else f" @{self._session.request.timestamp}"
-        return cache.key(chain(self._layers) + salt, step, digests, self._platform + self._session.salt)
+        return cache.key(chain(self._layers) + self._session.times, step, digests, self._platform + self._session.salt)
 
     def _cached(self, step: Step, key: str) -> bool:
         row = self._session.rows.get(key) if self._warm else None
@@ -152,8 +151,7 @@ class Builder:
         created, layer = self._session.now(), ""
         self._workspace.unmount(name)
         if changed:
-            meta = self._session.layers.commit(self._workspace.upper(name), move=True, timestamp=self._session.request.timestamp)
-            layer = meta.diff_id
+            layer = self._session.commit(self._workspace.upper(name))
             self._layers.append(layer)
         self._workspace.discard(name)
         self._note(step, created, empty=not layer, summary=summary)
@@ -183,9 +181,7 @@ class Builder:
         if isinstance(action, Run):
             self._touched.update(self._execute(rootfs, action))
         elif isinstance(action, Copy):
-            job = copystep.Step(
-                self._workspace, action, self._session.origin, self._session.context.ignore, self._session.request.timestamp
-            )
+            job = copystep.Step(self._workspace, action, self._session.origin, self._session.context.ignore)
             try:
                 summary = job.summary(job.write(rootfs))
             finally:
@@ -197,8 +193,7 @@ class Builder:
             self._workspace.unmount(self._open)
             upper = self._workspace.upper(self._open)
             prune(upper, unchanged(upper, self._workspace.view(self._layers), self._touched))
-            meta = self._session.layers.commit(upper, move=True, timestamp=self._session.request.timestamp)
-            self._layers.append(meta.diff_id)
+            self._layers.append(self._session.commit(upper))
             self._workspace.discard(self._open)
 
     def _execute(self, rootfs: str, action: Run) -> list[str]:
