@@ -279,7 +279,7 @@ def test_signing_what_is_pushed(world: World) -> None:
     signers = trust.Signers(world.key, str(key), "", str(world.base / "pass"))
     with pytest.raises(TrustError, match="passphrase"):
         world.push(f"docker://{world.name('1', '-prod')}", signers=trust.Signers(sigstore_key=str(key)))
-    assert world.hub.request("GET", f"/v2/{world.repo}-prod/manifests/1")[0] == 404, "a key that does not open leaves nothing half pushed"
+    assert world.hub.request("GET", f"/v2/{world.repo}-prod/manifests/1")[0] == 404, "a key that does not open leaves no image"
     assert world.push(f"docker://{world.name('1', '-prod')}", signers=signers) == digest
     world.images.remove(world.name())
     world.policy(world.signed_by(), world.sigstore())
@@ -289,6 +289,10 @@ def test_signing_what_is_pushed(world: World) -> None:
     world.images.tag(world.name("1", "-prod"), world.name())
     with pytest.raises(NotSupported, match="use-sigstore-attachments"):
         world.push(f"docker://{world.name('2', '-prod')}", signers=signers)
+    world.where("lookaside: 'https://sigs.example'", "use-sigstore-attachments: true")
+    with pytest.raises(NotSupported, match="lookaside-staging"):
+        world.push(f"docker://{world.name('2', '-prod')}", signers=signers)
+    assert world.hub.request("GET", f"/v2/{world.repo}-prod/manifests/2")[0] == 404, "nor does a place that takes no signatures"
 
 
 def test_signatures_go_with_the_image_into_a_directory_and_back(world: World) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kubeplay.engine.images import trust
@@ -30,7 +30,7 @@ KEYS = TEXT | st.sampled_from([
 ])  # fmt: skip
 JSON = st.recursive(LEAF, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5), max_leaves=20)
 NOTES = [sigstore.SIGNATURE, sigstore.CERTIFICATE, sigstore.CHAIN, sigstore.BUNDLE]
-quickly = settings(max_examples=100, deadline=None)
+quickly = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])  # of a loaded machine
 
 
 def _bytes(value: Any) -> bytes:

@@ -195,6 +195,8 @@ class _Copy:
             from kubeplay.engine.images import trust
 
             kept += trust.sign(options.signers, options.sign_name or self._sink.reference, digest)
+        if kept:
+            self._sink.expect_signatures(kept)
         if top:
             self._report(Progress(MANIFEST))
         self._sink.put_manifest(Document(raw, media_type), digest, top)

@@ -43,16 +43,24 @@ def signatures(place: Place, digest: str) -> tuple[Signature, ...]:
     return found
 
 
-def store(place: Place, digest: str, given: tuple[Signature, ...]) -> None:
-    """Keep signatures with the image, beside those that are there. Raises NotSupported where registries.d names no place for them."""
+def expect(place: Place, given: tuple[Signature, ...]) -> None:
+    """Whether there is a place for such signatures. Raises NotSupported where registries.d names none."""
     config = registriesd.load()
-    simple = [one for one in given if one.kind == "simple"]
-    attached = [one for one in given if one.kind == "sigstore"]
-    if attached and not registriesd.attachments(config, str(place.name)):
+    kinds = {one.kind for one in given}
+    if "sigstore" in kinds and not registriesd.attachments(config, str(place.name)):
         hint = f"set use-sigstore-attachments: true for it in {config.directory}"
         raise NotSupported(f"sigstore signatures are not kept in the registry of {place.name}", hint=hint)
+    if "simple" in kinds:
+        lookaside.check_writable(lookaside.base(config, place.name, write=True))
+
+
+def store(place: Place, digest: str, given: tuple[Signature, ...]) -> None:
+    """Keep signatures with the image, beside those that are there. Raises NotSupported as `expect`."""
+    expect(place, given)
+    simple = [one for one in given if one.kind == "simple"]
+    attached = [one for one in given if one.kind == "sigstore"]
     if simple:
-        lookaside.store(lookaside.base(config, place.name, write=True), digest, simple)
+        lookaside.store(lookaside.base(registriesd.load(), place.name, write=True), digest, simple)
     if attached:
         _attach(place.repository(), digest, attached)
 

@@ -51,6 +51,11 @@ class RegistrySink(ImageSink):
             raise InvalidInput(f"{self.reference}: the image has the digest {digest}", hint="push it to a tag")
         self._repository.put_manifest(document, self.name.tag if top and self.name.tag else digest)
 
+    def expect_signatures(self, signatures: tuple[Signature, ...]) -> None:
+        from kubeplay.engine.images.registry import attachments
+
+        attachments.expect(self, signatures)
+
     def put_signatures(self, digest: str, signatures: tuple[Signature, ...]) -> None:
         from kubeplay.engine.images.registry import attachments
 

@@ -85,6 +85,9 @@ class ImageSink:
         """Write a manifest; `top` when it is the image itself (then it is also named), else an index's member."""
         raise NotImplementedError
 
+    def expect_signatures(self, signatures: tuple[Signature, ...]) -> None:
+        """These will be put: told before the manifest is, so that it does not stay without them. Raises NotSupported."""
+
     def put_signatures(self, digest: str, signatures: tuple[Signature, ...]) -> None:
         """Store signatures with a manifest. Raises NotSupported where the transport has no place for them."""
         raise NotImplementedError

@@ -47,13 +47,15 @@ def find(url: str, digest: str, get: Get) -> tuple[Signature, ...]:
     return tuple(found)
 
 
-def store(url: str, digest: str, signatures: Sequence[Signature]) -> list[str]:
-    """Add signatures to a directory; those that are there stay. Their files' paths.
-
-    Raises NotSupported for an URL that is no file://, TrustError when it cannot be written.
-    """
+def check_writable(url: str) -> None:
+    """Raises NotSupported for an URL that is no directory's."""
     if urlsplit(url).scheme != "file":
         raise NotSupported(f"signatures cannot be written to {url}", hint="name a directory in registries.d: lookaside-staging: file:///DIR")
+
+
+def store(url: str, digest: str, signatures: Sequence[Signature]) -> list[str]:
+    """Add signatures to a directory; those that are there stay. Their files' paths. Raises NotSupported, TrustError (cannot be written)."""
+    check_writable(url)
     return write(_path(_of(url, digest)), signatures)
 
 
