@@ -179,3 +179,32 @@ def test_the_commands(bench: Bench, tmp_path: Path) -> None:
         os.close(master)
         os.close(slave)
     assert refused.returncode == 125 and b"terminal" in refused.stderr
+
+
+def test_the_freezer_of_version_2(bench: Bench) -> None:
+    """On its own, whatever the runtime uses here."""
+    import subprocess
+
+    from kubeplay.engine.oci.cgroup import Cgroups
+
+    mine = [one for one in bench.engine.cgroups.hierarchies if one.version == 2]
+    if not mine:
+        pytest.skip("no cgroup version 2 is mounted here")
+    parent = bench.settings.cgroup_parent
+    group = Path(f"{mine[0].mount}/{parent}/freezing")
+    group.mkdir(parents=True)
+    cgroups = Cgroups(parent, (mine[0],))
+    if not (group / "cgroup.freeze").exists():
+        group.rmdir()
+        pytest.skip("this kernel's version 2 has no freezer (before Linux 5.2)")
+    process = subprocess.Popen(["sleep", "1000"])
+    try:
+        (group / "cgroup.procs").write_text(str(process.pid))
+        with frozen(cgroups, f"/{parent}/freezing"):
+            assert is_frozen(cgroups, f"/{parent}/freezing")
+        wait_for(lambda: not is_frozen(cgroups, f"/{parent}/freezing"), "it to run on")
+    finally:
+        process.kill()
+        process.wait()
+        cgroups.remove(f"/{parent}/freezing")
+        cgroups.remove(f"/{parent}")
