@@ -130,25 +130,32 @@ def _buffered(kind: str, chunks: Iterator[bytes], make: Callable[[], Any], error
 
 def _zstd(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """python-zstandard's push interface unpacks all it is given at once (128 KiB for 4 bytes); only the pull one is bounded."""
-    library = zstandard()
-    reader = library.ZstdDecompressor(max_window_size=1 << 27).stream_reader(_Readable(chunks), read_across_frames=True)
+    from kubeplay.engine.layers.frames import Frames
+
+    library, frames = zstandard(), Frames()
+    source = _Readable(chunks, frames.feed)
+    reader = library.ZstdDecompressor(max_window_size=1 << 27).stream_reader(source, read_across_frames=True)
     try:
         while data := reader.read(CHUNK):
             yield data
     except library.ZstdError as problem:
         raise InvalidInput(f"damaged zstd data: {problem}") from None
+    if not frames.between:
+        raise InvalidInput("damaged zstd data: it ends early")
 
 
 class _Readable:
-    """Chunks as the file object that python-zstandard reads from."""
+    """Chunks as the file object that python-zstandard reads from; `seen` gets what was read."""
 
-    def __init__(self, chunks: Iterator[bytes]) -> None:
+    def __init__(self, chunks: Iterator[bytes], seen: Callable[[bytes], None]) -> None:
         self._chunks = chunks
+        self._seen = seen
         self._rest = b""
 
     def read(self, count: int) -> bytes:
         data = self._rest or next(self._chunks, b"")
         self._rest = data[count:]
+        self._seen(data[:count])
         return data[:count]
 
 

@@ -82,7 +82,7 @@ def test_gzip_padding_is_allowed(tmp_path: Path) -> None:
     assert drain(blob(tmp_path, gzip.compress(DATA) + b"\0" * 1000))[0] == digest(DATA)
 
 
-@pytest.mark.parametrize("kind", ["gzip", "bzip2", "xz"])
+@pytest.mark.parametrize("kind", ["gzip", "zstd", "bzip2", "xz"])
 def test_truncated_data_is_refused(tmp_path: Path, kind: str) -> None:
     packed = PACKERS[kind](DATA)
     for length in (len(packed) - 1, len(packed) // 2, 30):
@@ -125,6 +125,19 @@ def test_bombs_stop_at_the_limit_in_little_memory(tmp_path: Path, kind: str) -> 
         assert tracemalloc.get_traced_memory()[1] < 40 << 20
     finally:
         tracemalloc.stop()
+
+
+def test_every_form_of_zstd_frame_ends_where_it_ends(tmp_path: Path) -> None:
+    data = b"z" * 400_000 + os.urandom(1000)
+    for size in (0, 1, 200, 300, 70_000, len(data)):
+        for checksum in (False, True):
+            for content in (False, True):
+                pack = zstandard.ZstdCompressor(write_checksum=checksum, write_content_size=content)
+                for packed in (pack.compress(data[:size]), pack.compressobj().compress(b"") + pack.compress(data[:size])):
+                    assert drain(blob(tmp_path, packed * 2))[0] == digest(data[:size] * 2)
+                    for cut in {1, 3, len(packed) - 4, len(packed) - 5}:
+                        with pytest.raises(InvalidInput, match="ends early|damaged|no tar archive"):
+                            drain(blob(tmp_path, packed + packed[:-cut]))
 
 
 def test_pipes_are_read_to_their_end() -> None:
