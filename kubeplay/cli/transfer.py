@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli.declare import FLAG, INTEGER, Option, argument, choice, command, flag, integer, text
-from kubeplay.errors import InvalidInput
+from kubeplay.errors import InvalidInput, KubeplayError
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
@@ -47,7 +47,7 @@ REGISTRY: tuple[Option, ...] = (
 def pull(
     app: App, *, image: tuple[str, ...], all_tags: bool, platform: str | None, os: str | None, arch: str | None, variant: str | None,
     policy: str | None, quiet: bool, signature_policy: str | None, **given: Any,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
     from kubeplay.cli.bars import Bars
     from kubeplay.engine.images import platforms
     from kubeplay.engine.images.copying import fetch
@@ -56,14 +56,22 @@ def pull(
     wanted = platforms.wanted(platform or "", os or "", arch or "", variant or "") if platform or os or arch or variant else None
     options = PullOptions(platform=wanted, signature_policy=signature_policy or "")
     access = access_of(given)
+    status = 0
     for name in image:
-        with Bars(quiet) as bars:
-            ids = (
-                fetch.all_tags(app.engine.images, name, access, options, bars)
-                if all_tags
-                else fetch.fetch(app.engine.images, name, access, options, policy or "always", bars)
-            )
+        try:
+            with Bars(quiet) as bars:
+                ids = (
+                    fetch.all_tags(app.engine.images, name, access, options, bars)
+                    if all_tags
+                    else fetch.fetch(app.engine.images, name, access, options, policy or "always", bars)
+                )
+        except KubeplayError as error:  # as podman: the others are pulled all the same
+            from kubeplay.cli.failure import report
+
+            status = report(error, app.settings.log_level, app.settings.log_format)
+            continue
         print("\n".join(one.removeprefix("sha256:") for one in dict.fromkeys(ids)))
+    return status
 
 
 @command(

@@ -88,6 +88,8 @@ def test_refusals(kp: Machine, hub: Registry) -> None:
     assert kp("pull", "-q", *flags(hub), hub.name("team/none"), status=125).err
     assert "linux/vax" in kp("pull", "--platform", "linux/vax", *flags(hub), name).err  # a warning: there is no other
     assert kp("pull", "--policy", "never", "nowhere.example/x", status=125).err
+    both = kp("pull", "-q", *flags(hub), hub.name("team/none"), name, status=125)
+    assert len(both.lines) == 1 and both.err.count("Error:") == 1  # one that fails does not keep the others from coming
     assert "can not be specified" in kp("pull", "--platform", "linux/arm64", "--arch", "arm64", name, status=125).err
     assert "No such file" in kp("pull", "dir:/nonexistent", status=125).err
     assert "give a destination" in kp("push", kp("images", "-q").lines[0], status=125).err

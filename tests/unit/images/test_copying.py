@@ -472,6 +472,19 @@ def test_save_and_read_back(house: House, tmp_path: Path, form: str) -> None:
     other.close()
 
 
+def test_a_layer_that_cannot_be_rebuilt_comes_from_its_blob(house: House, tmp_path: Path) -> None:
+    """A deletion with content, which is kept nowhere: the tar is in the blob only."""
+    odd = layer([file("a", b"first"), file(".wh.b", b"content")])
+    bring(house.images, Fake([odd]), (NAME,))
+    save.save(house.images, [NAME], str(tmp_path / "out"))
+    other = House(tmp_path, "other")
+    assert other.images.load(str(tmp_path / "out"))[0].image_id == house.images.get(NAME).id
+    with pytest.raises(NotSupported):  # an archive keeps no blob
+        save.save(other.images, [NAME], str(tmp_path / "again"))
+    assert not (tmp_path / "again").exists()
+    other.close()
+
+
 def test_several_images_and_several_names(house: House, tmp_path: Path) -> None:
     first, second = bring(house.images, Fake([ONE, TWO]), (NAME,)), bring(house.images, Fake([ONE]), ("fake.example/y:1",))
     other = House(tmp_path, "other")
