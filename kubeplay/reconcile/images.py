@@ -78,13 +78,16 @@ def suffices(chosen: bool, present: bool, reason: str) -> bool:
     return present and not chosen and reason != UNTRUSTED
 
 
-def look(engine: Engine, want: Wanted, held: bool = False) -> tuple[ImageRow | None, Wanted | None]:
-    """(the image to run, None) or (the local image if any, what to pull). Raises ImageError with the reason a kubelet gives (CS3)."""
+def look(engine: Engine, want: Wanted) -> tuple[ImageRow | None, Wanted | None]:
+    """(the image to run, None) or (the local image if any, what to pull). Raises ImageError with the reason a kubelet gives (CS3).
+
+    Who calls this has seen to the back-off (decide.py).
+    """
     row = find(engine, want.image)
     if row is not None and want.policy != "Always":
         return row, None
     name = registry_name(engine, want.image, row)
-    todo = decide(want.policy, row is not None, name.startswith(LOCAL), held)
+    todo = decide(want.policy, row is not None, name.startswith(LOCAL))
     if todo == USE:
         return row, None
     if todo == REFUSE:
