@@ -2,7 +2,9 @@
 connection is lost, and a PUT that seals it.
 
 One PATCH for everything rather than many: every registry takes it, and nothing waits for a round trip. What was sent last is
-kept, because the reader cannot go back and the registry may have got less than left us.
+kept, because most readers cannot go back and the registry may have got less than left us. A registry that does not go on
+(docker's: the state it hands out must match its file) gets the blob anew, where what is kept is all of it or the reader has
+`rewind()`, which starts it again.
 """
 
 from __future__ import annotations
@@ -171,13 +173,19 @@ class _Stream:
         """Where to go on, and from which byte. Raises `error` when that is not possible."""
         try:
             location, arrived = self._settled(location)
+            if self._start <= arrived <= self._at:
+                return location, arrived
         except (NotFound, RegistryError):
-            if self._start > 0:
-                raise error from None
-            return _begin(self._repository), 0
-        if not self._start <= arrived <= self._at:
-            raise error
-        return location, arrived
+            pass  # it has forgotten the session, or cannot go on with it
+        if self._start > 0:
+            rewind = getattr(self._content, "rewind", None)
+            if rewind is None:
+                raise error
+            rewind()
+            self._kept.clear()
+            self._start = self._at = 0
+        cancel(self._repository, location)
+        return _begin(self._repository), 0
 
     def _settled(self, location: str) -> tuple[str, int]:
         """What the registry has, once it has taken all that was still on the way to it: else two requests would write at once."""
