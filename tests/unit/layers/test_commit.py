@@ -9,6 +9,7 @@ import socket
 import stat
 import subprocess
 import tarfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -295,6 +296,36 @@ def test_files_that_change_size_while_they_are_read(tmp_path: Path, before: int,
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         opened = archive.extractfile("f")
         assert opened is not None and opened.read() == (b"y" * after).ljust(before, b"\0")[:before]
+
+
+def test_cve_2023_0778_a_directory_that_becomes_a_link_gives_nothing_from_outside(tmp_path: Path) -> None:
+    tree, outside = tmp_path / "tree", tmp_path / "outside"
+    (tree / "d").mkdir(parents=True)
+    outside.mkdir()
+    for number in range(20):
+        (tree / f"d/{number}").write_bytes(b"inside")
+        (outside / f"{number}").write_bytes(b"SECRET")
+    done = threading.Event()
+
+    def swap() -> None:
+        while not done.is_set():
+            os.rename(tree / "d", tree / "e")
+            os.symlink(outside, tree / "d")
+            os.unlink(tree / "e/5")
+            os.symlink(outside / "5", tree / "e/5")
+            os.unlink(tree / "d")
+            os.rename(tree / "e", tree / "d")
+
+    swapper = threading.Thread(target=swap)
+    swapper.start()
+    try:
+        fd = os.open(tree, os.O_RDONLY)
+        for _ in range(100):
+            assert b"SECRET" not in read(tar_tree(fd))
+        os.close(fd)
+    finally:
+        done.set()
+        swapper.join()
 
 
 # the tar of a stored layer

@@ -22,6 +22,15 @@ from tests.support.images import Member, directory, file, hardlink, layer, symli
 pytestmark = pytest.mark.root
 
 
+@pytest.fixture(params=["layer", "add"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Into a new layer, with its shorter ways for plain files, and into a root file system that others know (ADD in a build)."""
+    monkeypatch.setitem(globals(), "NEW", request.param == "layer")
+
+
+NEW = True
+
+
 def unpack(data: bytes, where: Path) -> Extracted:
     where.mkdir(exist_ok=True)
     source = where.parent / "blob"
@@ -29,7 +38,7 @@ def unpack(data: bytes, where: Path) -> Extracted:
     fd, root = os.open(source, os.O_RDONLY), os.open(where, os.O_RDONLY)
     try:
         with Stream(Blob(fd)) as stream:
-            found = Extractor(root, f"{where}-replaced").run(TarReader(stream))
+            found = Extractor(root, f"{where}-replaced" if NEW else "").run(TarReader(stream))
             stream.finish()
             return found
     finally:
