@@ -136,6 +136,16 @@ def test_wrong_content_is_refused_and_leaves_nothing(house: House, damage: objec
     assert house.images.list() == [] and not house.images.layers.has(digest(ONE)) and not house.images.blobs.has(digest(packed(ONE)))
 
 
+def test_wrong_content_after_a_wrong_beginning_leaves_nothing(house: House) -> None:
+    os.makedirs(house.images.blobs.directory)
+    Path(f"{house.images.blobs.directory}/.part-{digest(packed(ONE))[7:]}").write_bytes(bytes(100))
+    source = Fake([ONE])
+    source.blobs[digest(packed(ONE))] = packed(ONE)[:-9] + bytes(9)
+    with pytest.raises(InvalidInput) as caught:
+        bring(house.images, source, (NAME,))
+    assert type(caught.value) is InvalidInput and house.files() == []
+
+
 def test_damage_is_told_with_the_layer(house: House) -> None:
     source = Fake([ONE])
     source.blobs[digest(packed(ONE))] = packed(ONE)[:50] + bytes(100) + packed(ONE)[150:]

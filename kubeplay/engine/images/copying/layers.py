@@ -124,17 +124,7 @@ class Layers:
                 return
             self._tell(blob, START)
             faults.point("pull:claimed")
-            resumed = part.have > 0
-            try:
-                compression = self._unpack(blob, diff_id, part)
-            except _Damaged as damage:
-                part.forget()
-                if not resumed:
-                    raise damage.error from None
-                compression = self._unpack(blob, diff_id, part)  # what lay there may have been damaged by a power cut
-            except Exhausted:
-                part.forget()  # half a blob would keep the disk full
-                raise
+            compression = self._unpack_once_more(blob, diff_id, part)
             faults.point("pull:unpacked")
             if compression == PLAIN or blob.digest == diff_id:
                 part.discard()
@@ -143,6 +133,21 @@ class Layers:
             self._known(blob, diff_id, compression)
             faults.point("pull:blob")
         self._tell(blob, DONE, blob.size)
+
+    def _unpack_once_more(self, blob: Descriptor, diff_id: str, part: Part) -> str:
+        """As `_unpack`; where an earlier try had left something, that may have been damaged by a power cut: then all is fetched anew."""
+        resumed = part.have > 0
+        while True:
+            try:
+                return self._unpack(blob, diff_id, part)
+            except _Damaged as damage:
+                part.forget()
+                if not resumed:
+                    raise damage.error from None
+                resumed = False
+            except Exhausted:
+                part.forget()  # half a blob would keep the disk full
+                raise
 
     def _unpack(self, blob: Descriptor, diff_id: str, part: Part) -> str:
         stored = self._blobs.open(blob.digest)
