@@ -47,8 +47,11 @@ def run(settings: Settings) -> int:
         return 0
     engine.cgroups.adopt_monitor(os.getpid())
     loop = Loop(engine)
+    if loop.parent >= 0:  # who started it may have been too slow to move it before it forked us
+        engine.cgroups.adopt_monitor(os.getppid())
     while True:
-        loop.run()
+        if not loop.run():
+            return 0
         lock.release()
         # an exit noted between our last look and the release saw the lock held and left it to us
         if not (start.due(engine) or loop.woken()) or not lock.try_take():
@@ -72,18 +75,20 @@ class Loop:
         self.next_logs = time.monotonic() + LOG_SECONDS
         self.parent = _pidfd(os.getppid())
 
-    def run(self) -> None:
-        """Serve until nothing is due."""
+    def run(self) -> bool:
+        """Serve until nothing is due; False when the root was removed under us."""
         self._adopt()
         quiet_since = time.monotonic()
         while True:
+            if not os.fstat(self.fifo).st_nlink:
+                return False
             self._collect()
             now = self.engine.clock.now()
             self._begin(now)
             if self.active or self.waiting or self.engine.store.runtime.next_wake() is not None:
                 quiet_since = time.monotonic()
             elif time.monotonic() - quiet_since >= LINGER:
-                return
+                return True
             self._rotate()
             self._sleep(now)
 
@@ -163,7 +168,7 @@ class Loop:
 
     def _sleep(self, now: float) -> None:
         """Until a wake-up, a finished worker, the next timer, or our parent's death."""
-        times: list[float] = list(self._timers())
+        times: list[float] = list(self._timers(now))
         seconds = min(times) - now if times else LINGER
         if self.active:
             seconds = min(seconds, 60.0) if times else 60.0
@@ -179,11 +184,14 @@ class Loop:
             elif fd == self.parent:
                 self._replace_parent()
 
-    def _timers(self) -> Iterable[float]:
-        due = self.engine.store.runtime.next_wake()
-        if due is not None and len(self.active) < WORKERS:
-            yield due if due > self.engine.clock.now() or not self.active else self.engine.clock.now() + BUSY_SECONDS
-        yield from (when for when in self.waiting.values())
+    def _timers(self, now: float) -> Iterable[float]:
+        """When something is to be begun. What is due by now has been begun or waits for its turn: its wake time means nothing more."""
+        if len(self.active) >= WORKERS:
+            return  # one that is done wakes us
+        due = self.engine.store.runtime.next_wake(now)
+        if due is not None:
+            yield due
+        yield from self.waiting.values()
 
     def _read_fifo(self) -> set[str]:
         try:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from kubeplay.engine.host import processes
 from kubeplay.engine.host.on_exit import COMMAND, SUPERVISOR, quote
+from kubeplay.engine.host.threads import in_thread
 from kubeplay.engine.store.locks import Lock
 from kubeplay.engine.store.runtime import DELETE
 
@@ -125,7 +126,12 @@ def ensure(engine: Engine) -> None:
 
 def begin(engine: Engine) -> None:
     """Start it in the background, out of our session and control groups: killing those must not hurt it (DESIGN.md)."""
-    pid = processes.spawn([processes.program("sh"), f"{engine.paths.runroot}/{COMMAND}"])
+
+    def work() -> int:
+        engine.cgroups.leave()
+        return processes.spawn([processes.program("sh"), f"{engine.paths.runroot}/{COMMAND}"])
+
+    pid = in_thread(work)
     engine.cgroups.adopt_monitor(pid)  # before it forks, or the program below moves itself
     processes.wait(pid)
 

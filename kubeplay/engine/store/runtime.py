@@ -113,8 +113,9 @@ class RuntimeRows:
         """Uids of pods whose wake time has come."""
         return [r[0] for r in self._store.rows("SELECT uid FROM pods WHERE wake_at IS NOT NULL AND wake_at<=?", now)]
 
-    def next_wake(self) -> float | None:
-        row = self._store.row("SELECT min(wake_at) FROM pods")
+    def next_wake(self, after: float = 0.0) -> float | None:
+        """The first wake time later than `after`."""
+        row = self._store.row("SELECT min(wake_at) FROM pods WHERE wake_at>?", after)
         return row[0] if row else None
 
     def set_pod(self, uid: str, **values: Any) -> None:
