@@ -285,8 +285,15 @@ def test_signing_what_is_pushed(world: World) -> None:
     world.policy(world.signed_by(), world.sigstore())
     assert world.pull(world.name("1", "-prod"))
     assert {one.kind for one in world.images.rows.signatures(digest)} == {"simple", "sigstore"}
-    world.where("use-sigstore-attachments: false")
     world.images.tag(world.name("1", "-prod"), world.name())
+    second = world.base / "second.key"
+    pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+    second.write_bytes(ec.generate_private_key(ec.SECP256R1()).private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    world.push(f"docker://{world.name('1', '-prod')}", signers=trust.Signers(sigstore_key=str(second)))
+    attached = json.loads(world.hub.manifest(f"{world.repo}-prod", digest.replace(":", "-") + ".sig"))
+    assert len(attached["layers"]) == 2, "the first signer's stays, and is there once"
+    assert len(list((world.base / f"sigs/{world.repo}-prod@{digest.replace(':', '=')}").iterdir())) == 1
+    world.where("use-sigstore-attachments: false")
     with pytest.raises(NotSupported, match="use-sigstore-attachments"):
         world.push(f"docker://{world.name('2', '-prod')}", signers=signers)
     world.where("lookaside: 'https://sigs.example'", "use-sigstore-attachments: true")

@@ -73,7 +73,7 @@ def write(directory: str, signatures: Sequence[Signature]) -> list[str]:
 
 
 def _next(directory: str, data: bytes) -> str:
-    """Write under the first free number; complete before it has its name, so that readers see all of it or nothing."""
+    """Write under the first free number, unless this very signature is there. It is complete before it has its name."""
     import secrets
 
     new = f"{directory}/.signature-{secrets.token_hex(8)}"
@@ -81,11 +81,13 @@ def _next(directory: str, data: bytes) -> str:
         file.write(data)
     try:
         for number in range(1, blobs.MAX_SIGNATURES + 1):
+            place = f"{directory}/signature-{number}"
             try:
-                os.link(new, f"{directory}/signature-{number}")
-                return f"{directory}/signature-{number}"
+                os.link(new, place)
+                return place
             except FileExistsError:
-                continue
+                if _file(f"file://{quote(place)}", len(data) + 1) == data:
+                    return place
     finally:
         os.unlink(new)
     raise TrustError(f"{directory} holds {blobs.MAX_SIGNATURES} signatures already")
