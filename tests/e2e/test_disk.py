@@ -262,3 +262,28 @@ def test_usage_counts_each_layer_once(engine: Engine, tmp_path: Path) -> None:
     said = kp("system", "prune", "-f", "--volumes").out
     assert "Deleted Images" in said and "default/loose" in said and said.splitlines()[-1].startswith("Total reclaimed space: ")
     assert "11kB" in kp("system", "prune", "-af").lines[-1] and engine.images.list() == []
+
+
+def test_a_pull_that_does_not_fit_leaves_nothing(kp: Kubeplay, tmp_path: Path) -> None:
+    from tests.support.registry import registry
+
+    with registry(tmp_path / "hub") as hub:
+        hub.put_image("team/big", "1", [SMALL, noise(1, 16 * MB)])
+        hub.put_image("team/small", "1", [SMALL])
+        said = kp("pull", "-q", "--tls-verify=false", "--retry", "0", hub.name("team/big", "1"), status=125)
+        assert "no space" in said.err and "Traceback" not in said.err
+        assert kp("images", "-q").out == ""
+        assert kp("system", "check", "--max", "0", "--quick", "--format", "{{.Name}} {{.State}}").lines[-1] == "storage ok"
+        kp("pull", "-q", "--tls-verify=false", hub.name("team/small", "1"))  # there is room again
+
+
+def test_a_build_that_does_not_fit_leaves_nothing(kp: Kubeplay, tmp_path: Path) -> None:
+    (tmp_path / "context").mkdir()
+    (tmp_path / "context/big").write_bytes(random.Random(3).randbytes(16 * MB))
+    (tmp_path / "context/Containerfile").write_text("FROM scratch\nCOPY big /\n")
+    said = kp("build", "-t", "big:1", str(tmp_path / "context"), status=None)
+    assert said.status != 0 and "no space" in said.err and "Traceback" not in said.err, said
+    assert kp("images", "-q").out == ""
+    assert kp("system", "check", "--max", "0", "--quick", "--format", "{{.Name}} {{.State}}").lines[-1] == "storage ok"
+    (tmp_path / "context/big").write_bytes(b"small")
+    kp("build", "-q", "-t", "big:1", str(tmp_path / "context"))
