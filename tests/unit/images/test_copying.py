@@ -18,6 +18,7 @@ from kubeplay.engine.images.copying.layers import parallel
 from kubeplay.engine.images.copying.progress import Progress
 from kubeplay.engine.images.copying.pull import PullOptions, bring
 from kubeplay.engine.images.copying.push import PushOptions
+from kubeplay.engine.images.copying.sending import Verified
 from kubeplay.engine.images.descriptor import DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST, Descriptor, Index, Manifest, read
 from kubeplay.engine.images.registry.access import Access
 from kubeplay.engine.images.transports import location
@@ -453,6 +454,27 @@ def test_a_copy_is_verified(house: House, tmp_path: Path) -> None:
         with pytest.raises(InvalidInput), OciSink(str(tmp_path / "out")) as sink:
             push.copy(house.images, source, sink)
         assert not (tmp_path / "out").exists()
+
+
+def test_a_sink_may_begin_again(house: House, tmp_path: Path) -> None:
+    """A registry that lost its connection asks for the blob once more: packed, kept and rebuilt ones."""
+
+    class Twice(OciSink):
+        def put_blob(self, blob: Descriptor, content: Reader) -> None:
+            if isinstance(content, Verified):  # the configuration is sent from memory
+                content.read(1000)
+                content.rewind()
+            super().put_blob(blob, content)
+
+    bring(house.images, Fake([ONE]), (NAME,))
+    house.images.load(str(docker_archive(tmp_path / "x.tar", ["x:1"], [layer([file("z", os.urandom(200_000))])])))
+    for name, packing in ((NAME, "compressed"), ("x:1", "compressed"), ("x:1", "any")):
+        out = tmp_path / f"{name.replace('/', '-')}-{packing}"
+        with Twice(str(out)) as sink:
+            sink.packing = packing
+            push.push(house.images, name, sink)
+        big = [path for path in (out / "blobs/sha256").iterdir() if path.stat().st_size > 100_000]
+        assert [digest(path.read_bytes())[7:] for path in big] == [path.name for path in big] and len(big) == 1
 
 
 def test_a_failing_write_leaves_what_was_there(house: House, tmp_path: Path) -> None:

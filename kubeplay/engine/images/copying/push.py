@@ -164,7 +164,7 @@ class _Copy:
             self._report(Progress(BLOB, blob.digest, SKIPPED, 0, blob.size))
             return
         self._report(Progress(BLOB, blob.digest, START, 0, blob.size))
-        reader = Verified(source.blob(blob), blob, self._report)
+        reader = Verified(lambda: source.blob(blob), blob, self._report)
         try:
             self._sink.put_blob(blob, reader)
         finally:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kubeplay.engine.host.paths import ensure_directory
@@ -50,7 +52,7 @@ class Packer:
                 self._report(Progress(BLOB, blob.digest, SKIPPED, 0, blob.size))
                 return packed
             if here:
-                self._put(blob, self._stored(blob, diff_id))
+                self._put(blob, partial(self._stored, blob, diff_id))
                 return packed
         if self._wish.exact:
             message = f"the blob {layer.digest} was not kept, and packing layer {diff_id} anew would make the image's signatures void"
@@ -90,7 +92,7 @@ class Packer:
                     return _Unpacked(stored)
             raise
 
-    def _put(self, blob: Descriptor, content: Reader) -> None:
+    def _put(self, blob: Descriptor, content: Callable[[], Reader]) -> None:
         self._report(Progress(BLOB, blob.digest, START, 0, blob.size))
         reader = Verified(content, blob, self._report)
         try:
@@ -129,7 +131,7 @@ class Packer:
             if self._sink.has(blob):
                 self._report(Progress(BLOB, blob.digest, SKIPPED, 0, blob.size))
             else:
-                self._put(blob, FileReader(Blob(fd, 0, row.size)))
+                self._put(blob, lambda: FileReader(Blob(fd, 0, row.size)))
             return Packed(blob, kind)
         finally:
             os.close(fd)
@@ -138,13 +140,21 @@ class Packer:
 class Verified:
     """A Reader that lets exactly what the descriptor says pass, and tells how far it is.
 
-    The end comes only when size and digest are right; else InvalidInput is raised in its place.
+    The end comes only when size and digest are right; else InvalidInput is raised in its place. `content` opens the bytes.
     """
 
-    def __init__(self, content: Reader, blob: Descriptor, report: Report) -> None:
-        self._content, self._blob, self._report = content, blob, report
+    def __init__(self, content: Callable[[], Reader], blob: Descriptor, report: Report) -> None:
+        self._open, self._blob, self._report = content, blob, report
+        self._content = content()
         self._hash: Digester | None = Digester()
         self._done = 0
+
+    def rewind(self) -> None:
+        """Begin again: the other side lost what it had got."""
+        self.close()
+        self._content = self._open()
+        self._hash, self._done = Digester(), 0
+        self._report(Progress(BLOB, self._blob.digest, BYTES, 0, self._blob.size))
 
     def read(self, count: int, /) -> bytes:
         data = self._content.read(count)
