@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.engine.host.trace import trace
-from kubeplay.errors import ImageError, InvalidInput, KubeplayError, NotFound, RegistryError, TrustError
+from kubeplay.errors import ImageError, Interrupted, InvalidInput, KubeplayError, NotFound, RegistryError, TrustError
 from kubeplay.kube import pull_secrets
 from kubeplay.kube.pull_secrets import Credential
 from kubeplay.plan.stack import ObjectKey
@@ -140,6 +140,8 @@ class Pulls:
         try:
             with trace(f"pull {want.name}"):
                 image_id = self._attempts(want, credentials, tell)
+        except Interrupted:
+            raise
         except (KubeplayError, OSError) as error:
             failed = failure(want.image, error)
             tell(want.image, "failed", failed.message)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
 import threading
 from base64 import b64encode
 from collections.abc import Iterator
@@ -213,6 +215,20 @@ def test_the_pods_lock_is_free_while_its_image_is_pulled(root: Root, monkeypatch
         leave.set()
         worker.join()
     assert outcomes[0].gone and root.leaks() == []
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_interrupt_ends_a_pull(kp: Kubeplay, count: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        image = f"127.0.0.1:{silent.getsockname()[1]}/x"
+        text = "".join(pod(f"{image}{n}:1").replace("{name: p}", f"{{name: p{n}}}") + "---\n" for n in range(count))
+        running = kp.start("play", "kube", kp.file("p.yaml", text))
+        silent.settimeout(60)
+        with silent.accept()[0]:
+            running.send_signal(signal.SIGINT)
+            _, said = running.communicate(timeout=60)
+        assert running.returncode == 130 and "interrupted" in said
+    assert kp("pod", "ps", "-q").out == ""
 
 
 def test_pods_of_one_image_pull_it_once(kp: Kubeplay, hub: Registry) -> None:

@@ -107,6 +107,7 @@ pod_fields = {
     "hostIPC": booleans,
     "automountServiceAccountToken": booleans,
     "serviceAccountName": st.just("default"),
+    "imagePullSecrets": lists(record(name=names), by="name"),
     "nodeSelector": st.dictionaries(keys, label_values, max_size=2),
     "securityContext": pod_security,
 }
