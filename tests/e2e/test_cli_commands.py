@@ -290,7 +290,7 @@ def test_top_port_cp(web: Kubeplay, tmp_path: Path) -> None:
     web("cp", str(tmp_path / "in"), "shown-app:/tmp/in")
     web("cp", "shown-app:/tmp/in", str(tmp_path / "out"))
     assert (tmp_path / "out").read_text() == "copied"
-    assert "exactly one" in web("cp", "/a", "/b", status=125).err
+    assert "must be CONTAINER:PATH" in web("cp", "/a", "/b", status=125).err
 
 
 def test_events(web: Kubeplay) -> None:
