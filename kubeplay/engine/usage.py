@@ -62,7 +62,7 @@ def measure(engine: Engine) -> Usage:
         for layer in row.layers:
             owners.setdefault(layer, set()).add(row.id)
     sizes = {layer: _layer_size(engine, layer) for layer in owners}
-    containers = engine.store.runtime.containers()
+    containers = [row for row in engine.store.runtime.containers() if row.image_id]  # our own pods run the host's programs
     used = {row.image_id for row in containers}
     images = tuple(_image(row, owners, sizes, [c for c in containers if c.image_id == row.id]) for row in rows)
     free = sum(size for layer, size in sizes.items() if not owners[layer] & used)

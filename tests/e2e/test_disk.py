@@ -19,7 +19,8 @@ from kubeplay.engine.host.syscalls import mount, umount
 from kubeplay.engine.images.removal import Removal
 from kubeplay.errors import Exhausted
 from tests.support import images as make
-from tests.support.cli import Kubeplay
+from tests.support.cli import Kubeplay, installed
+from tests.support.engines import wait_for
 
 pytestmark = pytest.mark.root
 
@@ -287,3 +288,29 @@ def test_a_build_that_does_not_fit_leaves_nothing(kp: Kubeplay, tmp_path: Path) 
     assert kp("system", "check", "--max", "0", "--quick", "--format", "{{.Name}} {{.State}}").lines[-1] == "storage ok"
     (tmp_path / "context/big").write_bytes(b"small")
     kp("build", "-q", "-t", "big:1", str(tmp_path / "context"))
+
+
+def test_prune_takes_ended_pods_and_idle_networks(tmp_path: Path) -> None:
+    """A running pod, a finished one, a network: only what nothing needs goes."""
+    made = installed(tmp_path)
+    kp = next(made)
+    try:
+        kp.image()
+        for name, script, policy in (("ends", "true", "Never"), ("stays", "exec sleep 1000", "Always")):
+            container = f"{{name: a, image: 'localhost/bb:1', command: [sh, -c, {script!r}]}}"
+            spec = f"{{restartPolicy: {policy}, containers: [{container}]}}"
+            kp("play", "kube", kp.file(f"{name}.yaml", f"apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {spec}\n"))
+        kp("network", "create", "idle")
+        kp("wait", "ends")
+        wait_for(lambda: kp("pod", "ps", "--filter", "name=^ends$", "--format", "{{.Phase}}").out == "Succeeded\n", "the phase", 30)
+        said = kp("system", "prune", "-af").lines
+        assert said[0] == "Deleted Pods" and said[2:4] == ["Deleted Networks", "idle"]
+        assert kp("pod", "ps", "--format", "{{.Name}}").out == "stays\n" and kp("images", "-q").lines != []
+        assert "in use" in kp("rmi", "-f", "localhost/bb:1", status=2).err
+        rows = {row["Type"]: row for row in kp("system", "df", "--format", "json").json}
+        assert (rows["Containers"]["Total"], rows["Containers"]["Active"], rows["Images"]["Active"]) == (1, 1, 1)
+        assert rows["Images"]["RawReclaimable"] == 0
+        kp("pod", "rm", "-f", "-t", "0", "stays")
+    finally:
+        for _ in made:
+            pass
