@@ -296,3 +296,31 @@ def test_links_put_where_a_mount_point_was(builds: Builds, tmp_path: Path) -> No
         f"rm -rf /etc; ln -s {victim}/etc /etc; true\n"
     )
     assert sorted(os.listdir(victim)) == ["etc", "lib"]
+
+
+def test_kills_at_any_moment(builds: Builds) -> None:
+    """Also while the runtime makes a container: it outlives its builder, and must not make the cgroup anew after it was cleared."""
+    context = builds.context(
+        {"Containerfile": "FROM localhost/base:1\n" + "RUN --mount=type=cache,target=/k --mount=target=/ctx,rw echo 1 > /a; rm -rf /etc\n" * 5}
+    )
+    script = SCRIPT.replace("Request(context=sys.argv[3])", "Request(context=sys.argv[3], no_cache=True)").replace("data.decode()", "''")
+    script = script.replace("class Loud(Told):", "class Loud(Told):\n    def line(self, text):\n        print(text, flush=True)")
+    for number in range(6):
+        argv = [sys.executable, "-c", script, builds.settings.root, builds.settings.runroot, str(context)]
+        process = subprocess.Popen(argv, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        assert process.stdout is not None
+        while not process.stdout.readline().startswith("STEP 2/"):
+            pass
+        time.sleep(0.03 * number)  # only to come at different moments
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        deadline = time.monotonic() + 30
+        while True:  # a child that is just being started has the builder's lock for a moment
+            builds.engine.collect()
+            builds.engine.images.layers.sweep()
+            if not builds.leaks() or time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+        assert builds.leaks() == []
+        assert all(builds.engine.images.layers.has(layer) for layer in builds.engine.store.builds.layers())

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from kubeplay.engine.store.db import Store
 
 
+_KILL_SECONDS = 10.0
+
+
 class Engine(Protocol):
     """What a build needs of the engine."""
 
@@ -168,6 +171,7 @@ def clear(engine: Engine, build: str) -> None:
 
 
 def _end_processes(engine: Engine, build: str) -> None:
+    _end_runtimes(engine, build)  # first: one that is still making its container would make the group anew
     group = group_of(engine, build)
     engine.cgroups.kill(group)
     for name in engine.runtime.known():
@@ -180,6 +184,27 @@ def _end_processes(engine: Engine, build: str) -> None:
         except OSError:
             continue  # another build runs
     engine.cgroups.prune()
+
+
+def _end_runtimes(engine: Engine, build: str) -> None:
+    """Kill runtimes that outlived their builder: they run in the caller's cgroup, and their command line names the build."""
+    import signal
+
+    from kubeplay.engine.host import processes
+
+    runtime, wanted = os.fsencode(engine.runtime.choice.path), f"{engine.paths.runroot}/build/{build}/".encode()
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        process = processes.identify(int(name))
+        try:
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                words = file.read(4096).split(b"\0")
+        except OSError:
+            continue
+        if process is not None and words[0] == runtime and any(word.startswith(wanted) for word in words):
+            processes.send(process, signal.SIGKILL)
+            processes.await_end(process, _KILL_SECONDS)
 
 
 def group_of(engine: Engine, build: str) -> str:
