@@ -226,7 +226,8 @@ build(Engine(Settings(root=sys.argv[1], runroot=sys.argv[2])), Request(context=s
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_an_end_in_the_middle(builds: Builds, number: signal.Signals) -> None:
-    context = builds.context({"Containerfile": "FROM localhost/base:1\nRUN echo a > /a\nRUN echo started; sleep 1000\n"})
+    seconds = str(100_000 + os.getpid())  # nobody else's
+    context = builds.context({"Containerfile": f"FROM localhost/base:1\nRUN echo a > /a\nRUN echo started; sleep {seconds}\n"})
     argv = [sys.executable, "-c", SCRIPT, builds.settings.root, builds.settings.runroot, str(context)]
     process = subprocess.Popen(argv, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None
@@ -243,7 +244,8 @@ def test_an_end_in_the_middle(builds: Builds, number: signal.Signals) -> None:
         builds.engine.collect()
     assert builds.leaks() == []
     deadline = time.monotonic() + 30
-    while subprocess.run(["pgrep", "-fx", "sleep 1000"], capture_output=True, check=False).stdout and time.monotonic() < deadline:
+    while subprocess.run(["pgrep", "-fx", f"sleep {seconds}"], capture_output=True, check=False).stdout:
+        assert time.monotonic() < deadline, "the step still runs"
         time.sleep(0.05)
     text = "FROM BASE\nRUN echo a > /a\n"
     builds(text)
@@ -300,18 +302,17 @@ def test_links_put_where_a_mount_point_was(builds: Builds, tmp_path: Path) -> No
 
 def test_kills_at_any_moment(builds: Builds) -> None:
     """Also while the runtime makes a container: it outlives its builder, and must not make the cgroup anew after it was cleared."""
-    context = builds.context(
-        {"Containerfile": "FROM localhost/base:1\n" + "RUN --mount=type=cache,target=/k --mount=target=/ctx,rw echo 1 > /a; rm -rf /etc\n" * 5}
-    )
+    step = "RUN --mount=type=cache,target=/k --mount=target=/ctx,rw echo 1 > /a; rm -rf /etc\n"
+    context = builds.context({"Containerfile": "FROM localhost/base:1\n" + step * 5})
     script = SCRIPT.replace("Request(context=sys.argv[3])", "Request(context=sys.argv[3], no_cache=True)").replace("data.decode()", "''")
     script = script.replace("class Loud(Told):", "class Loud(Told):\n    def line(self, text):\n        print(text, flush=True)")
-    for number in range(6):
+    for number in range(4):
         argv = [sys.executable, "-c", script, builds.settings.root, builds.settings.runroot, str(context)]
         process = subprocess.Popen(argv, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert process.stdout is not None
         while not process.stdout.readline().startswith("STEP 2/"):
             pass
-        time.sleep(0.03 * number)  # only to come at different moments
+        time.sleep(0.04 * number)  # only to come at different moments
         process.kill()
         process.wait()
         process.stdout.close()
