@@ -115,6 +115,8 @@ class Pulls:
 
     def _once(self, want: Wanted, tell: Tell) -> None:
         key = _key(want)
+        if self.result(want) is not None:  # another thread has just pulled it
+            return
         with self._guard:
             other = self._under_way.get(key)
             if other is None:
