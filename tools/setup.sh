@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 what=${1:-run}
 
 packages="python3-venv conmon runc nftables dnsmasq-base busybox-static catatonit mmdebstrap iproute2 curl ca-certificates gnupg"
-[ "$what" = run ] || packages="$packages skopeo e2fsprogs util-linux docker-registry apache2-utils openssl git podman"
+[ "$what" = run ] || packages="$packages skopeo e2fsprogs util-linux docker-registry apache2-utils openssl git podman libarchive-tools"
 [ "$what" = bench ] && packages="$packages buildah"
 
 missing=""
