@@ -37,7 +37,7 @@ def _run(app: App, quick: bool, age: float, repair: bool) -> list[Check]:
     done = integrity.repair(app.engine, damages)
     checks = [Check("storage", OK, line) for line in done.done]
     checks += [Check("image", NOTE, f"{name} was removed", f"kubeplay pull {name}") for name in done.pull]
-    in_use = "containers use it: remove their pods, then repair again"
+    in_use = "it is in use: remove the pods whose containers need it, wait for pulls to end, then repair again"
     return checks + [_shown(app, one, in_use) for one in done.left]
 
 

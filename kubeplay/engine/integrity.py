@@ -85,17 +85,24 @@ def repair(engine: Engine, damages: list[Damage]) -> Repair:
         pull += names
         engine.store.images.delete(image_id)
         done.append(f"image {image_id[7:19]}: removed ({', '.join(names) or 'it had no name'})")
-    return Repair((*done, *_cleared(engine, damages)), tuple(pull), tuple(dict.fromkeys(left)))
+    done += _cleared(engine, damages, left)
+    return Repair(tuple(done), tuple(pull), tuple(dict.fromkeys(left)))
 
 
-def _cleared(engine: Engine, damages: list[Damage]) -> Iterator[str]:
-    """Broken layers that no image has any more, and everything that nothing refers to."""
+def _cleared(engine: Engine, damages: list[Damage], left: list[Damage]) -> Iterator[str]:
+    """Broken layers that no image has any more, and everything that nothing refers to.
+
+    The depot's own removal does it, under its lock: a pull that just found a layer here must not lose it. What it puts off is `left`.
+    """
+    engine.store.builds.forget(unowned=True)
+    gone = engine.images.collect()
     used = {layer for row in engine.store.images.list() for layer in row.layers}
     for one in damages:
         if one.kind == LAYER and one.subject not in used:
-            _drop(engine, one.subject)
-            yield f"layer {one.subject}: removed"
-    gone = engine.images.collect()
+            if os.path.lexists(engine.paths.layer(one.subject)):
+                left.append(one._replace(why=f"{one.why}, and a pull or load that is going on may use it", images=()))
+            else:
+                yield f"layer {one.subject}: removed"
     orphans = [one for one in damages if one.kind == ORPHAN]
     _drop_views(engine)
     lines = engine.collect()
@@ -195,16 +202,6 @@ def _orphans(engine: Engine, layers: set[str], age: float) -> Iterator[Damage]:
                 yield Damage(ORPHAN, f"{directory}/{name}", "nothing refers to it")
     for line in engine.leftovers():
         yield Damage(ORPHAN, line, "left by a crash")
-
-
-def _drop(engine: Engine, diff_id: str) -> None:
-    """Out of the way first: a half removed layer must not be found."""
-    path = engine.paths.layer(diff_id)
-    try:
-        os.rename(path, f"{os.path.dirname(path)}/.del-{hex_digest(diff_id)}-{os.getpid()}")
-    except FileNotFoundError:
-        return
-    engine.images.layers.sweep()
 
 
 def _drop_views(engine: Engine) -> None:

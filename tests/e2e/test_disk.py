@@ -204,6 +204,17 @@ def test_check_finds_and_repair_takes_away(engine: Engine, tmp_path: Path) -> No
     sound(engine)
 
 
+def test_repair_leaves_to_a_pull_what_it_may_use(engine: Engine, tmp_path: Path) -> None:
+    load(engine, tmp_path, "one", SMALL)
+    (Path(engine.paths.layer(make.digest(SMALL))) / "meta").write_bytes(b"")
+    with engine.images.layers.reading():
+        done = integrity.repair(engine, integrity.check(engine, age=0))
+    assert [one.subject for one in done.left] == [make.digest(SMALL)] and done.pull == ("localhost/one:1",)
+    assert [one.kind for one in integrity.check(engine, age=0)] == [integrity.ORPHAN]
+    integrity.repair(engine, integrity.check(engine, age=0))
+    sound(engine)
+
+
 @pytest.mark.parametrize("what", ["meta", "fs", "whole", "headers"])
 def test_what_a_power_cut_can_leave(engine: Engine, tmp_path: Path, what: str) -> None:
     load(engine, tmp_path, "one", SMALL)
