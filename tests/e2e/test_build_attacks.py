@@ -211,7 +211,8 @@ def test_steps_leave_no_process(builds: Builds) -> None:
 
 
 SCRIPT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job has it ignored
 from kubeplay.config import Settings
 from kubeplay.engine.engine import Engine
 from kubeplay.engine.build.request import Request
@@ -234,8 +235,11 @@ def test_an_end_in_the_middle(builds: Builds, number: signal.Signals) -> None:
     while "started" not in process.stdout.readline():
         pass
     process.send_signal(number)
-    process.wait(30)
-    process.stdout.close()
+    try:
+        process.wait(30)
+    finally:
+        process.kill()
+        process.stdout.close()
     if number == signal.SIGINT:
         assert builds.leaks() == []
     else:
