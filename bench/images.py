@@ -114,7 +114,7 @@ def _peak(run: Callable[[Peer, str], Run]) -> Callable[[Peer, str], Run]:
 
     def peak(peer: Peer, work: str) -> Run:
         done = run(peer, work)
-        return Run(done.peak / 1000, done.peak, done.output)
+        return Run(done.peak / 1000, done.peak, done.output, done.cpu)
 
     return peak
 

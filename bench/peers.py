@@ -22,11 +22,12 @@ network_backend = "netavark"
 
 
 class Run(NamedTuple):
-    """One timed command: wall seconds and the peak resident set of the program itself (kB)."""
+    """One timed command: wall seconds, the peak resident set of the program itself (kB), CPU seconds of it and what it waited for."""
 
     seconds: float
     peak: int
     output: str
+    cpu: float = 0.0
 
 
 class Peer:
@@ -50,7 +51,7 @@ class Peer:
         process.stdout.close()
         if check and process.returncode:
             raise RuntimeError(f"{' '.join([*self.argv, *args])}: exit status {process.returncode}\n{output}")
-        return Run(seconds, usage.ru_maxrss, output)
+        return Run(seconds, usage.ru_maxrss, output, usage.ru_utime + usage.ru_stime)
 
 
 def kubeplay(work: str) -> Peer:
