@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 30.0  # Go's default dialer, which the other tools have
 READ_SECONDS = 60.0  # without a single byte
+SEAL_SECONDS = 900.0  # for the answer to what was sent: a registry reads a blob of many GiB once more before it takes it
 _CONNECTIONS = 32  # kept open; more may be made, with a warning of urllib3's
 _BLOCK = 1 << 18  # bytes sent at once
 
@@ -46,11 +47,10 @@ class Pools:
         self._lock = threading.Lock()
         self._is_closed = False
 
-    def open(
-        self, method: str, url: str, headers: Mapping[str, str], body: bytes | Iterable[bytes] | None = None, read: float = READ_SECONDS
-    ) -> BaseHTTPResponse:
+    def open(self, method: str, url: str, headers: Mapping[str, str], body: bytes | Iterable[bytes] | None = None) -> BaseHTTPResponse:
         """Send one request; the answer's body is not read yet. Raises urllib3's errors."""
         manager = self._manager(urls.host(url) == self._host, proxies.proxy(url, os.environ))
+        read = SEAL_SECONDS if method in ("PUT", "PATCH") else READ_SECONDS
         return manager.urlopen(
             method, url, headers=dict(headers), body=body, redirect=False, retries=False, preload_content=False, decode_content=False,
             timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=read),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urljoin, urlsplit
 
 from kubeplay.errors import RegistryError
 
 _LONGEST = 16384  # characters; signed links of object stores have a few thousand
+_AUTHORITY = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{0,5})?")  # no user, and nothing that two parsers read differently
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -17,7 +19,8 @@ def origin(url: str) -> tuple[str, str, int]:
         port = parts.port
     except ValueError:
         raise RegistryError(f"not a URL: {url[:200]!r}") from None
-    if parts.scheme not in _PORTS or not parts.hostname or len(url) > _LONGEST or not url.isascii() or not url.isprintable() or " " in url:
+    plain = len(url) <= _LONGEST and url.isascii() and url.isprintable() and " " not in url
+    if parts.scheme not in _PORTS or not parts.hostname or not plain or not _AUTHORITY.fullmatch(parts.netloc):
         raise RegistryError(f"not an HTTP URL: {url[:200]!r}")
     return parts.scheme, parts.hostname.lower(), port or _PORTS[parts.scheme]
 
