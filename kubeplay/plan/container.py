@@ -43,7 +43,9 @@ class ContainerPlan(Record):
 
     `command` and `args` None = the image's ENTRYPOINT and CMD (CM1). `restart_policy` is the effective
     one for this container (container-level, else pod-level, RR1). `pull_policy_set` is False where the policy is the
-    default of DF2: an Always that nobody asked for is content with the local image when the registry cannot give another (podman's `newer`). `host_rootfs` runs the host's own programs read-only: only for our system pods, never compiled from a manifest.
+    default of DF2: an Always that nobody asked for is content with the local image when the registry cannot give
+    another (podman's `newer`). `host_rootfs` runs the host's own programs read-only: only for our system pods,
+    never compiled from a manifest.
     """
 
     name: str
