@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import json
 from pathlib import Path
@@ -46,6 +47,22 @@ def test_another_host_that_asks_for_credentials_gets_none(bad: Hostile, image: I
             there.manifest()
             everything(there, layer(image))
         assert not any("authorization" in one.headers for one in other.requests)
+
+
+@pytest.mark.parametrize("where", ["GET /v2/", "GET .*/manifests/.*", "GET .*/blobs/.*"])
+def test_another_host_does_not_choose_our_token_server(bad: Hostile, image: Image, where: str) -> None:
+    """Who a redirect leads to names a realm of its own: the name and password are for the first host's realm only."""
+    with hostile() as other:
+        other.on("GET /token.*", says(200, b'{"token": "abc"}'))
+        other.on(".*", says(401, WWW_Authenticate=challenge(f"{other.url}/token")))
+        bad.on("GET /token.*", says(200, b'{"token": "abc"}'))
+        bad.on(where, says(307, Location=f"{other.url}/v2/cdn"))
+        bad.on("GET /v2/", says(401, WWW_Authenticate=challenge(f"{bad.url}/token")))
+        with source(bad, ONCE._replace(creds="me:secret")) as there, contextlib.suppress(RegistryError):
+            there.manifest()
+            everything(there, layer(image))
+        assert other.requests and not any("authorization" in one.headers for one in other.requests)
+        assert not other.asked("GET /token.*")
 
 
 def test_redirects_end(bad: Hostile, image: Image) -> None:

@@ -191,7 +191,9 @@ class Client:
         return answer.status, answers.read(answer, MAX_ANSWER, f"{urls.origin(url)[1]}: the token server's answer")
 
     def _follow(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> BaseHTTPResponse:
-        """Send, and go where a GET or HEAD is sent on to; credentials stay with the first origin."""
+        """Send, and go where a GET or HEAD is sent on to. Credentials stay with the first origin, and another one's challenge is dropped:
+        it would name a token server of its own for them."""
+        first = urls.origin(url)
         for _ in range(_MOST_REDIRECTS + 1):
             try:
                 answer = self._pools.open(method, url, {"User-Agent": "kubeplay", **headers}, body)
@@ -199,6 +201,8 @@ class Client:
                 raise pools.explain(error, self.host) from error
             location = answer.headers.get("Location")
             if answer.status not in _REDIRECTS or not location:
+                if urls.origin(url) != first:
+                    answer.headers.discard("WWW-Authenticate")
                 return answer
             answers.drop(answer)
             if method not in ("GET", "HEAD"):
