@@ -63,7 +63,7 @@ class Wire:
         except OSError:
             data = b""
         self._passed[one] += len(data)
-        if self._armed and self._passed[one] > self._after:
+        if data and self._armed and self._passed[one] > self._after:
             self._armed, data = False, b""
             self.cut += 1
         if not data:

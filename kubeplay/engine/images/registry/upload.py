@@ -113,6 +113,7 @@ class _Stream:
         self._repository, self._blob, self._content = repository, blob, content
         self._kept: deque[bytes] = deque()
         self._start = self._at = 0
+        self._is_read = False
         self._failure: BaseException | None = None  # of the reader: nothing the registry could do better
 
     def send(self, location: str) -> str:
@@ -152,16 +153,22 @@ class _Stream:
             if skip < len(piece):
                 yield piece[max(skip, 0) :]
             skip -= len(piece)
-        while self._at < self._blob.size:
-            try:
-                piece = self._content.read(min(_PIECE, self._blob.size - self._at))
-            except BaseException as error:
-                self._failure = error
-                raise
-            if not piece:
-                raise InvalidInput(f"blob {self._blob.digest} ends after {self._at} of {self._blob.size} bytes")
+        while piece := self._next():
             self._keep(piece)
             yield piece
+
+    def _next(self) -> bytes:
+        """The next bytes; at the end the reader is asked once more, because it may verify what it gave."""
+        try:
+            left = self._blob.size - self._at
+            piece = b"" if self._is_read else self._content.read(min(_PIECE, left) or 1)
+            if bool(piece) != bool(left) and not self._is_read:
+                raise InvalidInput(f"blob {self._blob.digest} does not have the {self._blob.size} bytes it should have")
+            self._is_read = not left
+            return piece
+        except BaseException as error:
+            self._failure = error
+            raise
 
     def _keep(self, piece: bytes) -> None:
         self._kept.append(piece)
@@ -183,7 +190,7 @@ class _Stream:
                 raise error
             rewind()
             self._kept.clear()
-            self._start = self._at = 0
+            self._start, self._at, self._is_read = 0, 0, False
         cancel(self._repository, location)
         return _begin(self._repository), 0
 
