@@ -517,6 +517,23 @@ def test_a_layer_that_cannot_be_rebuilt_comes_from_its_blob(house: House, tmp_pa
     other.close()
 
 
+def test_an_image_cannot_pass_another_blob_off_as_a_layer(house: House, tmp_path: Path) -> None:
+    """A manifest that names blob X for a layer that is here already: X must not be pushed as that layer, of this image or of any other."""
+    evil = layer([file("d/b", b"evil")])
+    lying = Fake([TWO], stored=[packed(evil)])
+    bring(house.images, Fake([TWO]), (NAME,))
+    unseen = bring(house.images, lying, ("fake.example/unseen:1",))  # X is not here: nobody can know
+    bring(house.images, Fake([evil]), ("fake.example/e:0",))
+    with pytest.raises(InvalidInput, match="unpacks to"):
+        bring(house.images, lying, ("fake.example/e:1",))
+    (built,) = house.images.load(str(docker_archive(tmp_path / "x.tar", ["built:1"], [TWO, THREE])))
+    for number, image in enumerate((built.image_id, NAME, unseen)):
+        with OciSink(str(tmp_path / f"out{number}"), "v1") as sink:
+            written = push.push(house.images, image, sink)
+        found = read((tmp_path / f"out{number}/blobs/sha256" / written[7:]).read_bytes())
+        assert isinstance(found, Manifest) and found.layers[0].digest == digest(packed(TWO))
+
+
 def test_several_images_and_several_names(house: House, tmp_path: Path) -> None:
     first, second = bring(house.images, Fake([ONE, TWO]), (NAME,)), bring(house.images, Fake([ONE]), ("fake.example/y:1",))
     other = House(tmp_path, "other")

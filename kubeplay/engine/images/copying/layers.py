@@ -14,7 +14,7 @@ from kubeplay.engine.images.copying.progress import BLOB, BYTES, DONE, FAILED, S
 from kubeplay.engine.images.descriptor import Descriptor
 from kubeplay.engine.images.transports.base import ImageSource, Reader
 from kubeplay.engine.images.transports.local import LocalSource
-from kubeplay.engine.layers.stream import PLAIN, Blob, Incoming
+from kubeplay.engine.layers.stream import PLAIN, Blob, Incoming, Stream
 from kubeplay.engine.store.images import BlobRow
 from kubeplay.errors import Exhausted, Interrupted, InvalidInput, RegistryError
 
@@ -89,7 +89,7 @@ class Layers:
         if blob.digest == diff_id or not self._keep:
             return
         if self._blobs.has(blob.digest) or (self._blobs.has_part(blob.digest) and self._adopt(blob)):
-            self._known(blob, diff_id, self._depot.meta(diff_id).compression)
+            self._known_anew(blob, diff_id)
 
     def _adopt(self, blob: Descriptor) -> bool:
         """A download whose layer is here: whole and right it becomes the blob, else it goes."""
@@ -99,6 +99,29 @@ class Layers:
                 return True
             part.forget()
             return self._blobs.has(blob.digest)  # somebody else was at it
+
+    def _known_anew(self, blob: Descriptor, diff_id: str) -> None:
+        """Note a blob that this pull did not unpack: the manifest's word alone would let it pass another blob off as the layer, which a
+        push of any image with that layer would then send. Raises InvalidInput."""
+        meta = self._depot.meta(diff_id)
+        compression = meta.compression if meta.blob == blob.digest else self._unpacks(blob, diff_id)
+        self._known(blob, diff_id, compression)
+
+    def _unpacks(self, blob: Descriptor, diff_id: str) -> str:
+        """How a stored blob is packed, once it is seen that the layer is in it."""
+        stored = self._blobs.open(blob.digest)
+        if stored is None:
+            raise InvalidInput(f"the blob {blob.digest} has just been removed", hint="try again")
+        try:
+            with Stream(stored) as stream:
+                actual = stream.finish()
+                compression = stream.compression
+        finally:
+            os.close(stored.fd)
+        if actual != diff_id:
+            message = f"layer {diff_id}: its blob {blob.digest} unpacks to {actual}"
+            raise InvalidInput(message, hint="the image is damaged or was tampered with")
+        return compression
 
     def _known(self, blob: Descriptor, diff_id: str, compression: str) -> None:
         self._rows.append(BlobRow(diff_id, blob.digest, blob.size, compression))
@@ -119,7 +142,7 @@ class Layers:
         with self._blobs.claim(blob.digest, lambda: self._tell(blob, WAITING), self.check) as part:
             if self._depot.has(diff_id):  # the one we waited for brought it
                 if self._blobs.has(blob.digest):
-                    self._known(blob, diff_id, self._depot.meta(diff_id).compression)
+                    self._known_anew(blob, diff_id)
                 self._tell(blob, SKIPPED)
                 return
             self._tell(blob, START)

@@ -47,7 +47,7 @@ class Packer:
         """See that the layer is in the sink; the form it has there. Raises what the sink raises, NotSupported, Exhausted."""
         for packed in self._candidates(layer, diff_id):
             blob = packed.blob
-            here = blob.digest == diff_id or self._images.blobs.has(blob.digest)
+            here = blob.digest == diff_id or (self._holds(blob, diff_id) and self._images.blobs.has(blob.digest))
             if self._sink.has(blob):
                 self._report(Progress(BLOB, blob.digest, SKIPPED, 0, blob.size))
                 return packed
@@ -58,6 +58,10 @@ class Packer:
             message = f"the blob {layer.digest} was not kept, and packing layer {diff_id} anew would make the image's signatures void"
             raise NotSupported(message, hint="use --remove-signatures")
         return self._compress(layer, diff_id)
+
+    def _holds(self, blob: Descriptor, diff_id: str) -> bool:
+        """Whether the blob is known to hold the layer: a manifest may name any blob for a layer that was here when it came."""
+        return any(row.digest == blob.digest for row in self._images.rows.blobs(diff_id))
 
     def _candidates(self, layer: Descriptor, diff_id: str) -> list[Packed]:
         """The forms to try, the manifest's own first."""
