@@ -67,7 +67,8 @@ def _pool(url: str):  # type: ignore[no-untyped-def]
     scheme = url.partition(":")[0]
     proxy = urllib.request.getproxies().get(scheme, "")
     timeout = urllib3.Timeout(connect=_SECONDS, read=_SECONDS)
-    retries = urllib3.Retry(total=5, redirect=5, backoff_factor=0.2)
+    # a server's Retry-After is not believed: it may say a year
+    retries = urllib3.Retry(total=5, redirect=5, backoff_factor=0.2, respect_retry_after_header=False)
     if proxy and not urllib.request.proxy_bypass(host):
         return urllib3.ProxyManager(proxy, timeout=timeout, retries=retries)
     return urllib3.PoolManager(timeout=timeout, retries=retries)

@@ -126,26 +126,31 @@ class Tree:
 
 
 def matcher(pattern: str) -> Callable[[str], bool]:
-    """Go's path/filepath.Match for one component: `*`, `?`, `[a-z]`, `[^a]`, backslash. Raises BuildError for a bad pattern."""
-    out, at = "", 0
+    """Go's path/filepath.Match for one component: `*`, `?`, `[a-z]`, `[^a]`, backslash. Raises BuildError for a bad pattern.
+
+    Pieces between stars have a fixed length, so the first place that fits is as good as any later one: each is an atomic group, and no
+    pattern makes a search that does not end.
+    """
+    pieces, at = [""], 0
     while at < len(pattern):
         letter = pattern[at]
         at += 1
         if letter == "*":
-            out += ".*"
+            pieces += [""] if pieces[-1] or len(pieces) == 1 else []
         elif letter == "?":
-            out += "."
+            pieces[-1] += "."
         elif letter == "[":
             text, at = _set(pattern, at)
-            out += text
+            pieces[-1] += text
         elif letter == "\\":
             if at == len(pattern):
                 raise BuildError(f"{pattern}: syntax error in pattern")
-            out += re.escape(pattern[at])
+            pieces[-1] += re.escape(pattern[at])
             at += 1
         else:
-            out += re.escape(letter)
-    compiled = re.compile(out, re.DOTALL)
+            pieces[-1] += re.escape(letter)
+    between = "".join(f"(?>.*?{piece})" for piece in pieces[1:-1])
+    compiled = re.compile(pieces[0] + between + (f".*{pieces[-1]}" if len(pieces) > 1 else ""), re.DOTALL)
     return lambda name: compiled.fullmatch(name) is not None
 
 

@@ -46,6 +46,12 @@ def test_patterns(pattern: str, name: str, fits: bool) -> None:
     assert sources.matcher(pattern)(name) is fits
 
 
+def test_patterns_that_would_backtrack() -> None:
+    """A hostile Containerfile: with plain .* this takes longer than the universe will last."""
+    assert not sources.matcher("*a" * 40 + "*b")("a" * 255)
+    assert sources.matcher("*a" * 40 + "*b")("a" * 254 + "b")
+
+
 @pytest.mark.parametrize("pattern", ["[", "[a", "[]", "[b-a]", "a\\", "[-]", "[a-]"])
 def test_patterns_that_are_none(pattern: str) -> None:
     with pytest.raises(BuildError):
