@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli.declare import argument, choice, command, flag, many, text
-from kubeplay.cli.transfer import QUIET, REGISTRY
+from kubeplay.cli.transfer import QUIET, REGISTRY, SIGNING
 from kubeplay.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -141,10 +141,7 @@ def rm(app: App, *, name: tuple[str, ...], ignore: bool) -> int:
     choice("-f", "--format", choices=("oci", "v2s2"), help="Form of the list; what its members are when not given."),
     flag("--remove-signatures", help="Push no signatures that the images have."),
     flag("--rm", help="Remove the list when it has been pushed."),
-    text("--sign-by", help="Sign with this GPG key.", metavar="KEY"),
-    text("--sign-by-sigstore", help="Sign as this file of parameters says.", metavar="FILE", complete="file"),
-    text("--sign-by-sigstore-private-key", help="Sign with this cosign key.", metavar="FILE", complete="file"),
-    text("--sign-passphrase-file", help="File with the passphrase of the key.", metavar="FILE", complete="file"),
+    SIGNING,
     QUIET,
     REGISTRY,
 )

@@ -31,6 +31,14 @@ REGISTRY: tuple[Option, ...] = (
 )  # fmt: skip
 
 
+SIGNING: tuple[Option, ...] = (
+    text("--sign-by", help="Sign with this GPG key.", metavar="KEY"),
+    text("--sign-by-sigstore", help="Sign as this file of parameters says.", metavar="FILE", complete="file"),
+    text("--sign-by-sigstore-private-key", help="Sign with this cosign key.", metavar="FILE", complete="file"),
+    text("--sign-passphrase-file", help="File with the passphrase of the key.", metavar="FILE", complete="file"),
+)
+
+
 @command(
     "pull",
     "Bring images here from a registry, an archive or a directory.",
@@ -88,10 +96,7 @@ def pull(
     text("--digestfile", help="Write the digest of what was pushed to this file.", metavar="FILE", complete="file"),
     choice("-f", "--format", choices=("oci", "v2s2", "v2s1"), help="Form of the manifest; the image's own when not given."),
     flag("--remove-signatures", help="Push no signatures that the image has."),
-    text("--sign-by", help="Sign with this GPG key.", metavar="KEY"),
-    text("--sign-by-sigstore", help="Sign as this file of parameters says.", metavar="FILE", complete="file"),
-    text("--sign-by-sigstore-private-key", help="Sign with this cosign key.", metavar="FILE", complete="file"),
-    text("--sign-passphrase-file", help="File with the passphrase of the key.", metavar="FILE", complete="file"),
+    SIGNING,
     QUIET,
     REGISTRY,
 )  # fmt: skip

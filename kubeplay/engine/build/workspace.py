@@ -11,12 +11,12 @@ The directory in root comes first and goes last, so that nothing of a build is l
 
 from __future__ import annotations
 
-import fcntl
 import os
 from typing import TYPE_CHECKING, Protocol
 
 from kubeplay.engine.host.paths import Paths, component, ensure_directory
 from kubeplay.engine.layers import overlay, tree
+from kubeplay.engine.store.locks import try_lock_directory
 from kubeplay.errors import StoreError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Workspace:
         ensure_directory(f"{self.engine.paths.root}/build")
         while self._lock < 0:
             os.mkdir(self.directory, 0o700)
-            self._lock = _try_lock(self.directory)  # a sweep may be quicker: then once more
+            self._lock = try_lock_directory(self.directory)  # a sweep may be quicker: then once more
         ensure_directory(self.volatile)
         return self
 
@@ -132,7 +132,7 @@ def sweep(engine: Engine) -> list[str]:
     """Clear what dead builders left; returns their ids."""
     found = leftovers(engine)
     for build in found:
-        fd = _try_lock(f"{engine.paths.root}/build/{build}")
+        fd = try_lock_directory(f"{engine.paths.root}/build/{build}")
         if fd >= 0:
             clear(engine, build)
             os.close(fd)
@@ -148,7 +148,7 @@ def leftovers(engine: Engine) -> list[str]:
         return []
     dead = []
     for name in names:
-        fd = _try_lock(f"{directory}/{name}")
+        fd = try_lock_directory(f"{directory}/{name}")
         if fd >= 0:
             os.close(fd)
             dead.append(name)
@@ -224,20 +224,3 @@ def _unmount_below(directory: str) -> None:
     left = runroot.mounts_below(directory)
     if left:  # one of them may be somebody's context: nothing below may be removed
         raise StoreError(f"{left[0]} cannot be unmounted", hint="kubeplay system reset, or a reboot, clears it")
-
-
-def _try_lock(path: str) -> int:
-    """A descriptor of the directory holding its flock; -1 when someone has it or it is gone."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return -1
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        here, there = os.fstat(fd), os.stat(path, follow_symlinks=False)
-        if (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino):
-            return fd
-    except OSError:
-        pass
-    os.close(fd)
-    return -1

@@ -31,6 +31,7 @@ from kubeplay.engine.layers.records import Headers, write_all, write_records
 from kubeplay.engine.layers.records import Meta as Meta
 from kubeplay.engine.layers.stream import MAX_LAYER, Blob, Incoming, Stream, Tee
 from kubeplay.engine.layers.tar import TarReader
+from kubeplay.engine.store.locks import try_lock_directory
 from kubeplay.errors import InvalidInput, NotFound, NotSupported, StoreError
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ class Depot:
             if name.startswith(_DOOMED):
                 tree.remove(path)
             elif name.startswith(_TEMPORARY):
-                fd = _try_lock(path)
+                fd = try_lock_directory(path)
                 if fd >= 0:
                     tree.remove(path)
                     os.close(fd)
@@ -190,7 +191,7 @@ class Depot:
         while True:
             path = f"{self._directory}/{_TEMPORARY}{os.getpid()}-{os.urandom(4).hex()}"
             os.mkdir(path, 0o700)
-            fd = _try_lock(path)
+            fd = try_lock_directory(path)
             if fd >= 0:
                 break  # else a sweep took it before we had the lock
         try:
@@ -230,20 +231,3 @@ def _unpack(blob: Blob | Incoming, diff_id: str, directory: str, limit: int, tee
     meta = Meta(actual, stream.size, found.size, found.entries, *stored, found.reproducible)
     write_records(directory, meta, found.has_root, found.opaque_root)
     return meta
-
-
-def _try_lock(path: str) -> int:
-    """A descriptor of the directory holding its flock, or -1 when someone has it or it is gone."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return -1
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        here, there = os.fstat(fd), os.stat(path, follow_symlinks=False)
-        if (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino):
-            return fd
-    except OSError:
-        pass
-    os.close(fd)
-    return -1

@@ -60,3 +60,18 @@ def _same_file(fd: int, path: str) -> bool:
     except FileNotFoundError:
         return False
     return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
+
+def try_lock_directory(path: str) -> int:
+    """A descriptor of the directory holding its flock, or -1 when someone has it or it is gone."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return -1
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if _same_file(fd, path):
+            return fd
+    except OSError:
+        pass
+    os.close(fd)
+    return -1
