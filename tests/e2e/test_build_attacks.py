@@ -84,6 +84,23 @@ def test_targets_of_mounts_follow_links_within_the_image(builds: Builds, host: P
     assert os.listdir(host) == ["file"]
 
 
+def test_mounts_below_a_mount_do_not_follow_its_links(builds: Builds) -> None:
+    """CVE-2025-31133, CVE-2019-19921: a link in a mounted image leads a later mount to /dev, whose null masks, or to /proc."""
+    links = "ln -s /dev /h/d; ln -s /proc /h/p; ln -s real /h/in; ln -s /proc/sys /ev/null"
+    builds(f"FROM BASE\nRUN mkdir -p /h/real /ev; {links}\n", tags=("links",))
+    image = "--mount=type=bind,from=localhost/links"
+    for mount in (f"{image},source=/ev,target=/m/d", "--mount=type=tmpfs,target=/m/p/sys", "--mount=type=tmpfs,target=/m/in/x"):
+        with pytest.raises(BuildError, match="behind a link"):
+            builds(f"FROM BASE\nRUN {image},source=/h,target=/m {mount} true\n")
+    with pytest.raises(BuildError, match="behind a link"):
+        builds(
+            "FROM BASE\nRUN --mount=type=cache,id=l,target=/c ln -s /proc /c/p\n"
+            "RUN --mount=type=cache,id=l,target=/c --mount=type=tmpfs,target=/c/p/sys true\n", no_cache=True,
+        )  # fmt: skip
+    builds(f"FROM BASE\nRUN {image},source=/h,target=/m --mount=type=tmpfs,target=/m/real touch /m/real/x\n")
+    builds("FROM BASE\nRUN --mount=type=cache,target=/k --mount=type=cache,target=/k/deeper touch /k/deeper/x\n")
+
+
 def test_accounts_of_a_hostile_image(builds: Builds, host: Path) -> None:
     """CVE-2024-9676: /etc/passwd is a link to a file of the host, a FIFO, or endless."""
     (host / "passwd").write_text("evil:x:4242:4242::/:/bin/sh\n")

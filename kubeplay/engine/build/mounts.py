@@ -11,13 +11,13 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.engine.build import places
 from kubeplay.engine.host.paths import Paths, ensure_directory
-from kubeplay.engine.host.syscalls import MS_BIND, mount, umount
+from kubeplay.engine.host.syscalls import MS_BIND, RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, mount, openat2, umount
 from kubeplay.errors import BuildError
 from kubeplay.record import Record
 
@@ -39,11 +39,34 @@ class Secret(Record):
 
 
 class Point(Record):
-    """One mount: `target` as asked for, and the runtime's own form of it."""
+    """One mount: `target` as asked for, and the runtime's own form of it. `lock` is the open lock of a cache."""
 
     target: str
     directory: bool
     spec: dict[str, Any]
+    lock: int = -1
+
+
+def check_nested(where: str, above: Sequence[tuple[str, Point]]) -> None:
+    """Whether the runtime, which sees the mounts `above` (where they are, and what) when it makes the one at `where`, ends up there.
+
+    A link in an image or cache that is mounted could lead it to /proc or /dev, and what is mounted there belongs to the confinement
+    (CVE-2025-31133, CVE-2019-19921). Raises BuildError.
+    """
+    for place, point in above:
+        if not where.startswith(f"{place}/") or point.spec["type"] != "bind":
+            continue
+        if point.lock >= 0:  # nobody may put a link there after we have looked
+            fcntl.flock(point.lock, fcntl.LOCK_EX)
+        top = os.open(point.spec["source"], os.O_PATH | os.O_CLOEXEC)
+        try:
+            os.close(openat2(top, where[len(place) + 1 :], os.O_PATH, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise BuildError(f"RUN --mount: {where} lies behind a link or a file of what is mounted at {place}") from error
+        finally:
+            os.close(top)
 
 
 class Mounts:
@@ -80,9 +103,11 @@ class Mounts:
         except OSError as error:
             raise BuildError(f"RUN --mount=type={one.type},target={one.target}: {error.strerror}") from error
 
-    def _add(self, target: str, source: str, *, directory: bool, read_only: bool, options: tuple[str, ...] = ()) -> None:
+    def _add(
+        self, target: str, source: str, *, directory: bool, read_only: bool, options: tuple[str, ...] = (), lock: int = -1
+    ) -> None:
         words = ["bind", "rprivate", "nodev", "ro" if read_only else "rw", *options]
-        self.points.append(Point(target, directory, {"type": "bind", "source": source, "options": words}))
+        self.points.append(Point(target, directory, {"type": "bind", "source": source, "options": words}, lock))
 
     def _stage(self, stack: ExitStack, number: str, fd: int) -> tuple[str, bool]:
         """Bind what `fd` is open on to a place of ours; its path, and whether it is a directory."""
@@ -166,7 +191,7 @@ class Mounts:
             staged, _ = self._stage(stack, number, fd)
         finally:
             os.close(fd)
-        self._add(one.target, staged, directory=True, read_only=one.readonly)
+        self._add(one.target, staged, directory=True, read_only=one.readonly, lock=lock)
 
     def _fill(self, path: str, one: Mount) -> None:
         """The first content of a cache, and its owner and mode."""

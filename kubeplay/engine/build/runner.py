@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.engine.build import placeholders, places
+from kubeplay.engine.build.mounts import check_nested
 from kubeplay.engine.build.workspace import group_of
 from kubeplay.engine.host import processes
 from kubeplay.engine.host.paths import ensure_directory
@@ -86,8 +87,12 @@ class Runner:
             made.ensure(path, directory=True)
         for source, path in ((joined.hosts, "/etc/hosts"), (joined.resolv_conf, "/etc/resolv.conf")):
             found.append(_bind(source, made.ensure(path, directory=False), "rw"))
+        above: list[tuple[str, Point]] = []
         for one in mounts.points:
-            found.append({**one.spec, "destination": self._where(one, step, made)})
+            where = self._where(one, step, made)
+            check_nested(where, above)
+            above.append((where, one))
+            found.append({**one.spec, "destination": where})
         return found
 
     def _where(self, one: Point, step: Run, made: placeholders.Placeholders) -> str:
