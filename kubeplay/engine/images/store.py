@@ -346,13 +346,7 @@ class ImageStore:
 
     def _elsewhere(self, name: str) -> ImageRow | None:
         """A short name that a pull found under an alias or in a search registry (registries.conf)."""
-        from kubeplay.engine.images.registry import registries
-
-        try:
-            candidates = registries.resolve(name)
-        except KubeplayError:
-            return None  # several registries, or a broken file: whoever pulls is told
-        return next((found for candidate in candidates if (found := self._exactly(candidate)) is not None), None)
+        return next((found for candidate in _configured(name) if (found := self._exactly(candidate)) is not None), None)
 
     def _by_digest(self, wanted: reference.Reference) -> ImageRow | None:
         """NAME@DIGEST: an image of that repository whose manifest, or an index it came by, has the digest; a tag does not matter."""
@@ -375,7 +369,10 @@ class ImageStore:
             candidates = [str(reference.parse(name)), str(reference.parse(name, "localhost"))]
         except InvalidInput:
             return ""
-        return next((text for text in candidates if text in have), "")
+        found = next((text for text in candidates if text in have), "")
+        if found or not have or not reference.is_short(name):
+            return found
+        return next((text for text in map(str, _configured(name)) if text in have), "")
 
     def _manifest_path(self, digest: str) -> str:
         return f"{self._paths.root}/images/{hex_digest(digest)}"
@@ -412,3 +409,13 @@ def _taggable(name: str) -> str:
 
 def _is_hex64(name: str) -> bool:
     return len(name) == 64 and _HEX.issuperset(name)
+
+
+def _configured(name: str) -> tuple[reference.Reference, ...]:
+    """What registries.conf makes of a short name; nothing where it names several registries or is broken: whoever pulls is told."""
+    from kubeplay.engine.images.registry import registries
+
+    try:
+        return registries.resolve(name)
+    except KubeplayError:
+        return ()
