@@ -160,7 +160,9 @@ def test_networks(builds: Builds) -> None:
            names=Names(("db:10.1.2.3",), ("192.0.2.53",), ("example.org",)))  # fmt: skip
     assert "10.1.2.3\tdb" in builds.told.text and "nameserver 192.0.2.53\n" in builds.told.text
     assert "search example.org" in builds.told.text
-    builds("FROM BASE\nRUN --network=host hostname\n", no_cache=True)
+    with pytest.raises(BuildError, match="does not have the host's network"):  # a Containerfile cannot take it
+        builds("FROM BASE\nRUN --network=host hostname\n", no_cache=True)
+    builds("FROM BASE\nRUN --network=host hostname\n", network="host", no_cache=True)
     assert builds.told.text == os.uname().nodename + "\n"
 
 

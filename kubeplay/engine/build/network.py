@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from kubeplay.engine.host.paths import ensure_directory
-from kubeplay.errors import InvalidInput
+from kubeplay.errors import BuildError, InvalidInput
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
@@ -49,8 +49,13 @@ class Network:
         check_names(names)
 
     def join(self, step: str = "default") -> Joined:
-        """For a step with RUN --network=`step`; `default` is what the command line says."""
+        """For a step with RUN --network=`step`; `default` is what the command line says.
+
+        The host's network (its loopback, its abstract sockets) is the person's to give, not a Containerfile's. Raises BuildError.
+        """
         kind = self._wanted if step in ("", "default") else step
+        if kind == "host" and self._wanted != "host":
+            raise BuildError("RUN --network=host: the build itself does not have the host's network", hint="kubeplay build --network=host")
         kind = "default" if kind in _PRIVATE else kind
         if kind not in self._joined:
             self._joined[kind] = self._make(kind)
