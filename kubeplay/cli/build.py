@@ -190,7 +190,8 @@ def _puller(app: App, given: Mapping[str, Any], quiet: bool) -> Pull:
         options = PullOptions(platform=platforms.wanted(platform), signature_policy=given["signature_policy"] or "")
         how = policy if policy == "newer" else "always"  # what is here and fits was taken before
         with Bars(quiet) as bars:
-            return fetch.fetch(app.engine.images, reference, access_of(dict(given)), options, how, bars)[0]
+            # a name of a Containerfile is never a file: `FROM oci:x` means the repository oci
+            return fetch.by_name(app.engine.images, reference, access_of(dict(given)), options, how, bars)
 
     return pull
 
