@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import tarfile
 
     from kubeplay.engine.engine import Engine
+    from kubeplay.engine.layers.tar import Entry, TarReader
 
 _CHUNK = 1 << 20
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -36,11 +37,13 @@ _DEPTH = 256  # directories below each other; a hostile tree must not exhaust ou
 class How(Record):
     """`owner` (uid, gid) of everything that is made, None = the original's; `overwrite`: a file may replace a directory, and the reverse.
 
-    Set-id bits do not survive a change of owner: a container's set-uid program must not become one of root's here.
+    Set-id bits do not survive a change of owner, nor the way out (`set_id`): users have no namespace of their own, so a container's
+    set-uid program would be one of root's here, for everybody who can reach it.
     """
 
     owner: tuple[int, int] | None = None
     overwrite: bool = False
+    set_id: bool = True
 
 
 _PLAIN = How()
@@ -76,7 +79,7 @@ def out(engine: Engine, row: ContainerRow, source: str, target: str, how: How = 
             return
         parent, final = _local_target(target, name, stat.S_ISDIR(os.fstat(fd).st_mode), _contents_only(source))
         try:
-            _copy(fd, parent, final, 0, how)
+            _copy(fd, parent, final, 0, how._replace(set_id=False))
         finally:
             os.close(parent)
 
@@ -319,7 +322,7 @@ def _own(fd: int, original: tuple[int, int], mode: int, how: How) -> None:
     owner = how.owner or original
     try:
         os.fchown(fd, *owner)
-        kept = 0o7777 if owner == original else 0o1777
+        kept = 0o7777 if owner == original and how.set_id else 0o1777
     except PermissionError:
         kept = 0o1777
     os.fchmod(fd, mode & kept)
@@ -386,26 +389,37 @@ class _Exactly:
 
 
 def _tar_in(stream: IO[bytes], root: int, how: How) -> None:
-    """Unpack below `root`: each name is walked component by component without following links; devices and the like are refused."""
-    import tarfile
+    """Unpack below `root`: each name is walked component by component without following links; devices and the like are refused.
 
+    Read as layers are (layers/tar.py): every header is bounded there, and a broken one is an error and not a traceback.
+    """
+    from kubeplay.engine.layers.stream import Incoming, Stream
+    from kubeplay.engine.layers.tar import TarReader
+
+    name = ""
     try:
-        with tarfile.open(fileobj=stream, mode="r|*") as archive:
-            for member in archive:
-                _tar_member(archive, member, root, how)
-    except tarfile.TarError as error:
-        raise InvalidInput(f"the archive on standard input cannot be read: {error}") from error
+        with Stream(Incoming(stream)) as feed:
+            if feed.at_end():
+                raise InvalidInput("it is empty")
+            reader = TarReader(feed)
+            while (entry := reader.next()) is not None:
+                name = os.fsdecode(entry.name)
+                _tar_member(entry, name, reader, root, how)
+            feed.finish()
+    except InvalidInput as error:
+        raise InvalidInput(f"the archive on standard input cannot be read: {error.message}") from error
+    except (OverflowError, ValueError) as error:
+        raise InvalidInput(f"the archive on standard input cannot be read: {name[:200]!r}: {error}") from error
     except OSError as error:
         if error.errno == 28:
             raise Exhausted("no space left in the container", hint="free some space and try again") from error
-        message = f"the archive cannot be unpacked: {error.filename}: {error.strerror}"
-        raise Conflict(message, hint=_hint(error, how)) from error
+        raise Conflict(f"the archive cannot be unpacked: {name[:200]}: {error.strerror}", hint=_hint(error, how)) from error
 
 
-def _tar_member(archive: tarfile.TarFile, member: tarfile.TarInfo, root: int, how: How) -> None:
-    parts = [p for p in member.name.split("/") if p not in ("", ".")]
+def _tar_member(entry: Entry, name: str, reader: TarReader, root: int, how: How) -> None:
+    parts = [p for p in name.split("/") if p not in ("", ".")]
     if ".." in parts:
-        raise InvalidInput(f"the archive names {member.name!r}, which would leave the target")
+        raise InvalidInput(f"it names {name[:200]!r}, which would leave the target")
     if not parts:
         return
     parent = os.dup(root)
@@ -413,39 +427,52 @@ def _tar_member(archive: tarfile.TarFile, member: tarfile.TarInfo, root: int, ho
         for part in parts[:-1]:
             parent, before = _made_directory(parent, part, how), parent
             os.close(before)
-        _tar_make(archive, member, parent, parts[-1], how)
+        _tar_make(entry, reader, parent, parts[-1], how)
     finally:
         os.close(parent)
 
 
-def _tar_make(archive: tarfile.TarFile, member: tarfile.TarInfo, parent: int, name: str, how: How) -> None:
-    if member.isdir():
+def _tar_make(entry: Entry, reader: TarReader, parent: int, name: str, how: How) -> None:
+    if entry.type == b"5":
         fd = _made_directory(parent, name, how)
         try:
-            _own(fd, (member.uid, member.gid), member.mode, how)
+            _own(fd, (entry.uid, entry.gid), entry.mode, how)
         finally:
             os.close(fd)
-    elif member.issym():
-        _replace_link(member.linkname, parent, name, how)
-        os.chown(name, *(how.owner or (member.uid, member.gid)), dir_fd=parent, follow_symlinks=False)
-    elif member.isreg():
-        _tar_file(archive, member, parent, name, how)
+    elif entry.type == b"2":
+        _replace_link(os.fsdecode(entry.link), parent, name, how)
+        os.chown(name, *(how.owner or (entry.uid, entry.gid)), dir_fd=parent, follow_symlinks=False)
+    elif entry.type == b"0":
+        _tar_file(entry, reader, parent, name, how)
     else:
-        raise InvalidInput(f"the archive holds {member.name!r}, which is neither a file, a directory nor a symbolic link")
+        raise InvalidInput(f"it holds {name[:200]!r}, which is neither a file, a directory nor a symbolic link")
 
 
-def _tar_file(archive: tarfile.TarFile, member: tarfile.TarInfo, parent: int, name: str, how: How) -> None:
+def _tar_file(entry: Entry, reader: TarReader, parent: int, name: str, how: How) -> None:
     temporary = f".kubeplay-{os.urandom(6).hex()}"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=parent)
     try:
         with open(fd, "wb") as file:
-            content = archive.extractfile(member)
-            while content is not None and (data := content.read(_CHUNK)):
-                file.write(data)
+            _tar_content(entry, reader, file)
             file.flush()
-            _own(fd, (member.uid, member.gid), member.mode, how)
+            _own(fd, (entry.uid, entry.gid), entry.mode, how)
         _cleared(parent, name, how)
         os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)
     except BaseException:
         os.unlink(temporary, dir_fd=parent)
         raise
+
+
+def _tar_content(entry: Entry, reader: TarReader, file: IO[bytes]) -> None:
+    if entry.sparse is None:
+        for piece in reader.content():
+            file.write(piece)
+        return
+    pieces, rest = reader.content(), memoryview(b"")
+    for offset, length in entry.sparse:
+        file.seek(offset)
+        while length:
+            rest = rest or next(pieces)
+            file.write(rest[:length])
+            rest, length = rest[length:], length - min(length, len(rest))
+    file.truncate(entry.real_size)

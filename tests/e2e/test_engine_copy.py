@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import io
 import os
+import subprocess
 import sys
 import tarfile
 import threading
@@ -132,6 +135,37 @@ def test_hostile_archives_stay_inside(bench: Bench, row: ContainerRow, kind: str
     assert "x" not in bench.exec(row, "ls", "/etc").split() and "x" not in bench.exec(row, "ls", "/").split()
 
 
+@pytest.mark.parametrize("kind", ["long name", "pax", "endless", "owner", "sparse"])
+def test_archives_that_break_readers(bench: Bench, row: ContainerRow, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Headers that say 6 GiB, that never come to their member, or owners that are none: an error, and neither memory nor a traceback."""
+    head = tarfile.TarInfo("x")
+    head.type = {"long name": b"L", "pax": b"x", "endless": b"L"}.get(kind, b"0")
+    head.size = {"long name": 6 << 30, "pax": 6 << 30, "endless": 4}.get(kind, 0)
+    if kind == "owner":
+        head.uid = 1 << 40
+    data = head.tobuf(tarfile.GNU_FORMAT)
+    if kind == "endless":
+        data = (data + b"abc".ljust(512, b"\0")) * 3000
+    if kind == "sparse":
+        record = b"22 GNU.sparse.major=1\n"
+        head.type, head.size = b"x", len(record)
+        data = head.tobuf() + record.ljust(512, b"\0") + tarfile.TarInfo("y").tobuf() + bytes(1024)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    with pytest.raises(InvalidInput) if kind != "endless" else contextlib.nullcontext():
+        copy.into(bench.engine, row, "-", "/tmp")
+
+
+def test_sparse_files_of_an_archive(bench: Bench, row: ContainerRow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open(tmp_path / "holes", "wb") as file:
+        file.seek(3 << 20)
+        file.write(b"middle")
+        file.truncate(9 << 20)
+    data = subprocess.run(["tar", "-cSf", "-", "-C", str(tmp_path), "holes"], capture_output=True, check=True).stdout
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    copy.into(bench.engine, row, "-", "/tmp")
+    assert bench.exec(row, "sha256sum", "/tmp/holes").split()[0] == hashlib.sha256((tmp_path / "holes").read_bytes()).hexdigest()
+
+
 def test_owners_and_set_id_bits(bench: Bench, row: ContainerRow, tmp_path: Path) -> None:
     src = tree(tmp_path / "src")
     (src / "a").chmod(0o4755)
@@ -142,6 +176,9 @@ def test_owners_and_set_id_bits(bench: Bench, row: ContainerRow, tmp_path: Path)
     copy.out(bench.engine, row, "/tmp/kept", str(tmp_path / "back"), copy.How((0, 0)))
     status = os.stat(tmp_path / "back/a")
     assert (status.st_mode & 0o7777, status.st_uid) == (0o755, 0)  # no set-uid root program out of a container
+    bench.exec(row, "sh", "-c", "cp /bin/busybox /tmp/su 2>/dev/null || cp /bin/sh /tmp/su; chmod 6755 /tmp/su")
+    copy.out(bench.engine, row, "/tmp/su", str(tmp_path / "su"))
+    assert os.stat(tmp_path / "su").st_mode & 0o7777 == 0o755
     assert copy.container_owner(bench.engine, row) == (0, 0)
 
 
