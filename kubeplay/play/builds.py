@@ -151,6 +151,7 @@ def _build(engine: Engine, request: Request, quiet: bool, flags: Flags | None, t
     known = flags or pulls.Flags()
 
     def pull(reference: str, platform: str, policy: str) -> str:
+        told.line(f"Trying to pull {reference}...")
         options = PullOptions(platform=platforms.wanted(platform) if platform else None, signature_policy=known.signature_policy)
         return fetch.by_name(engine.images, reference, pulls.access(known), options, policy)
 

@@ -47,6 +47,11 @@ def test_stages_and_copies_between_them(builds: Builds) -> None:
     assert sorted(os.listdir(tree)) == ["app", "dir"]
 
 
+def test_from_is_told_with_the_reference_it_came_to(builds: Builds) -> None:
+    builds("ARG WHICH\nFROM $WHICH AS One\nLABEL a=b\nFROM One\nLABEL c=d\n", build_args=(("WHICH", BASE),))
+    assert [line for line in builds.told.lines if "STEP 1/" in line] == [f"[1/2] STEP 1/2: FROM {BASE} AS one", "[2/2] STEP 1/2: FROM One"]
+
+
 def test_a_step_runs_confined(builds: Builds) -> None:
     builds(
         "FROM BASE\nRUN id -u; cat /proc/self/status | grep -E 'Seccomp:|CapBnd|NoNewPrivs'; cat /etc/hosts | grep -c localhost; hostname; "

@@ -68,10 +68,12 @@ def _changes(config: dict[str, Any], action: Action) -> dict[str, Any]:
 
 
 def set_env(env: list[str], pairs: tuple[tuple[str, str], ...]) -> list[str]:
-    """NAME=VALUE entries with `pairs` set: in place, else at the end. What was set twice is once then."""
-    merged = dict(entry.split("=", 1) for entry in env if entry.find("=") > 0)
-    merged.update(pairs)
-    return [f"{name}={value}" for name, value in merged.items()]
+    """NAME=VALUE entries with `pairs` set: in place, else at the end. What was set twice is once after `finish` at the latest."""
+    if len(pairs) == 1 and f"\0{pairs[0][0]}=" not in "\0".join(("", *env)):  # a file may hold thousands of ENVs
+        return [*env, "=".join(pairs[0])]
+    merged = {entry.partition("=")[0]: entry for entry in env if entry.find("=") > 0}
+    merged.update((name, f"{name}={value}") for name, value in pairs)
+    return list(merged.values())
 
 
 def _list(argv: tuple[str, ...] | None) -> list[str] | None:

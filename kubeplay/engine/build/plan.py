@@ -9,16 +9,17 @@ from kubeplay.engine.build import model
 from kubeplay.engine.build.actions import action
 from kubeplay.engine.build.copying import copy
 from kubeplay.engine.build.model import BuildOptions, BuildPlan, Instruction, Origin, Stage
+from kubeplay.engine.build.mutate import set_env
 from kubeplay.engine.build.parse import DIRECTIVE
 from kubeplay.engine.build.report import Report, Wrong, near
 from kubeplay.engine.build.running import mount_origins
-from kubeplay.engine.build.scope import PROXIES, Args, Scope, declare, environment, platform_args
+from kubeplay.engine.build.scope import PROXIES, Args, Scope, declare, platform_args
 from kubeplay.engine.build.syntax import value
 from kubeplay.engine.build.words import raw_words, unquote
 from kubeplay.errors import InvalidInput
 
 _STAGE_NAME = r"[a-z][a-z0-9._-]*"
-_ELSEWHERE = r"[a-z-]+:/|[0-9a-f]{64}$|(oci|oci-archive|docker-archive|dir):"  # a transport's, or an image's id
+_FILE = r"[a-z-]+:/|(oci|oci-archive|docker-archive|dir|containers-storage):"  # a transport's other than docker://
 _MANY = 200  # stages of no file that a person wrote: each is compared with each
 _PLATFORM = r"[a-z0-9]{1,20}/[a-z0-9_]{1,20}(/[a-z0-9.]{1,20})?"
 _SYNTAX = r"(docker\.io/)?docker/dockerfile(-upstream)?([:@].*)?"
@@ -116,15 +117,18 @@ def _origin(text: str, before: Sequence[Stage], contexts: Iterable[str], numbers
         if len(text) > 6 or int(text) >= len(before):
             raise Wrong(f"there is no stage {text[:20]} before this one")
         return Origin("stage", text, int(text))
-    _check_image(text)
-    return Origin("image", text)
+    image = text.removeprefix("docker://")
+    _check_image(image)
+    return Origin("image", image)
 
 
 def _check_image(text: str) -> None:
     """A name that no registry could have is the file's fault, to be told with the others."""
     from kubeplay.engine.images.reference import parse as parse_reference
 
-    if re.match(_ELSEWHERE, text):
+    if re.match(_FILE, text):  # a Containerfile may be a stranger's: it reads its context and registries, nothing else of this machine
+        raise Wrong(f"{text[:100]} is no image of a registry or of this store", "bring it here with `kubeplay pull` or `load` first")
+    if re.fullmatch("[0-9a-f]{64}", text):  # an image's id
         return
     try:
         parse_reference(text)
@@ -184,8 +188,7 @@ def _learn(one: Instruction, scope: Scope) -> Scope:
         return scope
     if isinstance(made, model.Arg):
         return scope._replace(args=declare(scope, made.pairs))
-    merged = {**environment(scope.env), **dict(made.pairs)} if isinstance(made, model.Env) else {}
-    return scope._replace(env=tuple(f"{name}={text}" for name, text in merged.items()))
+    return scope._replace(env=tuple(set_env(list(scope.env), made.pairs))) if isinstance(made, model.Env) else scope
 
 
 def _origins(one: Instruction, scope: Scope) -> list[Origin]:

@@ -76,7 +76,7 @@ def _stages(session: Session) -> tuple[Finished, Sequence[str]]:
         unfolded = unfold.unfold(planned, stage, base.document)
         done.append(unfolded)
         total = 1 + len(unfolded.steps)
-        session.progress.line(f"{prefix}STEP 1/{total}: {unfold.display(stage.start)}")
+        session.progress.line(f"{prefix}STEP 1/{total}: {_from(stage)}")
         for text in unfolded.warnings:
             session.progress.warning(text)
         whole = not request.layers and index == planned.target
@@ -84,6 +84,13 @@ def _stages(session: Session) -> tuple[Finished, Sequence[str]]:
     found = session.finished[planned.target]
     document, warnings = mutate.finish(found.document, planned.options)
     return found._replace(document=document), (*warnings, *unfold.unconsumed(planned, done))
+
+
+def _from(stage: Stage) -> str:
+    """A stage's FROM with the reference that its variables or --from came to, as podman prints it."""
+    if stage.base.kind == "stage" or stage.base.value in stage.start.text.split():
+        return unfold.display(stage.start)
+    return f"FROM {stage.base.value}{f' AS {stage.name}' if stage.name else ''}"
 
 
 def options(request: Request, machine: str, environ: Mapping[str, str]) -> BuildOptions:

@@ -46,7 +46,7 @@ class Scope(Record):
     def expand(self, word: str, escape: str) -> str:
         """One word. Raises Wrong; where variables are unknown the word stays as it is."""
         if self.strict:
-            return expand(word, self.variables(), escape, self.lenient)
+            return expand(word, self.variables() if "$" in word else {}, escape, self.lenient)  # a file may hold thousands of ENVs
         expand(word, {}, escape, lenient=True)
         return word
 

@@ -118,8 +118,6 @@ class Session:
             return row
         if policy == "never" or self._pull is None:
             raise NotFound(f"{reference}: image not known", hint="`kubeplay images` lists what is here")
-        if images.resolve(reference) is None or policy == "always":
-            self.progress.line(f"Trying to pull {reference}...")
         found = images.resolve(self._pull(reference, platform, policy))
         if found is None:
             raise NotFound(f"{reference}: image not known")

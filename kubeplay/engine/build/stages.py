@@ -55,6 +55,7 @@ class Builder:
         self._history = list(base.history)
         self._label = base.label
         self._keys: list[str] = []
+        self._named = str(base.document)
         self._open = ""  # the mounted step of a `whole` stage
         self._touched: set[str] = set()
         self._warm = not session.request.no_cache
@@ -81,7 +82,8 @@ class Builder:
 
     def _name(self, step: Step) -> str:
         """What a step is called: no image, but the same as long as nothing below it changes."""
-        return sha256(f"{chain(self._layers)} {step.document}".encode()).hexdigest()[:12]
+        self._named = sha256(f"{chain(self._layers)} {self._named} {step.action}".encode()).hexdigest()
+        return self._named[:12]
 
     def _note(self, step: Step, created: str, *, empty: bool, summary: str = "") -> None:
         comment = f"FROM {self._label}" if self._label and len(self._keys) == 0 and step.number == 2 else ""

@@ -65,7 +65,7 @@ def _begin(plan: BuildPlan, stage: Stage, document: Document) -> Scope:
 def _of(scope: Scope, config: Document) -> Scope:
     """The scope with what the image's config says."""
     return scope._replace(
-        env=tuple(entry for entry in config.get("Env") or () if entry.find("=") > 0),
+        env=tuple([entry for entry in config.get("Env") or () if entry.find("=") > 0]),
         workdir=config.get("WorkingDir") or "/",
         user=config.get("User") or "",
         shell=tuple(config.get("Shell") or DEFAULT_SHELL),

@@ -117,6 +117,14 @@ def test_documents_are_not_changed_in_place() -> None:
     assert second.document["config"]["Labels"] == {"a": "b", "c": "d"}
 
 
+def test_many_variables_are_each_there_once() -> None:
+    text = "".join(f"ENV A{number}=${{A{number - 1}}}x\n" for number in range(1, 300))
+    made = steps(f"{text}ENV A7=new\nENV A300=$A7", {"config": {"Env": ["A0=0", "=b", "A5=old", "A5=older"]}})
+    env = mutate.finish(made[-1].document, BuildOptions())[0]["config"]["Env"]
+    assert len(env) == 301 and env[:2] == ["A0=0", "A5=0xxxxx"]
+    assert "A7=new" in env and env[-2:] == [f"A299=0{'x' * 299}", "A300=new"]
+
+
 def test_finish() -> None:
     document = steps('HEALTHCHECK CMD x\nSHELL ["s"]\nENV A=1 B=2\nLABEL l=m n=o\nONBUILD RUN x')[-1].document
     options = BuildOptions(env=(("C", "3"),), unset_env=("A", "PATH"), labels=(("l", "new"),), unset_labels=("n",))
