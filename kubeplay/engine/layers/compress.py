@@ -1,7 +1,7 @@
 """Pack a layer's tar for a registry or an archive, in a thread, while it is read.
 
-Gzip without a level is ISA-L's best (level 3): on this kind of data twelve times as fast as zlib's level 6 for a
-tenth more bytes (docs/decisions/0111-layers.md). A level that somebody asks for is zlib's, whose numbers they mean.
+Gzip without a level is ISA-L's level 2: on this kind of data sixteen times as fast as zlib's level 6 for an eighth
+more bytes (docs/decisions/0111-layers.md). A level that somebody asks for is zlib's, whose numbers they mean.
 Nothing depends on the clock or a name: the same tar packed on the same kind of machine gives the same bytes.
 """
 
@@ -16,6 +16,7 @@ from kubeplay.engine.layers.stream import Digester, ReadAhead, Reader
 from kubeplay.errors import InvalidInput
 
 LEVELS = {GZIP: (1, 9), ZSTD: (1, 20)}  # as podman push --compression-level has them
+_ISAL_DEFAULT = 2  # level 3 saves 2 % of the bytes and costs a quarter to two thirds of the speed
 _ZSTD_DEFAULT = 3  # the library's own; containers/image uses it too
 
 
@@ -82,7 +83,7 @@ def _engine(kind: str, level: int | None) -> Any:
         try:
             from isal import isal_zlib
 
-            return isal_zlib.compressobj(isal_zlib.ISAL_BEST_COMPRESSION, wbits=16 + zlib.MAX_WBITS)
+            return isal_zlib.compressobj(_ISAL_DEFAULT, wbits=16 + zlib.MAX_WBITS)
         except ImportError:  # no wheel for this machine
             pass
     return zlib.compressobj(6 if level is None else level, wbits=16 + zlib.MAX_WBITS)

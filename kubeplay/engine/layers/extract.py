@@ -29,7 +29,7 @@ _IN_ROOT = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS | syscalls.
 _PATH = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_CACHED = 128  # directory descriptors kept open; the usual limit of a process is 1024
+_CACHED, _CACHED_MOST = 128, 1024  # directory descriptors kept open: three layers come at a time, the usual limit is 1024
 _WHITEOUT = b".wh."
 _OPAQUE = b".wh..wh..opq"
 _OPAQUE_XATTR = "trusted.overlay.opaque"
@@ -71,6 +71,8 @@ class Extractor:
         self._to_change = unsure_bits(root) if replaced else ~0
         self._directories: dict[bytes, Entry] = {}  # metadata is set last: adding children changes times
         self._cache: dict[bytes, int] = {}
+        self._cached = _cached()
+        self._missed = b""  # the directory of the latest file that was made without a descriptor of its directory
         self._now = b""  # the member at work, for messages
         self._entries = 0
         self._size = 0
@@ -130,13 +132,19 @@ class Extractor:
         parent, _, base = name.rpartition(b"/")
         directory = self._cache.get(parent) if parent else self._root
         mode, uid, gid = owner
-        if directory is None or base[:4] == _WHITEOUT or _ODD(name) or not (0 <= uid < _NOBODY and 0 <= gid < _NOBODY):
+        if base[:4] == _WHITEOUT or _ODD(name) or not (0 <= uid < _NOBODY and 0 <= gid < _NOBODY):
             return False
         self._now = name
         simple = not mode & self._to_change
         try:
-            fd = os.open(base, _CREATE, mode if simple else 0o600, dir_fd=directory)
-        except FileExistsError:
+            if directory is not None:
+                fd = os.open(base, _CREATE, mode if simple else 0o600, dir_fd=directory)
+            elif len(self._cache) < self._cached or parent == self._missed:
+                return False
+            else:  # files that take turns in more directories than we keep open: opening one for each would cost as much again
+                self._missed = parent
+                fd = syscalls.openat2(self._root, os.fsdecode(name), _CREATE, _IN_ROOT, mode if simple else 0o600)
+        except (FileExistsError, FileNotFoundError, NotADirectoryError):
             return False
         try:
             if content:
@@ -226,7 +234,7 @@ class Extractor:
             return self._root
         fd = self._cache.get(path)
         if fd is None:
-            if len(self._cache) >= _CACHED:
+            if len(self._cache) >= self._cached:
                 self._forget()
             try:
                 fd = syscalls.openat2(self._root, os.fsdecode(path), _PATH, _IN_ROOT)
@@ -348,6 +356,14 @@ def translated(error: OSError, what: str) -> Exception:
     if error.errno in _OURS:
         return StoreError(f"{what}: {error.strerror}")
     return InvalidInput(f"{what}: {error.strerror}")
+
+
+def _cached() -> int:
+    """How many directories may be kept open: a sixteenth of the descriptors this process may have."""
+    from resource import RLIMIT_NOFILE, getrlimit
+
+    soft, _ = getrlimit(RLIMIT_NOFILE)
+    return max(_CACHED, min(soft // 16, _CACHED_MOST))
 
 
 def _write_content(fd: int, reader: TarReader) -> None:
