@@ -14,6 +14,7 @@ KubeplayError                     anything we say to a person
 ├── MissingPrerequisite           a program or kernel feature is absent: install it
 ├── StoreError                    the database cannot be used (newer schema, damage)
 ├── NotRunning                    the container or pod is not in the state this needs
+├── NotInvoked                    a command cannot be run in a container: exit status 126 or 127
 ├── CommandFailed                 a program we ran failed: carries argv, exit status, stderr
 │   └── RuntimeFailed             ... the OCI runtime or conmon
 └── PodError                      a pod cannot go on; `reason` is the field's own word
@@ -133,6 +134,14 @@ class StoreError(KubeplayError):
 
 class NotRunning(KubeplayError):
     """The pod or container is not in the state the command needs."""
+
+
+class NotInvoked(KubeplayError):
+    """A command cannot be run in a container; `status` is 126 or 127, as podman has them."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.exit_code = status
 
 
 class CommandFailed(KubeplayError):

@@ -37,7 +37,13 @@ PROGRAMS = (
     Program("dnsmasq", "names of Services and pods", "dnsmasq-base"),
     Program("catatonit", "PID 1 of pods with shareProcessNamespace", "catatonit", False),
     Program("sh", "conmon's exit command", "dash"),
+    Program("gpg", "signatures of images (image trust, image sign)", "gpg", False),
+    Program("git", "ADD of a git repository and contexts of that kind (build)", "git", False),
+    Program("ssh-agent", "keys for RUN --mount=type=ssh (build)", "openssh-client", False),
 )
+# what pyproject.toml names, by the words they are imported by
+PACKAGES = ("click", "yaml", "jsonschema", "pyroute2", "jinja2", "deepdiff", "kubernetes", "zstandard", "urllib3", "cryptography", "isal",
+            "nacl")  # fmt: skip
 RUNTIMES = (("crun", "crun"), ("runc", "runc"))
 NAMESPACES = ("mnt", "net", "ipc", "uts", "pid", "cgroup")
 # (file system or feature, how it is seen, required, remedy)
@@ -47,7 +53,8 @@ LONGEST_RULE_LIST = 5
 def run(settings: Settings) -> list[Check]:
     """Every check; one that fails in itself says so and counts as a note."""
     found: list[Check] = []
-    for check in (_rights, _python, _programs, _runtime_programs, _kernel, _cgroups, _runroot, _forwarding, _firewall):
+    machine = (_rights, _python, _packages, _programs, _certificates, _runtime_programs)
+    for check in (*machine, _kernel, _cgroups, _runroot, _forwarding, _firewall):
         found += _safely(check, settings)
     return found
 
@@ -86,6 +93,27 @@ def _python(settings: Settings) -> list[Check]:
             "" if sys.version_info >= (3, 11) else "apt-get install python3 (3.11 or newer)",
         )
     ]
+
+
+def _packages(settings: Settings) -> list[Check]:
+    """The Python packages; one that is absent is met by some command only, so all are looked for here."""
+    from importlib.util import find_spec
+
+    absent = [name for name in PACKAGES if find_spec(name) is None]
+    remedy = "make setup, or pip install --require-hashes -r requirements.lock" if absent else ""
+    return [Check("python packages", MISSING if absent else OK, f"not installed: {', '.join(absent)}" if absent else "all there", remedy)]
+
+
+def _certificates(settings: Settings) -> list[Check]:
+    """The authorities that registries' certificates are checked against."""
+    import ssl
+
+    paths = ssl.get_default_verify_paths()
+    places = [path for path in (paths.cafile, paths.capath) if path and os.path.exists(path)]
+    found = next((path for path in places if os.path.isfile(path) or os.listdir(path)), "")
+    if found:
+        return [Check("CA certificates", OK, found)]
+    return [Check("CA certificates", NOTE, "none: no registry is trusted", "apt-get install ca-certificates")]
 
 
 def _find(name: str) -> str:

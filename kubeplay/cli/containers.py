@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kubeplay.plan.container import Port
 
 Plan = dict[str, Any]
+DEFAULT_NETWORK = "kubeplay-default"  # engine.net.networks.DEFAULT, whose imports `ps` has no other use for
 COMMAND_WIDTH = 20  # characters of COMMAND that podman shows
 _PORT_KEYS = ("host_ip", "container_port", "host_port", "protocol")  # of podman's ps --format json; the plan's own mark and name stay out
 
@@ -39,8 +40,16 @@ def _podman_json(record: Fields) -> Fields:
         "StartedAt": record["StartedAt"], "ExitedAt": record["ExitedAt"], "Exited": record["State"] == runtime.EXITED,
         "ExitCode": record["ExitCode"],
         "Pid": record["Pid"], "Pod": record["_Pod"], "PodName": record["PodName"], "Ports": record["_Ports"], "Labels": record["Labels"],
+        "Networks": record["_Networks"],
         "Restarts": record["Restarts"], "IsInit": record["IsInit"], "Namespace": record["Namespace"], "Container": record["Container"],
     }  # fmt: skip
+
+
+def networks(sandbox: Plan) -> list[str]:
+    """Names of the networks a planned sandbox joins, as --network has them."""
+    if sandbox["host_network"]:
+        return ["host"]
+    return [one["network"] or DEFAULT_NETWORK for one in sandbox["attachments"]] or ["none"]
 
 
 def _is_pod(record: Fields, value: str) -> bool:
@@ -55,6 +64,7 @@ LOOK = Listing(
         "pod": _is_pod, "namespace": listing.equals("Namespace"), "ancestor": listing.contains("Image"),
         "exited": listing.equals("ExitCode"),
         "container": listing.equals("Container"),
+        "network": lambda record, value: value in record["_Networks"],
     },
     _podman_json,
 )  # fmt: skip
@@ -104,6 +114,7 @@ def _record(pod: PodRow, made: Plan, planned: Plan, row: ContainerRow, images: I
     words = images.command(planned["command"], planned["args"], row.image_id)
     text = " ".join(words)
     ports = [port for port in planned["ports"] if port["host_port"]]
+    joined = networks(made["sandbox"])
     ago = human.ago(row.created, now)
     return {
         "ID": row.id if full else human.short(row.id), "_ID": row.id,
@@ -115,6 +126,7 @@ def _record(pod: PodRow, made: Plan, planned: Plan, row: ContainerRow, images: I
         "Pod": pod.uid if full else human.short_uid(pod.uid), "_Pod": pod.uid, "PodName": pod.name, "Namespace": pod.namespace,
         "Ports": ", ".join(_arrow(p["host_ip"], p["host_port"], p["container_port"], p["protocol"]) for p in ports),
         "_Ports": [{**{key: p[key] for key in _PORT_KEYS}, "range": 1, "protocol": p["protocol"].lower()} for p in ports],
+        "Networks": ",".join(joined), "_Networks": joined,
         "Labels": dict(made["labels"]), "Restarts": row.attempt, "IsInit": planned["kind"] == "init", "Reason": row.reason,
     }  # fmt: skip
 
@@ -162,6 +174,20 @@ class Images:
             config = json.loads(row.config).get("config") or {} if row else {}
             self._known[image_id] = (config.get("Entrypoint") or [], config.get("Cmd") or [])
         return self._known[image_id]
+
+
+@command(
+    "exists",
+    "Say by the exit status whether a container exists (0) or not (1).",
+    argument("CONTAINER", "Container.", dest="name", complete="container"),
+)
+def exists(app: App, *, name: str) -> int:
+    from kubeplay.errors import NotFound
+
+    try:
+        return 0 if resolve.container(app, name, note=False).container else 1
+    except NotFound:
+        return 1
 
 
 @command(

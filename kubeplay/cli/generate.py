@@ -25,8 +25,8 @@ KINDS = ("pod", "deployment", "daemonset", "job")
     integer("-r", "--replicas", help="Replicas of the Deployment."),
     flag("-s", "--service", help="Write a NodePort Service for the published ports too."),
     flag("--show-secrets", help="Write the values of Secrets, not placeholders that a cluster refuses."),
-    flag("--podman-only", help="Accepted for podman's sake."),
-    flag("--no-trunc", help="Accepted for podman's sake."),
+    flag("--podman-only", help="Accepted for podman's sake; no effect: there are no annotations of podman's own."),
+    flag("--no-trunc", help="Accepted for podman's sake; no effect, as nothing is cut."),
 )
 def generate(
     app: App,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli import listing, resolve
@@ -27,9 +27,29 @@ def show(values: Sequence[Any], form: str | None) -> None:
     elif form == "yaml":
         import yaml
 
-        sys.stdout.write("---\n".join(yaml.safe_dump(value, sort_keys=False, allow_unicode=True) for value in values))
+        plain = listing.plain(list(values))
+        sys.stdout.write("---\n".join(yaml.safe_dump(value, sort_keys=False, allow_unicode=True) for value in plain))
     else:
         sys.stdout.write(listing.json_text(list(values)) + "\n")
+
+
+def shown(one: Callable[[str], Any], names: Sequence[str], form: str | None) -> int:
+    """Print what `one` finds for each name, and report what is not there, as podman does; the exit status."""
+    from kubeplay.cli.failure import report
+
+    status = 0
+    found, missing = [], []
+    for name in names:
+        try:
+            found.append(one(name))
+        except NotFound as error:
+            missing.append(error)
+    if found or form in (None, "json"):
+        show(found, form)
+    sys.stdout.flush()
+    for error in missing:
+        status = report(error)
+    return status
 
 
 def stored(one: StoredObject) -> dict[str, Any]:
@@ -61,9 +81,9 @@ _NEVER = "0001-01-01T00:00:00Z"  # Go's zero time, by which docker and podman sa
     FORMAT,
     choice("-t", "--type", choices=TYPES, help="What the names are names of.", default="all"),
 )
-def inspect(app: App, *, name: tuple[str, ...], format: str | None, type: str) -> None:
+def inspect(app: App, *, name: tuple[str, ...], format: str | None, type: str) -> int:
     app.engine.refresh()
-    show([_any(app, one, type) for one in name], format)
+    return shown(lambda one: _any(app, one, type), name, format)
 
 
 def _any(app: App, name: str, type_: str) -> Any:
@@ -93,6 +113,17 @@ def _one(app: App, name: str, kind: str) -> Any:
     from kubeplay.cli import network
 
     return network.described(app, app.engine.net.inspect(name))
+
+
+@command(
+    "inspect",
+    "Show everything about containers, as JSON.",
+    argument("CONTAINER", "Containers, or pods for the one kubectl would take.", dest="name", many=True, complete="container"),
+    FORMAT,
+)
+def container_inspect(app: App, *, name: tuple[str, ...], format: str | None) -> None:
+    app.engine.refresh()
+    show([_container(app, one) for one in name], format)
 
 
 @command(

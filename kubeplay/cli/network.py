@@ -1,4 +1,4 @@
-"""network ls, inspect, create and rm."""
+"""network ls, inspect, exists, create and rm."""
 
 from __future__ import annotations
 
@@ -60,6 +60,11 @@ def inspect(app: App, *, network: tuple[str, ...], format: str | None) -> None:
     from kubeplay.cli.inspection import show
 
     show([described(app, app.engine.net.inspect(name)) for name in network], format)
+
+
+@command("exists", "Say by the exit status whether a network exists (0) or not (1).", argument("NETWORK", "Network.", complete="network"))
+def exists(app: App, *, network: str) -> int:
+    return 0 if app.store.resources.network(network) else 1
 
 
 @command(

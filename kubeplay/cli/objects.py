@@ -139,5 +139,20 @@ def users(app: App, key: ObjectKey) -> list[str]:
     return [pod.name for pod in map(plan, app.store.runtime.pods(key.namespace)) if refers(pod)]
 
 
-secret_ls, secret_inspect, secret_rm = _ls("Secret"), _inspect("Secret"), _rm("Secret")
-configmap_ls, configmap_inspect, configmap_rm = _ls("ConfigMap"), _inspect("ConfigMap"), _rm("ConfigMap")
+def _exists(kind: str) -> Command:
+    @command(
+        "exists", f"Say by the exit status whether a {kind} exists (0) or not (1).", argument("NAME", f"{kind}.", complete=kind.lower())
+    )
+    def exists(app: App, *, name: str) -> int:
+        try:
+            find(app, kind, name)
+        except NotFound:
+            return 1
+        return 0
+
+    return exists
+
+
+secret_ls, secret_inspect, secret_rm, secret_exists = _ls("Secret"), _inspect("Secret"), _rm("Secret"), _exists("Secret")
+configmap_ls, configmap_inspect = _ls("ConfigMap"), _inspect("ConfigMap")
+configmap_rm, configmap_exists = _rm("ConfigMap"), _exists("ConfigMap")

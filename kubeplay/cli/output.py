@@ -12,6 +12,7 @@ from kubeplay.errors import NotFound, NotRunning
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
+    from kubeplay.cli.resolve import Found
 
 OPTIONS: tuple[Option, ...] = (
     flag("-f", "--follow", help="Stay, and show what comes."),
@@ -46,9 +47,20 @@ def logs(
         if all_containers:
             rows += _every(app, resolve.pod(app, one), previous)
         else:
-            found = resolve.container(app, one, container)
+            found = _named(app, one, name, container)
             rows += _instance(app, found.pod, found.name, previous)
     _read(app, rows, follow, tail, since, until, timestamps, names or len(rows) > 1)
+
+
+def _named(app: App, one: str, names: tuple[str, ...], container: str | None) -> Found:
+    """The container that a name means; `logs POD CONTAINER` (kubectl's form) gets the hint to write -c."""
+    try:
+        return resolve.container(app, one, container, note=len(names) == 1)
+    except NotFound as error:
+        pods = resolve.find_pods(app, names[0]) if one != names[0] and not container else []
+        if pods and any(planned.name == one for planned in resolve.plan(pods[0]).containers):
+            error.hint = f"{one} is a container of pod {names[0]}: kubeplay logs {names[0]} -c {one}"
+        raise
 
 
 @command(

@@ -37,7 +37,8 @@ OPTIONS: tuple[Option, ...] = (
     many("--network", "--net", dest="network", help="Join this network: bridge, host, none, NAME[:ip=IP,mac=MAC].", complete="network"),
     many("--ip", help="Address of the n-th pod.", metavar="IP"),
     many("--mac-address", help="MAC address of the n-th pod.", metavar="MAC"),
-    many("--publish", help="Publish a container port on the host; wins over the file.", metavar="[[IP:]HOST:]PORT[/PROTOCOL]"),
+    many("--publish", help="Publish a container port on the host, at its own number if HOST is not given, or a range, as 8080-8082:80-82;"
+         " wins over the file.", metavar="[[IP:]HOST:]PORT[/PROTOCOL]"),
     flag("--publish-all", help="Publish every container port that has no hostPort, at its own number."),
     flag("--no-pod-prefix", help="Name containers as in the file, not POD-CONTAINER."),
     text("--log-driver", help="Where container output goes: k8s-file or none.", metavar="DRIVER"),
@@ -61,7 +62,7 @@ OPTIONS: tuple[Option, ...] = (
     choice("-o", "--output", choices=("yaml", "json", "table"), help="What --dry-run shows.", default="table"),
     VALIDATE,
     flag("-q", "--quiet", help="Print no progress, of pulls and builds neither."),
-    flag("--no-trunc", help="Accepted for podman's sake."),
+    flag("--no-trunc", help="Accepted for podman's sake; no effect, as nothing is cut."),
 )  # fmt: skip
 
 HELP = """Create and start what Kubernetes files describe.

@@ -8,7 +8,7 @@ from kubeplay.cli import human, listing, resolve
 from kubeplay.cli.declare import ALL_NAMESPACES, LISTING, argument, command, flag
 from kubeplay.cli.listing import Column, Fields, Listing
 from kubeplay.engine.store.objects import StoredObject
-from kubeplay.engine.store.runtime import STOP, ContainerRow, PodRow
+from kubeplay.engine.store.runtime import CREATE, CREATED, STOP, ContainerRow, PodRow
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
@@ -88,6 +88,8 @@ def _record(
     text = columns.text(status, bool(stored and stored.deleted))
     if pod.desired == STOP and not any("running" in one["state"] for one in status.get("containerStatuses", [])):
         text = "Stopped"  # kubectl has no word for it: a person stopped the pod
+    elif pod.desired == CREATE and instances and all(one.state == CREATED for one in instances):
+        text = "Created"  # nor for a pod that play --start=false only made; podman's word
     count = sum(one.get("restartCount", 0) for one in status.get("containerStatuses", []))
     return {
         "ID": pod.uid if full else human.short_uid(pod.uid), "_ID": pod.uid, "Name": pod.name, "Namespace": pod.namespace,

@@ -17,7 +17,7 @@ class Group(dict[str, "Group | str"]):
 
 def _object(help: str, kind: str) -> Group:
     return Group(
-        help, also={verb: f"objects:{kind}_{name}" for verb, name in (("ls", "ls"), ("list", "ls"), ("inspect", "inspect"), ("rm", "rm"))}
+        help, also={verb: f"objects:{kind}_{name}" for verb, name in (("list", "ls"), *((v, v) for v in ("ls", "inspect", "rm", "exists")))}
     )
 
 
@@ -50,7 +50,8 @@ TREE = Group(
                                                     "logs": "output:pod_logs", **_POD_VERBS}),
         "container": Group(
             "Containers of pods.", "lifecycle", "stop start restart kill rm wait",
-            {"ls": "containers:ps", "list": "containers:ps", "ps": "containers:ps", "port": "containers:port", "top": "containers:top",
+            {"inspect": "inspection:container_inspect", "exists": "containers:exists",
+             "ls": "containers:ps", "list": "containers:ps", "ps": "containers:ps", "port": "containers:port", "top": "containers:top",
              "logs": "output:logs", "exec": "execution:exec_", "cp": "execution:cp", "commit": "commit:commit", "export": "commit:export",
              "diff": "commit:container_diff", "mount": "imagefs:mount", "unmount": "imagefs:unmount", "umount": "imagefs:unmount"},
         ),
@@ -76,7 +77,7 @@ TREE = Group(
         "logout": "login:logout",
         "search": "login:search",
         "volume": Group("Volumes; a claim uses the one of its name.", "volume", "ls inspect rm create exists", {"list": "volume:ls"}),
-        "network": Group("Networks.", "network", "ls inspect create rm", {"list": "network:ls"}),
+        "network": Group("Networks.", "network", "ls inspect create rm exists", {"list": "network:ls"}),
         "secret": _object("Secrets.", "secret"),
         "configmap": _object("ConfigMaps.", "configmap"),
         "events": "events:events",

@@ -91,7 +91,7 @@ def exists(app: App, *, volume: str) -> int:
 @command(
     "create",
     "Create a volume.",
-    argument("NAME", "Name of the volume; 64 random digits when it is not given.", required=False),
+    argument("NAME", "Name of the volume, or NAMESPACE/NAME; 64 random digits when it is not given.", required=False),
     text("-d", "--driver", help="Only `local`.", default="local"),
     many("-l", "--label", help="A label, KEY=VALUE.", metavar="KEY=VALUE"),
     many("-o", "--opt", help="An option of the volume, KEY=VALUE: uid, gid.", metavar="KEY=VALUE"),
@@ -102,9 +102,10 @@ def create(app: App, *, name: str | None, driver: str, label: tuple[str, ...], o
 
     if driver != "local":
         raise InvalidInput(f"volume driver {driver!r} is not known", hint="the only driver is local")
-    name = name or secrets.token_hex(32)
+    scope, _, last = (name or secrets.token_hex(32)).rpartition("/")
+    name = f"{scope}/{last}" if scope else last
     try:
-        app.engine.volumes.named.create(app.namespace, name, dict(pairs("--opt", opt)), dict(pairs("--label", label)))
+        app.engine.volumes.named.create(scope or app.namespace, last, dict(pairs("--opt", opt)), dict(pairs("--label", label)))
     except AlreadyExists:
         if not ignore:
             raise

@@ -18,7 +18,7 @@ from kubeplay.engine.host import processes
 from kubeplay.engine.oci import user as users
 from kubeplay.engine.oci.runtime import remove_tree
 from kubeplay.engine.store.runtime import RUNNING, ContainerRow
-from kubeplay.errors import EXIT_CANNOT_INVOKE, EXIT_NOT_FOUND, InvalidInput, NotRunning, RuntimeFailed
+from kubeplay.errors import EXIT_CANNOT_INVOKE, EXIT_NOT_FOUND, InvalidInput, NotInvoked, NotRunning, RuntimeFailed
 from kubeplay.plan.security import Security
 
 if TYPE_CHECKING:
@@ -42,11 +42,13 @@ def run(
     detach: bool = False,
     privileged: bool = False,
 ) -> int:
-    """Run `argv` and return its exit code; `detach` returns 0 once it runs. Raises NotRunning, InvalidInput, RuntimeFailed."""
+    """Run `argv` and return its exit code; `detach` returns 0 once it runs. Raises NotRunning, NotInvoked, InvalidInput, RuntimeFailed."""
     if not argv or not argv[0]:
         raise InvalidInput("no command given to exec")
     if row.state != RUNNING:
         raise NotRunning(f"container {row.name} is {row.state}, not running")
+    if workdir:
+        _check_workdir(row, workdir)
     bundle = engine.paths.bundle(row.id)
     directory = f"{bundle}/exec-{os.urandom(6).hex()}"
     os.mkdir(directory, 0o700)
@@ -62,6 +64,30 @@ def run(
         return _exit_code(directory, status, command)
     finally:
         remove_tree(directory)
+
+
+def _check_workdir(row: ContainerRow, workdir: str) -> None:
+    """Say of a working directory that cannot be entered what the runtime says in words of its own. Raises InvalidInput, NotInvoked."""
+    from kubeplay.engine.host.syscalls import RESOLVE_IN_ROOT, openat2
+
+    if not workdir.startswith("/"):
+        raise InvalidInput(f"the working directory {workdir!r} is not an absolute path")
+    if os.path.normpath(workdir).startswith("/proc"):
+        return  # what is there depends on who looks: only the runtime can tell
+    try:
+        root = os.open(f"/proc/{row.pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return  # it has just ended: the runtime says so
+    try:
+        os.close(openat2(root, workdir, os.O_PATH | os.O_DIRECTORY, RESOLVE_IN_ROOT))
+    except FileNotFoundError:
+        raise NotInvoked(f"working directory {workdir} is not there in container {row.name}", EXIT_NOT_FOUND) from None
+    except NotADirectoryError:
+        raise NotInvoked(f"working directory {workdir} is no directory in container {row.name}", EXIT_CANNOT_INVOKE) from None
+    except OSError:
+        return  # a link into /proc, or no right: the runtime's to judge
+    finally:
+        os.close(root)
 
 
 def capture(engine: Engine, row: ContainerRow, argv: Sequence[str], seconds: float, stdin: bytes = b"") -> processes.Result:

@@ -96,7 +96,7 @@ def check_references(engine: Engine, stack: Stack, options: UpOptions, progress:
     wanted = references.references(stack)
     missing = references.missing(stack, {r.key for r in wanted if _exists(engine, r.key)}) if wanted else []
     for reference in missing if options.keep_on_failure else []:
-        progress(ProgressEvent("warning", "missing", str(reference)))
+        progress(ProgressEvent("warning", "missing", str(reference), message="the pod waits until it is there"))
     if missing and not options.keep_on_failure:
         lines = "\n".join(f"  {reference} not found" for reference in missing)
         raise InvalidInput(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from kubeplay.engine.net import networks
 from tests.support.cli import Kubeplay, installed
 
 pytestmark = pytest.mark.root
@@ -197,6 +198,16 @@ def test_ps_in_all_its_forms(web: Kubeplay) -> None:
     assert len(web("ps", "-A", "-q", "--filter", "pod=shown").lines) == 2
     assert web("ps", "--noheading", "--filter", "status=exited", "--filter", "pod=shown").out == ""
     assert "unknown key" in web("ps", "--filter", "colour=red", status=125).err
+    assert len(web("ps", "-q", "--filter", f"network={networks.DEFAULT}", "--filter", "pod=shown").lines) == 2
+    assert web("ps", "-q", "--filter", "network=other").lines == []
+
+
+def test_exists(web: Kubeplay) -> None:
+    for words in (("container", "exists", "shown-app"), ("network", "exists", networks.DEFAULT), ("secret", "exists", "shown-secret"),
+                  ("configmap", "exists", "default/shown-conf"), ("volume", "exists", "shown-data")):  # fmt: skip
+        web(*words)
+        web(*words[:2], "nonesuch", status=1)
+    assert web("container", "inspect", "shown-app", "--format", "{{.Name}}").out == "shown-app\n"
 
 
 def test_pod_ps(web: Kubeplay) -> None:
@@ -237,6 +248,7 @@ def test_logs(web: Kubeplay) -> None:
     assert web("logs", "--since", "1h", "--tail", "0", "shown-app").out == ""
     assert web("logs", "-t", "shown-app").out.endswith(" started\n")
     assert "no previous instance" in web("logs", "-p", "shown-app", status=125).err
+    assert "kubeplay logs shown -c side" in web("logs", "shown", "side", status=125).err
 
 
 def test_logs_of_a_pod_without_any(machine: Kubeplay) -> None:
@@ -261,6 +273,10 @@ def test_exec_gives_the_command_s_own_status(web: Kubeplay) -> None:
     web("exec", "shown-app", "/nonesuch", status=127)
     web("exec", "shown-app", "/etc/passwd", status=126)
     web("exec", "nonesuch", "true", status=125)
+    assert "directory /nosuch is not there" in web("exec", "-w", "/nosuch", "shown-app", "true", status=127).err
+    assert "is no directory" in web("exec", "-w", "/etc/passwd", "shown-app", "true", status=126).err
+    assert "not an absolute path" in web("exec", "-w", "etc", "shown-app", "true", status=125).err
+    assert web("exec", "-w", "/proc/self", "shown-app", "true").err == ""
     assert web("exec", "-e", "A=1", "-u", "app", "-w", "/tmp", "shown-app", "sh", "-c", "echo $A $(id -u) $(pwd)").out == "1 1234 /tmp\n"
     assert web("exec", "-i", "shown-app", "cat", stdin="through").out == "through"
 
@@ -311,6 +327,31 @@ def test_generate_gives_the_file_back(web: Kubeplay, tmp_path: Path) -> None:
 
 
 # doing
+def test_a_pod_that_was_only_created(machine: Kubeplay) -> None:
+    machine.image()
+    path = machine.file("cold.yaml", WEB.replace("web", "cold"))
+    machine("play", "kube", "-q", "--start=false", path)
+    assert machine("pod", "ps", "--filter", "status=created", "--format", "{{.Name}} {{.Status}}").lines == ["cold Created"]
+    machine("pod", "start", "cold")
+    assert machine("pod", "ps", "--filter", "name=^cold$", "--format", "{{.Status}}").lines == ["Running"]
+    machine("kube", "down", "--force", path)
+
+
+def test_a_volume_of_another_namespace(machine: Kubeplay) -> None:
+    assert machine("volume", "create", "other/made").out == "other/made\n"
+    assert machine("volume", "ls", "-n", "other", "-q").lines == ["made"]
+    machine("volume", "rm", "other/made")
+
+
+def test_a_reference_that_is_missing_is_told_when_it_is_waited_for(machine: Kubeplay) -> None:
+    machine.image()
+    spec = "{containers: [{name: a, image: 'localhost/bb:1', command: [sleep, '99'], envFrom: [{configMapRef: {name: nope}}]}]}"
+    path = machine.file("wait.yaml", f"apiVersion: v1\nkind: Pod\nmetadata: {{name: waits}}\nspec: {spec}\n")
+    said = machine("play", "kube", "--keep-on-failure", path)
+    assert "ConfigMap nope: missing: the pod waits until it is there" in said.err
+    machine("kube", "down", "--force", path)
+
+
 def test_stop_start_restart_kill_rm(kp: Kubeplay) -> None:
     assert kp("pod", "stop", "web").out == "web\n"
     assert kp("ps", "-q", "--filter", "pod=web").out == ""

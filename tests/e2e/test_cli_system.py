@@ -121,7 +121,8 @@ def test_info(kp: Kubeplay) -> None:
 @pytest.mark.root
 def test_system_check_lists_everything(kp: Kubeplay) -> None:
     said = kp("system", "check")
-    for what in ("conmon", "nft", "OCI runtime", "cgroups", "overlayfs", "namespaces", "firewall"):
+    for what in ("conmon", "nft", "gpg", "git", "python packages", "CA certificates", "OCI runtime", "cgroups", "overlayfs", "namespaces",
+                 "firewall"):  # fmt: skip
         assert what in said.out
     missing = subprocess.run(
         kp.argv("system", "check", "--format", "json"), env={**kp.env, "KUBEPLAY_RUNTIME": "/nonesuch"}, capture_output=True, text=True

@@ -93,7 +93,7 @@ def _set_address(target: Target, flag: str, value: str) -> None:
 
 def publish(pods: list[Target], options: CompileOptions) -> None:
     """--publish to the pods that declare the port. Raises InvalidInput where it is not clear which pod is meant."""
-    wanted = [ports.parse(text) for text in options.publish]
+    wanted = [entry for text in options.publish for entry in ports.parse(text)]
     if wanted and not pods:
         raise InvalidInput("--publish: there is no pod")
     for number, protocol in dict.fromkeys((w.container_port, w.protocol) for w in wanted):

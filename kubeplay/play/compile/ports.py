@@ -33,15 +33,22 @@ def _port(item: Mapping[str, Any], published: bool) -> Port:
     return Port(item["containerPort"], item.get("protocol") or "TCP", item.get("name") or "", host_port, host_ip)
 
 
-def parse(text: str) -> Publish:
-    """`[[ip:][hostPort]:]containerPort[/protocol]`, IPv6 addresses in brackets. Raises InvalidInput."""
+def parse(text: str) -> tuple[Publish, ...]:
+    """`[[ip:][hostPort]:]containerPort[/protocol]`, IPv6 addresses in brackets; both ports may be ranges of equal length, `80-82`.
+
+    Raises InvalidInput.
+    """
     rest, _, protocol = text.partition("/")
     protocol = protocol.upper() or "TCP"
     if protocol not in PROTOCOLS:
         raise InvalidInput(f"--publish {text}: protocol must be tcp, udp or sctp")
     before, _, container_port = rest.rpartition(":")
     host_ip, host_port = _host_part(before)
-    return Publish(_number(container_port, text), protocol, _number(host_port, text) if host_port else 0, _address(host_ip, text))
+    address, inner = _address(host_ip, text), _range(container_port, text)
+    outer = _range(host_port, text) if host_port else range(0)
+    if outer and len(outer) != len(inner):
+        raise InvalidInput(f"--publish {text}: the ranges have {len(outer)} and {len(inner)} ports", hint="as 8080-8082:80-82")
+    return tuple([Publish(port, protocol, outer[n] if outer else 0, address) for n, port in enumerate(inner)])
 
 
 def _host_part(text: str) -> tuple[str, str]:
@@ -52,10 +59,17 @@ def _host_part(text: str) -> tuple[str, str]:
     return (address, port) if colon else ("", text)
 
 
+def _range(text: str, whole: str) -> range:
+    first, dash, last = text.partition("-")
+    found = range(_number(first, whole), _number(last if dash else first, whole) + 1)
+    if not found:
+        raise InvalidInput(f"--publish {whole}: {text} ends before it begins", hint="as 8080-8082:80-82")
+    return found
+
+
 def _number(text: str, whole: str) -> int:
     if not is_number(text) or not 1 <= int(text) <= 65535:
-        hint = "port ranges are not supported" if "-" in text else "as 8080:80, 127.0.0.1:8080:80/tcp or 80"
-        raise InvalidInput(f"--publish {whole}: {text!r} is not a port", hint=hint)
+        raise InvalidInput(f"--publish {whole}: {text!r} is not a port", hint="as 8080:80, 127.0.0.1:8080:80/tcp, 80 or 8080-8082:80-82")
     return int(text)
 
 

@@ -42,10 +42,23 @@ PUBLISH = [
 
 @pytest.mark.parametrize(("text", "made"), PUBLISH)
 def test_publish_syntax(text: str, made: ports.Publish) -> None:
-    assert ports.parse(text) == made
+    assert ports.parse(text) == (made,)
 
 
-@pytest.mark.parametrize("text", ["", "x", "0", "65536", "8080:", "1.2.3:80:80", "80/icmp", "80-90:80-90", "-1", "host:80:80", "٣"])
+def test_publish_of_ranges() -> None:
+    """As podman's -p: the n-th port of the one to the n-th of the other."""
+    assert ports.parse("127.0.0.1:8080-8081:80-81/udp") == (
+        ports.Publish(80, "UDP", 8080, "127.0.0.1"), ports.Publish(81, "UDP", 8081, "127.0.0.1"),
+    )  # fmt: skip
+    assert ports.parse("80-82") == (ports.Publish(80), ports.Publish(81), ports.Publish(82))
+    made = play(POD % "p", publish=("8080-8081:80-81",))
+    assert made.pods[0].containers[0].ports == (Port(80, "TCP", "web", 8080), Port(81, "TCP", "", 8081))
+
+
+WRONG = ["", "x", "0", "65536", "8080:", "1.2.3:80:80", "80/icmp", "80-90:80-91", "80-90:80", "90-80", "80-", "-1", "host:80:80", "٣"]
+
+
+@pytest.mark.parametrize("text", WRONG)
 def test_publish_refuses(text: str) -> None:
     with pytest.raises(InvalidInput):
         ports.parse(text)
