@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support import images
+from tests.support.hostile_registry import hostile, says
 from tests.support.images import Member, directory, file, symlink
 from tests.support.kubeplay import Machine, playing
 
@@ -147,3 +148,53 @@ def test_cve_2026_94603_labels_of_an_image_change_nothing(kp: Machine) -> None:
     for part in ("seccomp", "maskedPaths", "readonlyPaths", "resources"):
         assert with_labels["linux"][part] == without["linux"][part]
     assert [n["type"] for n in with_labels["linux"]["namespaces"]] == [n["type"] for n in without["linux"]["namespaces"]]
+
+
+@pytest.fixture
+def refusing(kp: Machine, tmp_path: Path) -> Iterator[Machine]:
+    """The machine with a trust policy that lets nothing in."""
+    before = dict(kp.env)
+    (tmp_path / "home/.config/containers").mkdir(parents=True)
+    (tmp_path / "home/.config/containers/policy.json").write_text(json.dumps({"default": [{"type": "reject"}]}))
+    kp.env["HOME"] = str(tmp_path / "home")
+    yield kp
+    kp.env.clear()
+    kp.env.update(before)
+
+
+def test_every_door_asks_the_trust_policy(refusing: Machine, tmp_path: Path) -> None:
+    """Before a single layer is asked for, let alone unpacked: pull, play (containers, image volumes), build, load, import, lists."""
+    data = images.layer([directory("new"), file("new/file", b"never seen before")])
+    archive, tar = images.docker_archive(tmp_path / "new.tar", ["localhost/new:1"], [data]), tmp_path / "root.tar"
+    tar.write_bytes(data)
+    before = sorted(path.name for path in (refusing.root / "layers").iterdir())
+    with hostile() as hub:
+        image = hub.put_image("team/app", "1", [data])
+        hub.on("GET /v2/team/app/tags/list.*", says(200, b'{"name": "team/app", "tags": ["1"]}'))
+        repository, flags = f"{hub.address}/team/app", ("--tls-verify=false",)
+        name, digest = f"{repository}:1", f"{repository}@{image.manifest}"
+        doors: list[tuple[str, ...]] = [("pull", *flags, text) for text in (name, digest, f"docker://{name}", f"docker-archive:{archive}")]
+        doors += [("pull", "-a", *flags, repository), ("load", "-i", str(archive)), ("import", str(tar), "localhost/root:1")]
+        texts = (
+            f"FROM {name}\n", f"FROM {digest}\n", f"FROM plain:1\nCOPY --from={name} /new /new\n",
+            f"FROM plain:1\nRUN --mount=type=bind,from={digest},target=/m true\n", f"ARG X={name}\nFROM ${{X}} AS one\nRUN true\n",
+        )  # fmt: skip
+        (tmp_path / "context").mkdir()
+        for number, text in enumerate(texts):
+            (tmp_path / f"Containerfile{number}").write_text(text)
+            doors.append(("build", *flags, "-f", str(tmp_path / f"Containerfile{number}"), str(tmp_path / "context")))
+        for door in doors:
+            said = refusing(*door, status=None)
+            assert said.status != 0 and "rejected" in said.err, (door, said)
+        mount = f"volumeMounts: [{{name: v, mountPath: /v}}]}}]\n  volumes: [{{name: v, image: {{reference: '{digest}'}}}}]"
+        for text in (pod("door").replace("door:1", name), pod("door").replace("door:1", "plain:1").replace("}]", f", {mount}")):
+            said = refusing.play(text, *flags, status=None)
+            assert said.status != 0 and "rejected" in said.out + said.err, said
+            refusing.down(text)
+        refusing("manifest", "create", "localhost/list:1")
+        refusing("manifest", "add", *flags, "localhost/list:1", name)
+        said = refusing("manifest", "push", "--all", *flags, "localhost/list:1", f"dir:{tmp_path / 'out'}", status=None)
+        assert said.status != 0 and "rejected" in said.err, said
+        refusing("manifest", "rm", "localhost/list:1")
+        assert not hub.asked(f".*/blobs/{image.layers[0]}")
+    assert sorted(path.name for path in (refusing.root / "layers").iterdir()) == before
