@@ -162,7 +162,7 @@ def push_options(given: dict[str, Any]) -> PushOptions:
     argument("IMAGE", "Names or ids; after the first, more names for it, or with -m more images.", many=True, complete="image"),
     choice("--format", choices=("docker-archive", "oci-archive", "oci-dir", "docker-dir"), default="docker-archive", help="What to write."),
     text("-o", "--output", help="Where to; standard output when not given.", metavar="FILE", complete="file"),
-    flag("-m", "--multi-image-archive", help="The names are several images, not names of one (docker-archive only)."),
+    flag("-m", "--multi-image-archive", help="The names are several images, not names of one (not docker-dir)."),
     flag("--compress", help="Compress layers (docker-dir only)."),
     flag("--uncompressed", help="Leave uncompressed layers so (oci-archive and oci-dir)."),
     QUIET,

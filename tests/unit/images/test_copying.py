@@ -540,16 +540,22 @@ def test_several_images_and_several_names(house: House, tmp_path: Path) -> None:
     save.save(house.images, [NAME, "more:1"], str(tmp_path / "names.tar"))
     (loaded,) = other.images.load(str(tmp_path / "names.tar"))
     assert loaded.names == (NAME, "localhost/more:1")
-    save.save(house.images, [NAME, second], str(tmp_path / "many.tar"), several=True)
-    assert {one.image_id for one in other.images.load(str(tmp_path / "many.tar"))} == {first, second}
+    for form in ("docker-archive", "oci-archive", "oci-dir"):
+        save.save(house.images, [NAME, second], str(tmp_path / f"many-{form}"), form, several=True)
+        loaded = other.images.load(str(tmp_path / f"many-{form}"))
+        assert {(one.image_id, one.names) for one in loaded} == {(first, (NAME,)), (second, ())}, form
+    save.save(house.images, [NAME, "fake.example/y:1", "fake.example/y:1"], str(tmp_path / "many-oci-dir"), "oci-dir", several=True)
+    loaded = other.images.load(str(tmp_path / "many-oci-dir"))
+    assert {(one.image_id, one.names) for one in loaded} == {(first, (NAME,)), (second, ("fake.example/y:1",))}, "an entry each"
+    for form in ("oci-archive", "oci-dir"):
+        save.save(house.images, [NAME, "more:1"], str(tmp_path / f"names-{form}"), form)
+        assert {name for one in other.images.load(str(tmp_path / f"names-{form}")) for name in one.names} == {NAME, "localhost/more:1"}
     other.close()
     for bad in (lambda: save.save(house.images, [NAME], str(tmp_path / "names.tar")),):
         with pytest.raises(AlreadyExists, match="modifying existing"):
             bad()
-    with pytest.raises(InvalidInput, match="another image"):
-        save.save(house.images, [NAME, second], str(tmp_path / "x"), "oci-archive")
-    with pytest.raises(InvalidInput, match="docker-archives only"):
-        save.save(house.images, [NAME, second], str(tmp_path / "x"), "oci-archive", several=True)
+    with pytest.raises(InvalidInput, match="one image"):
+        save.save(house.images, [NAME, second], str(tmp_path / "x"), "docker-dir", several=True)
     with pytest.raises(InvalidInput, match="is a directory"):
         save.save(house.images, [NAME], "-", "oci-dir")
     assert not (tmp_path / "x").exists()

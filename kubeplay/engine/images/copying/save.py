@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from kubeplay.engine.images import reference
@@ -31,42 +32,57 @@ def save(
     """
     if form not in FORMATS:
         raise InvalidInput(f"unknown format {form[:50]!r}", hint=f"it is one of {', '.join(FORMATS)}")
-    if several and form != "docker-archive":
-        raise InvalidInput("multi-image archives are docker-archives only", hint="leave --format out")
+    if form == "docker-dir" and len(names) > 1:
+        raise InvalidInput("a docker-dir holds one image, without a name", hint="an oci-dir can hold several")
     if compress and form != "docker-dir":
         raise InvalidInput("--compress can only be set when --format is 'docker-dir'")
     if path == "-" and form.endswith("-dir"):
         raise InvalidInput(f"{form} is a directory", hint="say where with --output")
     if form == "docker-archive":
-        _docker_archive(images, names, path, several, report)
+        _docker_archive(images, _grouped(images, names, several), path, report)
         return
-    row = images.get(names[0])
-    for name in names[1:]:
-        if images.get(name).id != row.id:
-            raise InvalidInput(f"{name}: is another image", hint="several images go into a docker-archive, with --multi-image-archive")
-    kind = {"oci-dir": location.OCI, "oci-archive": location.OCI_ARCHIVE, "docker-dir": location.DIR}[form]
-    ref = "" if form == "docker-dir" else next(iter(_names(images, names[0])), "")
-    options = PushOptions("v2s2" if form == "docker-dir" else "oci", "gzip" if compress else "", remove_signatures=True)
-    with sink(Location(kind, path, ref), None) as out:
-        if uncompressed and form != "docker-dir":
-            out.packing = "any"  # type: ignore[attr-defined]
-        push(images, names[0], out, options, report)
+    if form == "docker-dir":
+        with sink(Location(location.DIR, path, ""), None) as out:
+            push(images, names[0], out, PushOptions("v2s2", "gzip" if compress else "", remove_signatures=True), report)
+        return
+    _oci(images, _grouped(images, names, several), path, form, uncompressed, report)
 
 
-def _docker_archive(images: ImageStore, names: Sequence[str], path: str, several: bool, report: Report) -> None:
-    from kubeplay.engine.images.transports.layout import DockerArchive, DockerArchiveSink
-
+def _grouped(images: ImageStore, names: Sequence[str], several: bool) -> dict[str, list[str]]:
+    """The images to write, by id, and what they are called there."""
     groups: dict[str, list[str]] = {}
     first = images.get(names[0])
     for at, name in enumerate(names):
         row = images.get(name) if several or at == 0 else first
         have = groups.setdefault(row.id, [])
         have += [full for full in (_names(images, name) if several or at == 0 else (_tag(name),)) if full not in have]
+    return groups
+
+
+def _oci(images: ImageStore, groups: dict[str, list[str]], path: str, form: str, uncompressed: bool, report: Report) -> None:
+    """An OCI layout; of an image that was asked for by its id it says no name."""
+    from kubeplay.engine.images.transports.layout import ANY, OciArchive, OciArchiveSink, OciSink
+
+    with ExitStack() as stack:
+        archive = stack.enter_context(OciArchive(path)) if form == "oci-archive" else None
+        for image_id, tags in groups.items():
+            ref, *more = tags or [""]
+            out = OciArchiveSink(archive, ref, tuple(more)) if archive else OciSink(path, ref, tuple(more))
+            stack.enter_context(out)
+            if uncompressed:
+                out.packing = ANY
+            copy(images, StorageSource(images, images.get(image_id)), out, PushOptions("oci", remove_signatures=True), report)
+        if archive:
+            archive.finish()
+
+
+def _docker_archive(images: ImageStore, groups: dict[str, list[str]], path: str, report: Report) -> None:
+    from kubeplay.engine.images.transports.layout import DockerArchive, DockerArchiveSink
+
     with DockerArchive(path) as archive:
         for image_id, tags in groups.items():
-            row = images.get(image_id)
             with DockerArchiveSink(archive, tuple(tags)) as out:
-                copy(images, StorageSource(images, row), out, PushOptions(remove_signatures=True), report)
+                copy(images, StorageSource(images, images.get(image_id)), out, PushOptions(remove_signatures=True), report)
         archive.finish()
 
 

@@ -24,18 +24,18 @@ COMPRESSED, PLAIN, ANY = "compressed", "plain", "any"  # how a sink wants layers
 
 
 class OciSink(ImageSink):
-    """Adds an image to the layout in a directory, made when missing; an image of the same `ref` loses it."""
+    """Adds an image to the layout in a directory, made when missing, named `ref` and `more`; other images lose these names."""
 
     transport = OCI
     packing = COMPRESSED
     parallel = True
 
-    def __init__(self, path: str, ref: str = "") -> None:
-        self.reference, self._ref = "", ref
+    def __init__(self, path: str, ref: str = "", more: tuple[str, ...] = ()) -> None:
+        self.reference, self._refs = "", (ref, *more)
         if os.path.isdir(path) and os.listdir(path) and not os.path.exists(f"{path}/oci-layout"):
             raise InvalidInput(f"{path}: is neither empty nor an OCI layout")
         self._files = DirectoryWriter(path)
-        self._top: dict[str, Any] = {}
+        self._top: list[dict[str, Any]] = []
 
     def has(self, blob: Descriptor) -> bool:
         return self._files.has(_member(blob.digest), blob.size)
@@ -46,7 +46,7 @@ class OciSink(ImageSink):
     def put_manifest(self, document: Document, digest: str, top: bool) -> None:
         self._files.put(_member(digest), document.raw)
         if top:
-            self._top = _entry(document, digest, self._ref)
+            self._top = [_entry(document, digest, ref) for ref in self._refs]
 
     def put_signatures(self, digest: str, signatures: tuple[Signature, ...]) -> None:
         raise NotSupported("an OCI layout has no place for signatures", hint="use --remove-signatures")
@@ -58,7 +58,7 @@ class OciSink(ImageSink):
             value = decode(old, "index.json") if old else {}
             manifests = value.get("manifests") if isinstance(value, dict) else None
             kept = [entry for entry in manifests or [] if not self._replaces(entry)]
-            self._files.put("index.json", _index([*kept, self._top]))
+            self._files.put("index.json", _index([*kept, *self._top]))
         self._files.finish()
 
     def close(self) -> None:
@@ -66,7 +66,9 @@ class OciSink(ImageSink):
 
     def _replaces(self, entry: Any) -> bool:
         name = (entry.get("annotations") or {}).get(NAME, "") if isinstance(entry, dict) else ""
-        return not isinstance(entry, dict) or bool(name == self._ref)
+        if not isinstance(entry, dict):
+            return True
+        return name in self._refs and (bool(name) or any(entry.get("digest") == top["digest"] for top in self._top))
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -79,42 +81,66 @@ class OciSink(ImageSink):
             os.close(fd)
 
 
+class OciArchive:
+    """An oci-archive being written, of one or several images; `path` "-" is standard output. Leaving it with an error removes it."""
+
+    def __init__(self, path: str) -> None:
+        self.tar = TarWriter(path)
+        self.tar.put("oci-layout", _LAYOUT)
+        self.entries: list[dict[str, Any]] = []
+        self.lock = threading.Lock()
+
+    def finish(self) -> None:
+        self.tar.put("index.json", _index(self.entries))
+        self.tar.finish()
+
+    def close(self) -> None:
+        self.tar.close()
+
+    def __enter__(self) -> OciArchive:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.close()
+
+
 class OciArchiveSink(ImageSink):
-    """Writes an archive of one image; `path` "-" is standard output. One blob after the other."""
+    """One image of an oci-archive, named `ref` and `more`, one blob after the other. With an archive of its own (a path) finish
+    completes it.
+    """
 
     transport = OCI_ARCHIVE
     packing = COMPRESSED
     parallel = False
 
-    def __init__(self, path: str, ref: str = "") -> None:
-        self.reference, self._ref = "", ref
-        self._tar = TarWriter(path)
-        self._tar.put("oci-layout", _LAYOUT)
-        self._top: dict[str, Any] = {}
-        self._lock = threading.Lock()
+    def __init__(self, archive: OciArchive | str, ref: str = "", more: tuple[str, ...] = ()) -> None:
+        self.reference, self._refs = "", (ref, *more)
+        self._own = isinstance(archive, str)
+        self._archive = OciArchive(archive) if isinstance(archive, str) else archive
 
     def has(self, blob: Descriptor) -> bool:
-        return self._tar.has(_member(blob.digest))
+        return self._archive.tar.has(_member(blob.digest))
 
     def put_blob(self, blob: Descriptor, content: Reader) -> None:
-        with self._lock:
-            self._tar.write(_member(blob.digest), content, blob.size)
+        with self._archive.lock:
+            self._archive.tar.write(_member(blob.digest), content, blob.size)
 
     def put_manifest(self, document: Document, digest: str, top: bool) -> None:
-        with self._lock:
-            self._tar.put(_member(digest), document.raw)
-        if top:
-            self._top = _entry(document, digest, self._ref)
+        with self._archive.lock:
+            self._archive.tar.put(_member(digest), document.raw)
+            if top:
+                self._archive.entries += [_entry(document, digest, ref) for ref in self._refs]
 
     def put_signatures(self, digest: str, signatures: tuple[Signature, ...]) -> None:
         raise NotSupported("an OCI archive has no place for signatures", hint="use --remove-signatures")
 
     def finish(self) -> None:
-        self._tar.put("index.json", _index([self._top]))
-        self._tar.finish()
+        if self._own:
+            self._archive.finish()
 
     def close(self) -> None:
-        self._tar.close()
+        if self._own:
+            self._archive.close()
 
 
 class DockerArchive:
