@@ -17,6 +17,7 @@ from kubeplay.engine.build.request import Request
 from kubeplay.engine.build.run import build
 from kubeplay.errors import BuildError, KubeplayError
 from tests.support.builds import Builds, builds, shared_builds
+from tests.support.hostile_registry import hostile, says
 
 __all__ = ["builds", "shared_builds"]
 pytestmark = pytest.mark.root
@@ -143,6 +144,26 @@ def test_archives_that_climb(builds: Builds, host: Path) -> None:
         builds("FROM BASE\nADD a.tar /d/\n", {"a.tar": _tar({}, hard)})
     with pytest.raises(KubeplayError, match=r"\.wh\."):
         builds("FROM BASE\nADD a.tar /\n", {"a.tar": _tar({"bin/.wh.sh": ""})})
+
+
+def test_add_goes_without_our_keys(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Containerfile of somebody else must not fetch private repositories with this person's passwords and keys, unless --ssh says so."""
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("GIT_SSH_COMMAND", f"touch {tmp_path}/ssh; false")
+    with hostile() as hub:
+        hub.on(".*", says(401, WWW_Authenticate='Basic realm="x"'))
+        text = f"FROM scratch\nADD {hub.url}/team/private.git /x\n"
+        with pytest.raises(BuildError):
+            builds(text)
+        assert hub.requests and not any("authorization" in one.headers for one in hub.requests)
+        with pytest.raises(BuildError):
+            builds(text, ssh=(("default", ()),))
+        assert any("authorization" in one.headers for one in hub.requests)
+    with pytest.raises(BuildError) as refused:
+        builds("FROM scratch\nADD git@127.0.0.1:team/private.git /x\n")
+    assert "--ssh" in refused.value.hint and not (tmp_path / "ssh").exists()
 
 
 def test_whiteout_names_are_no_way_to_delete(builds: Builds) -> None:

@@ -35,10 +35,13 @@ class Item(Record):
 
 
 class Step:
-    """One COPY or ADD. `items` are found once and read twice at most: for the key, and for the layer."""
+    """One COPY or ADD. `items` are found once and read twice at most: for the key, and for the layer. `keys`: git may use ours."""
 
-    def __init__(self, workspace: Workspace, action: Copy, origins: Callable[[Origin], int], ignore: Matcher | None) -> None:
+    def __init__(
+        self, workspace: Workspace, action: Copy, origins: Callable[[Origin], int], ignore: Matcher | None, keys: bool = False
+    ) -> None:
         self._workspace = workspace
+        self._keys = keys
         self._action = action
         self._roots: list[int] = []
         self._ignore = ignore if action.origin.kind == "context" else None
@@ -147,7 +150,7 @@ class Step:
     def _git(self, source: Source) -> Item:
         directory = self._workspace.files()
         commit = self._action.checksum.rpartition(":")[2]
-        inner, _ = fetch.clone(source.value, directory, keep_git=self._action.keep_git_dir, commit=commit)
+        inner, _ = fetch.clone(source.value, directory, keep_git=self._action.keep_git_dir, commit=commit, as_user=self._keys)
         return Item(self._tree_of(directory, source.value), inner.strip("/"), "dir")
 
     def _excluded(self) -> Matcher | None:

@@ -15,9 +15,9 @@ MAX_DOWNLOAD = 64 << 30  # bytes
 _CHUNK = 1 << 20
 _SECONDS = 60.0  # without a byte
 _GIT_SECONDS = 3600.0
+_OWN_ENV = ("HOME", "SSH_AUTH_SOCK", "GIT_SSH_COMMAND")
 _KEPT_ENV = (
-    "HOME", "SSH_AUTH_SOCK", "GIT_SSH_COMMAND", "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
-    "SSL_CERT_FILE", "GIT_SSL_CAINFO",
+    "http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "SSL_CERT_FILE", "GIT_SSL_CAINFO",
 )  # fmt: skip
 # a repository decides nothing about what runs here
 _GIT = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "protocol.ext.allow=never", "-c", "advice.detachedHead=false")
@@ -101,27 +101,32 @@ def _date(path: str, text: str) -> None:
     os.utime(path, (seconds, seconds))
 
 
-def clone(text: str, directory: str, *, keep_git: bool = False, commit: str = "") -> tuple[str, str]:
-    """Check out `REPOSITORY[#REF[:SUBDIRECTORY]]` into `directory`; the subdirectory ("" = all) and the commit. Raises BuildError."""
+def clone(text: str, directory: str, *, keep_git: bool = False, commit: str = "", as_user: bool = True) -> tuple[str, str]:
+    """Check out `REPOSITORY[#REF[:SUBDIRECTORY]]` into `directory`; the subdirectory ("" = all) and the commit. Raises BuildError.
+
+    `as_user`: with this person's keys, passwords and configuration. Without, for what a Containerfile names: it may be someone else's,
+    and could carry off private repositories.
+    """
     url, _, fragment = text.partition("#")
     ref, _, inner = fragment.partition(":")
     url = f"https://{url}" if url.startswith("github.com/") else url
     if url.startswith("-") or ref.startswith("-"):
         raise BuildError(f"{text[:200]}: not a git repository")
-    _git(directory, "init", "--quiet", ".")
+    env = _environment(as_user)
+    _git(env, directory, "init", "--quiet", ".")
     wanted = ref or "HEAD"
-    if not _try(directory, "fetch", "--quiet", "--depth", "1", "--", url, wanted):
+    if not _try(env, directory, "fetch", "--quiet", "--depth", "1", "--", url, wanted):
         refs = ["+refs/heads/*:refs/remotes/origin/*", *([] if _is_commit(ref) else [wanted])]
-        _git(directory, "fetch", "--quiet", "--tags", "--", url, *refs)
-        found = wanted if _is_commit(ref) else "FETCH_HEAD" if not ref else _resolved(directory, ref)
+        _git(env, directory, "fetch", "--quiet", "--tags", "--", url, *refs)
+        found = wanted if _is_commit(ref) else "FETCH_HEAD" if not ref else _resolved(env, directory, ref)
     else:
         found = "FETCH_HEAD"
-    head = _git(directory, "rev-parse", "--verify", f"{found}^{{commit}}").strip()
+    head = _git(env, directory, "rev-parse", "--verify", f"{found}^{{commit}}").strip()
     if commit and head != commit:
         raise BuildError(f"{url}: the commit is {head}, not {commit}")
-    _git(directory, "checkout", "--quiet", "--force", head)
+    _git(env, directory, "checkout", "--quiet", "--force", head)
     if os.path.lexists(f"{directory}/.gitmodules"):
-        _git(directory, "submodule", "--quiet", "update", "--init", "--recursive", "--depth", "1")
+        _git(env, directory, "submodule", "--quiet", "update", "--init", "--recursive", "--depth", "1")
     if not keep_git:
         from kubeplay.engine.layers import tree
 
@@ -133,30 +138,33 @@ def _is_commit(ref: str) -> bool:
     return len(ref) == 40 and all(c in "0123456789abcdef" for c in ref)
 
 
-def _resolved(directory: str, ref: str) -> str:
+def _resolved(env: Mapping[str, str], directory: str, ref: str) -> str:
     for name in (f"refs/remotes/origin/{ref}", f"refs/tags/{ref}"):
-        if _try(directory, "rev-parse", "--verify", "--quiet", name):
+        if _try(env, directory, "rev-parse", "--verify", "--quiet", name):
             return name
     return "FETCH_HEAD"
 
 
-def _environment() -> Mapping[str, str]:
-    kept = {name: os.environ[name] for name in _KEPT_ENV if name in os.environ}
-    ours = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "GIT_ALLOW_PROTOCOL": "http:https:git:ssh"}
-    return {**processes.CLEAN_ENV, **kept, **ours}
+def _environment(as_user: bool) -> Mapping[str, str]:
+    kept = {name: os.environ[name] for name in (*_KEPT_ENV, *(_OWN_ENV if as_user else ())) if name in os.environ}
+    ours = {"GIT_TERMINAL_PROMPT": "0", "GIT_CONFIG_NOSYSTEM": "1", "GIT_ALLOW_PROTOCOL": "http:https:git" + (":ssh" if as_user else "")}
+    nobody = {} if as_user else {"HOME": "/nonexistent", "GIT_CONFIG_GLOBAL": "/dev/null"}  # without HOME, .netrc would be looked for
+    return {**processes.CLEAN_ENV, **kept, **ours, **nobody}
 
 
-def _git(directory: str, *words: str) -> str:
+def _git(env: Mapping[str, str], directory: str, *words: str) -> str:
     argv = [processes.program("git"), *_GIT, "-C", directory, *words]
-    found = processes.run(argv, env=_environment(), check=False, seconds=_GIT_SECONDS)
+    found = processes.run(argv, env=env, check=False, seconds=_GIT_SECONDS)
     if found.status:
-        raise BuildError(f"git {words[0]}: {found.stderr.decode(errors='replace').strip()[-500:]}")
+        said = found.stderr.decode(errors="replace").strip()[-500:]
+        hint = "ADD goes without this person's keys: give them with --ssh" if "'ssh' not allowed" in said else ""
+        raise BuildError(f"git {words[0]}: {said}", hint=hint)
     return found.stdout.decode(errors="replace")
 
 
-def _try(directory: str, *words: str) -> bool:
+def _try(env: Mapping[str, str], directory: str, *words: str) -> bool:
     try:
-        _git(directory, *words)
+        _git(env, directory, *words)
         return True
     except BuildError:
         return False

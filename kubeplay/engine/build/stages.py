@@ -111,7 +111,7 @@ class Builder:
         keys = [self._key(step, (early,))] if early else []
         if keys and self._cached(step, keys[0]):
             return
-        job = copystep.Step(self._workspace, action, session.origin, session.context.ignore)
+        job = copystep.Step(self._workspace, action, session.origin, session.context.ignore, bool(session.request.ssh))
         try:
             if self._warm and session.rows.begins(prefix):
                 key = self._key(step, job.digests())
@@ -183,7 +183,8 @@ class Builder:
         if isinstance(action, Run):
             self._touched.update(self._execute(rootfs, action))
         elif isinstance(action, Copy):
-            job = copystep.Step(self._workspace, action, self._session.origin, self._session.context.ignore)
+            session = self._session
+            job = copystep.Step(self._workspace, action, session.origin, session.context.ignore, bool(session.request.ssh))
             try:
                 summary = job.summary(job.write(rootfs))
             finally:
