@@ -262,7 +262,7 @@ class Networks:
 
         `ip_forward` stays on (bridge.enable_forwarding says why); networks stay defined.
         """
-        with self._lock():
+        with self._going(), self._lock():
             if any(lease.pool.startswith(_HOLDING) for lease in self.store.leases.held()):
                 return False
             self._tear_down()
@@ -270,7 +270,7 @@ class Networks:
 
     def reset(self) -> None:
         """Remove everything of this root from the machine, also what a crash left, and its networks from the store."""
-        with self._lock():
+        with self._going(), self._lock():
             self._tear_down()
             with self.store.write():
                 for lease in self.store.leases.held():
@@ -305,6 +305,8 @@ class Networks:
         name = veth.name_of(uid, index)
         for _ in range(3):
             address = ipam.take(self.store, row, uid, ip)
+            with self._going():
+                pass  # one that began before we had the address has ended now; one that begins later sees that we have it
             with Netlink() as netlink:
                 link = rtnl.link(netlink, row.bridge)
             if link:
@@ -314,6 +316,11 @@ class Networks:
             raise Conflict(f"bridge {row.bridge} of network {row.name} was removed again and again", hint="what removes it?")
         hardware = veth.parse_mac(mac) if mac else veth.mac_of(address)
         return veth.Port(name, self._group, link.mtu, address, hardware, subnet(row.subnet), row.gateway)
+
+    def _going(self) -> Lock:
+        """Held while bridges are taken down as idle. Apart from `_lock`, which the programs of a `sync` can hold for 30 ms."""
+        ensure_directory(os.path.dirname(self.paths.lock("net-idle")))
+        return Lock(self.paths.lock("net-idle"))
 
     def _lock(self) -> Lock:
         ensure_directory(os.path.dirname(self.paths.lock("net")))
