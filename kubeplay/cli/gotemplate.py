@@ -19,14 +19,26 @@ NO_VALUE = "<no value>"
 class Missing:
     """A field that is absent below the first level: printed as Go prints it, false in conditions."""
 
+    def __init__(self, shown: str = NO_VALUE) -> None:
+        self._shown = shown
+
     def __bool__(self) -> bool:
         return False
 
     def __str__(self) -> str:
-        return NO_VALUE
+        return self._shown
 
 
 MISSING = Missing()
+NIL = Missing("<nil>")
+
+
+class Struct(dict[str, Any]):
+    """What a Go struct is: `zero` are the values, for templates, of fields that its JSON leaves out when they are empty."""
+
+    def __init__(self, value: Mapping[str, Any], zero: Mapping[str, Any]) -> None:
+        super().__init__(value)
+        self.zero = zero
 
 
 def compile(template: str) -> Callable[[Any], str]:
@@ -88,6 +100,8 @@ def field(value: Any, name: str, *, strict: bool = False) -> Any:
         for key in value:
             if isinstance(key, str) and key.lower() == lowered:
                 return value[key]
+        if isinstance(value, Struct) and name in value.zero:
+            return value.zero[name]
         if strict:
             raise InvalidInput(f"template: there is no field .{name}", hint="fields: " + ", ".join(f".{key}" for key in value))
         return MISSING

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli import human, listing
 from kubeplay.cli.declare import LISTING, argument, command, flag, many, text
+from kubeplay.cli.gotemplate import NIL, Struct
 from kubeplay.cli.listing import Column, Fields, Listing
 from kubeplay.engine.store.images import ImageRow
 from kubeplay.errors import Conflict, InvalidInput, KubeplayError, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from kubeplay.cli.app import App
 
@@ -166,11 +166,14 @@ def _record(
     config = json.loads(row.config).get("config") or {} if row.config else {}
     return {
         "Repository": repository, "Tag": tag, "ID": row.id if full else human.short(row.id), "_ID": row.id,
+        "Id": row.id.removeprefix("sha256:"),
         "CreatedSince": human.ago(row.created, now),
         "_CreatedSince": row.created, "Created": human.ago(row.created, now), "_Created": row.created, "CreatedAt": rfc3339(row.created),
         "Size": human.size(row.size), "_Size": row.size, "Digest": row.manifest_digest or NONE, "Labels": config.get("Labels") or {},
         "_Names": names, "_Now": now, "_IsList": not row.config,
-        "_Containers": containers, "Names": names, "History": past,
+        "_Containers": containers, "Names": names, "History": past, "Containers": containers, "Dangling": not names, "ReadOnly": False,
+        "RepoTags": names, "RepoDigests": repo_digests(names, row.manifest_digest or ""), "VirtualSize": row.size, "SharedSize": 0,
+        "IsManifestList": not row.config,
         "_Intermediate": lambda: bool(row.config) and not names and _has_children(row, rows),
         "_Parent": lambda: _parent(row, rows) if row.config else "",
     }  # fmt: skip
@@ -221,32 +224,26 @@ def exists(app: App, *, image: str) -> int:
         help="A Dockerfile instruction for the image: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME, WORKDIR.",
     ),
     text("-m", "--message", help="Message of the layer's history entry."),
-    flag("-q", "--quiet", help="Print no progress."),
+    text("--os", help="Operating system of the image (linux).", metavar="OS"),
+    text("--arch", help="Architecture of the image (this machine's).", metavar="ARCH"),
+    text("--variant", help="Variant of the architecture.", metavar="VARIANT"),
+    flag("-q", "--quiet", help="Accepted for podman's sake: no progress is printed."),
 )
-def import_(app: App, *, file: str, reference: str | None, change: tuple[str, ...], message: str | None, quiet: bool) -> None:
-    print(app.engine.images.import_tar(file, reference or "", change, message or ""))
-
-
-@command(
-    "load",
-    "Load images from an archive (docker save, podman save, an OCI layout) or a directory.",
-    argument("ARCHIVE", "The archive; standard input when it is not given.", required=False, complete="file"),
-    text("-i", "--input", help="The archive.", complete="file"),
-    flag("-q", "--quiet", help="Print names only."),
-)
-def load(app: App, *, archive: str | None, input: str | None, quiet: bool) -> None:
-    path = input or archive or "-"
-    if path == "-" and sys.stdin.isatty():
-        raise InvalidInput("nothing to load", hint="give an archive: kubeplay load -i FILE")
-    for loaded in app.engine.images.load(path):
-        print("\n".join((loaded.names or (loaded.image_id,)) if quiet else loaded.lines()))
+def import_(
+    app: App, *, file: str, reference: str | None, change: tuple[str, ...], message: str | None, os: str | None, arch: str | None,
+    variant: str | None, quiet: bool,
+) -> None:  # fmt: skip
+    platform = {"os": os, "architecture": arch, "variant": variant}
+    given = {key: value for key, value in platform.items() if value}
+    print(app.engine.images.import_tar(file, reference or "", change, message or "", platform=given))
 
 
 @command(
     "rm",
     "Remove images and manifest lists, or names of them.\n\nThe exit status is 1 when one was not there, 2 when one is in use.",
     argument("IMAGE", "Names or ids.", many=True, required=False, complete="image"),
-    flag("-f", "--force", help="Also when it is mounted or has several names. One that containers use stays: remove their pods first."),
+    flag("-f", "--force", help="Also when it is mounted or has several names; one that is not there is no error. "
+                                "One that containers use stays: remove their pods first."),
     flag("-a", "--all", help="Every image."),
     flag("-i", "--ignore", help="An image that is not there is no error."),
     flag("--no-prune", help="Keep nameless images it was made from."),
@@ -267,8 +264,8 @@ def rm(app: App, *, image: tuple[str, ...], force: bool, all: bool, ignore: bool
             for line in removal.remove(name, force=force or all, prune=not no_prune).lines():
                 print(line)
         except NotFound as error:
-            if not ignore and not all:  # with --all it went together with another one
-                status = status or _report(error, 1)  # podman: 1 when an image did not exist
+            if not ignore and not force and not all:  # with --all it went together with another one
+                status = max(status, _report(error, 1))  # podman: 1 when an image did not exist
         except Conflict as error:
             status = _report(error, 2)  # podman: 2 when a container uses it
     return status
@@ -307,10 +304,17 @@ def untag(app: App, *, image: str, name: tuple[str, ...]) -> None:
     argument("IMAGE", "Names or ids.", many=True, complete="image"),
     text("-f", "--format", help="A Go template instead."),
 )
-def inspect(app: App, *, image: tuple[str, ...], format: str | None) -> None:
-    from kubeplay.cli.inspection import show
+def inspect(app: App, *, image: tuple[str, ...], format: str | None) -> int:
+    from kubeplay.cli.inspection import shown
 
-    show([described(app, find(app, name)) for name in image], format)
+    return shown(lambda name: described(app, find(app, name)), image, format)
+
+
+# What Go's types have where an image says nothing: scripts ask for {{.Config.WorkingDir}} and compare with "".
+_CONFIG: Mapping[str, Any] = {
+    "User": "", "WorkingDir": "", "StopSignal": "", "Env": (), "Cmd": (), "Entrypoint": (), "Shell": (), "OnBuild": (), "ExposedPorts": {},
+    "Volumes": {}, "Labels": {}, "Healthcheck": NIL, "ArgsEscaped": False,
+}  # fmt: skip
 
 
 def described(app: App, row: ImageRow) -> dict[str, Any]:
@@ -327,7 +331,7 @@ def described(app: App, row: ImageRow) -> dict[str, Any]:
         "Id": row.id.removeprefix("sha256:"), "Digest": row.manifest_digest, "RepoTags": names,
         "RepoDigests": repo_digests(names, row.manifest_digest), "Parent": _parent(row, app.store.images.list()),
         "Comment": config.get("comment", ""), "Created": config.get("created") or rfc3339(row.created),
-        "Config": inner,
+        "Config": Struct(inner, _CONFIG),
         "Version": config.get("docker_version", ""), "Author": config.get("author", ""), "Architecture": config.get("architecture", ""),
         "Os": config.get("os", ""),
         "Variant": config.get("variant", ""), "Size": row.size, "VirtualSize": row.size,
@@ -338,7 +342,7 @@ def described(app: App, row: ImageRow) -> dict[str, Any]:
     }  # fmt: skip
     if inner.get("Healthcheck"):
         found["Healthcheck"] = found["HealthCheck"] = inner["Healthcheck"]
-    return found
+    return Struct(found, {"HealthCheck": NIL})
 
 
 def _manifest(app: App, row: ImageRow) -> tuple[str, dict[str, str]]:

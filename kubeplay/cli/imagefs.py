@@ -59,26 +59,26 @@ def _steps(app: App, row: ImageRow) -> list[dict[str, Any]]:
     for entry in entries_of(row):
         size = sizes.pop(0) if sizes and not entry.get("empty_layer") else 0
         texts = {key: entry.get(key) if isinstance(entry.get(key), str) else "" for key in ("created", "created_by", "comment")}
-        found.append({"id": "<missing>", "created": texts["created"], "by": texts["created_by"], "size": size, "comment": texts["comment"]})
-    found += [{"id": "<missing>", "created": "", "by": "", "size": size, "comment": ""} for size in sizes]  # layers no entry speaks of
-    found.reverse()
+        found.append({"created": texts["created"], "by": texts["created_by"], "size": size, "comment": texts["comment"]})
+    found += [{"created": "", "by": "", "size": size, "comment": ""} for size in sizes]  # layers no entry speaks of
+    found = [{"id": "<missing>", "tags": [], **step} for step in reversed(found)]
     if found:
-        found[0]["id"] = row.id
+        found[0].update(id=row.id, tags=list(app.engine.images.names(row.id)))
     return found
 
 
 def _step(step: dict[str, Any], now: float, readable: bool, full: bool) -> dict[str, Any]:
     from kubeplay.engine.images.config import seconds
 
-    identity, by = step["id"], step["by"]
+    identity, by = step["id"].removeprefix("sha256:"), step["by"]
     if not full:
-        identity = human.short(identity) if identity.startswith("sha256:") else identity
+        identity = identity if identity == "<missing>" else human.short(identity)
         by = human.cut(by, _WIDEST)
     since = human.ago(seconds(step["created"]), now) if step["created"] else ""
     return {
         "ID": identity, "Created": since if readable else step["created"], "CreatedBy": by,
         "Size": human.size(step["size"]) if readable else step["size"], "Comment": step["comment"], "CreatedAt": step["created"],
-        "CreatedSince": since,
+        "CreatedSince": since, "Tags": step["tags"],
     }  # fmt: skip
 
 
@@ -195,7 +195,15 @@ def image_unmount(app: App, *, image: tuple[str, ...], all: bool, force: bool) -
     if not image and not all:
         raise InvalidInput("no image is named", hint="give names or ids, or --all")
     ids = [find(app, name).id for name in image] if image else mounts.mounted(paths)
-    return _each(ids, lambda one: (mounts.unmount(paths, one, force), print(one.removeprefix("sha256:"))))
+
+    def one(image_id: str) -> None:
+        try:
+            mounts.unmount(paths, image_id, force)
+        except NotFound:  # podman: what is not mounted is no error
+            return
+        print(image_id.removeprefix("sha256:"))
+
+    return _each(ids, one)
 
 
 @command(

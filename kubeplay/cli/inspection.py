@@ -47,8 +47,8 @@ def shown(one: Callable[[str], Any], names: Sequence[str], form: str | None) -> 
     if found or form in (None, "json"):
         show(found, form)
     sys.stdout.flush()
-    for error in missing:
-        status = report(error)
+    for absent in missing:
+        status = report(absent)
     return status
 
 

@@ -149,6 +149,13 @@ def public(record: Fields) -> dict[str, Any]:
     return {key: value for key, value in record.items() if not key.startswith("_")}
 
 
+def plain(value: Any) -> Any:
+    """A value as its JSON reads: what of it is no plain dict or list is one then."""
+    import json
+
+    return json.loads(json.dumps(value, default=str))
+
+
 def json_text(value: Any) -> str:
     import json
 

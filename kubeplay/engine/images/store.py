@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kubeplay.clock import rfc3339
@@ -202,11 +202,13 @@ class ImageStore:
         return tuple(found)
 
     def import_tar(
-        self, path: str, name: str = "", changes: Sequence[str] = (), message: str = "", signature_policy: str = ""
-    ) -> str:
+        self, path: str, name: str = "", changes: Sequence[str] = (), message: str = "", signature_policy: str = "",
+        platform: Mapping[str, str] | None = None,
+    ) -> str:  # fmt: skip
         """Make an image of one layer from a root file system's tar (`-` is standard input); returns its id.
 
-        `name` may be "" (an image without a name); `changes` are Dockerfile instructions. Raises as `load`.
+        `name` may be "" (an image without a name); `changes` are Dockerfile instructions; `platform` holds the configuration's os,
+        architecture and variant where they are not this machine's. Raises as `load`.
         """
         from kubeplay.engine.images import archive as archives
         from kubeplay.engine.images import changes as instructions
@@ -226,6 +228,7 @@ class ImageStore:
                     "created": created,
                     "architecture": architecture(),
                     "os": "linux",
+                    **(platform or {}),
                     "config": config,
                     "rootfs": {"type": "layers", "diff_ids": [meta.diff_id]},
                     "history": [{"created": created, "created_by": "kubeplay import", "comment": message or f"Imported from {path}"}],
