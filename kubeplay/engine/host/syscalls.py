@@ -5,6 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 # linux/mount.h
@@ -19,11 +23,15 @@ CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 # linux/openat2.h
 RESOLVE_NO_XDEV, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_BENEATH, RESOLVE_IN_ROOT = 1, 2, 4, 8, 16
 
-_SYS_OPENAT2 = 437  # the number is the same on every architecture (asm-generic/unistd.h)
+_OPENAT2 = ctypes.c_long(437)  # the number is the same on every architecture (asm-generic/unistd.h)
 
 
 class _OpenHow(ctypes.Structure):
     _fields_ = [("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64)]
+
+
+_HOW_SIZE = ctypes.c_size_t(ctypes.sizeof(_OpenHow))
+_hows: dict[tuple[int, int, int], Any] = {}  # a layer's files are opened by the thousand, with few modes
 
 
 def mount(source: str, target: str, fstype: str = "", flags: int = 0, data: str = "") -> None:
@@ -55,9 +63,11 @@ def sethostname(name: str) -> None:
 
 def openat2(dirfd: int, path: str, flags: int, resolve: int, mode: int = 0) -> int:
     """openat2(2): open `path` under `dirfd` with `resolve` restrictions; O_CLOEXEC is always set."""
-    how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
+    how = _hows.get((flags, mode, resolve))
+    if how is None:
+        how = _hows[flags, mode, resolve] = ctypes.byref(_OpenHow(flags | os.O_CLOEXEC, mode, resolve))  # the kernel only reads it
     while True:
-        fd = _libc.syscall(ctypes.c_long(_SYS_OPENAT2), ctypes.c_int(dirfd), os.fsencode(path), ctypes.byref(how), ctypes.c_size_t(24))
+        fd = _libc.syscall(_OPENAT2, ctypes.c_int(dirfd), os.fsencode(path), how, _HOW_SIZE)
         if fd >= 0:
             return int(fd)
         number = ctypes.get_errno()

@@ -10,9 +10,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from kubeplay.engine.layers.limits import CHUNK as CHUNK
 from kubeplay.errors import InvalidInput, NotSupported
 
-CHUNK = 1 << 20  # measured: 256 KiB to 4 MiB are equal, smaller is slower
 GZIP, ZSTD, BZIP2, XZ, PLAIN = "gzip", "zstd", "bzip2", "xz", ""
 _MAGIC = ((b"\x1f\x8b\x08", GZIP), (b"\x28\xb5\x2f\xfd", ZSTD), (b"BZh", BZIP2), (b"\xfd7zXZ\x00", XZ))
 _Errors = tuple[type[BaseException], ...]

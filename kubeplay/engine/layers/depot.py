@@ -26,15 +26,14 @@ from typing import TYPE_CHECKING
 from kubeplay.engine.host import faults
 from kubeplay.engine.host.paths import Paths, ensure_directory, hex_digest
 from kubeplay.engine.layers import tree
-from kubeplay.engine.layers.extract import Extractor, translated
+from kubeplay.engine.layers.limits import MAX_LAYER, translated
 from kubeplay.engine.layers.records import Headers, write_all, write_records
 from kubeplay.engine.layers.records import Meta as Meta
-from kubeplay.engine.layers.stream import MAX_LAYER, Blob, Incoming, Stream, Tee
-from kubeplay.engine.layers.tar import TarReader
 from kubeplay.engine.store.locks import try_lock_directory
 from kubeplay.errors import InvalidInput, NotFound, NotSupported, StoreError
 
 if TYPE_CHECKING:
+    from kubeplay.engine.layers.stream import Blob, Incoming, Tee
     from kubeplay.engine.layers.walk import Skip
     from kubeplay.engine.layers.write import Pieces
 
@@ -213,6 +212,10 @@ def _tee(target: int | Tee | None) -> Tee | None:
 
 
 def _unpack(blob: Blob | Incoming, diff_id: str, directory: str, limit: int, tee: Tee | None) -> Meta:
+    from kubeplay.engine.layers.extract import Extractor  # here: a removal needs nothing of it
+    from kubeplay.engine.layers.stream import Stream
+    from kubeplay.engine.layers.tar import TarReader
+
     os.mkdir(f"{directory}/fs", 0o755)
     os.chmod(f"{directory}/fs", 0o755)
     root = os.open(f"{directory}/fs", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -20,9 +20,10 @@ from collections.abc import Callable
 
 from kubeplay.engine.host import syscalls
 from kubeplay.engine.layers import tree
+from kubeplay.engine.layers.limits import translated as translated
 from kubeplay.engine.layers.replaced import Kept, unsure_bits
 from kubeplay.engine.layers.tar import Entry, TarReader, show
-from kubeplay.errors import Exhausted, InvalidInput, StoreError
+from kubeplay.errors import InvalidInput
 from kubeplay.record import Record
 
 _IN_ROOT = syscalls.RESOLVE_IN_ROOT | syscalls.RESOLVE_NO_MAGICLINKS | syscalls.RESOLVE_NO_XDEV
@@ -38,8 +39,6 @@ _ODD = re.compile(rb"//|/\.|^[/.]|/$|\0").search
 _NOBODY = 0xFFFFFFFF  # (uid_t) -1 means `leave it` to chown(2), so it cannot be an owner
 _KEPT_XATTRS = (b"security.capability", b"system.posix_acl_access", b"system.posix_acl_default")
 _TIME_LIMIT = (1 << 63) - 1
-_DISK = (errno.ENOSPC, errno.EDQUOT)
-_OURS = (errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EACCES)
 
 
 class Extracted(Record):
@@ -347,15 +346,6 @@ def clean(name: bytes) -> bytes:
     if b".." in parts:
         raise InvalidInput(f"layer entry {show(name)} points outside of the layer")
     return b"/".join(parts)
-
-
-def translated(error: OSError, what: str) -> Exception:
-    """The error of our tree for a failed system call."""
-    if error.errno in _DISK:
-        return Exhausted(f"{what}: no space left on the disk", hint="free some space (kubeplay image prune) and try again")
-    if error.errno in _OURS:
-        return StoreError(f"{what}: {error.strerror}")
-    return InvalidInput(f"{what}: {error.strerror}")
 
 
 def _cached() -> int:

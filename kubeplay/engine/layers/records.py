@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from kubeplay.engine.layers.stream import CHUNK
+from kubeplay.engine.layers.limits import CHUNK
 from kubeplay.record import Record
 
 _FORMAT = 1

@@ -14,16 +14,16 @@ from _queue import SimpleQueue  # type: ignore[import-not-found,unused-ignore]
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from kubeplay.engine.layers.decompress import CHUNK as CHUNK
 from kubeplay.engine.layers.decompress import PLAIN as PLAIN
 from kubeplay.engine.layers.decompress import decompressed
 from kubeplay.engine.layers.decompress import sniff as sniff
+from kubeplay.engine.layers.limits import CHUNK as CHUNK
+from kubeplay.engine.layers.limits import MAX_LAYER as MAX_LAYER
 from kubeplay.engine.layers.tar import Window
 from kubeplay.errors import InvalidInput
 from kubeplay.record import Record
 
 _AHEAD = 4  # chunks between two threads: bounds memory at a few MiB
-MAX_LAYER = 1 << 38  # 256 GiB unpacked; a blob that claims more is a bomb
 
 _SMALL = 1 << 16  # bytes; a pipe or socket gives little at a time: pieces are gathered to this size before they go through the queues
 Tee = Callable[[bytes], object]

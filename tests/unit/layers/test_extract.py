@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from kubeplay.engine.layers import extract
 from kubeplay.engine.layers.extract import Extracted, Extractor
 from kubeplay.engine.layers.stream import Blob, Stream
 from kubeplay.engine.layers.tar import TarReader
@@ -411,3 +412,34 @@ def test_v7_directories_and_contiguous_files(tmp_path: Path) -> None:
             archive.addfile(info)
     unpack(out.getvalue(), tmp_path / "fs")
     assert (tmp_path / "fs/old").is_dir() and (tmp_path / "fs/contiguous").is_file()
+
+
+@pytest.mark.parametrize("kept_open", [0, 2])
+def test_files_that_take_turns_in_many_directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept_open: int) -> None:
+    """More directories than descriptors of them are kept: files are made by way of the root, with the same result."""
+    members = [directory(f"d{n}", 0o750) for n in range(5)] + [symlink("in", "d1"), symlink("loop", "loop")]
+    members += [file(f"{'in' if n % 7 == 6 else f'd{n % 7}'}/f{n}", b"%d" % n, 0o640, uid=n, mtime=n) for n in range(50)]
+    members += [file("d2/f2", b"again"), file("d3/f3/x", b"below what was a file")]
+    wide = unpack(layer(members[:-1]), tmp_path / "wide")
+    monkeypatch.setattr(extract, "_cached", lambda: kept_open)
+    assert unpack(layer(members[:-1]), tmp_path / "narrow") == wide
+    assert listing(tmp_path / "narrow") == listing(tmp_path / "wide")
+    assert (tmp_path / "narrow/d1/f6").read_bytes() == b"6" and (tmp_path / "narrow/d5").is_dir()
+    for bad in (file("loop/x", b""), members[-1]):
+        with pytest.raises(InvalidInput):
+            unpack(layer([*members[:-1], bad]), tmp_path / f"bad{bad.name.replace('/', '-')}")
+
+
+@pytest.mark.parametrize("target", ["../outside", "/proc/self/fd", "/proc/self/cwd"])
+def test_directories_that_are_not_open_lead_nowhere_else(
+    tmp_path: Path, outside: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    monkeypatch.setattr(extract, "_cached", lambda: 0)
+    target = str(outside) if target == "../outside" else target
+    members = [
+        symlink("out", target),
+        symlink("up", "../../outside"),
+        *(file(f"{name}/n{n}") for n in range(3) for name in ("out", "up", "d")),
+    ]
+    attempt(tmp_path, members)
+    assert_untouched(outside)

@@ -14,10 +14,13 @@ import os
 import time
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from kubeplay.engine.host.paths import Paths, ensure_directory, hex_digest
-from kubeplay.engine.layers.extract import translated
-from kubeplay.engine.layers.stream import CHUNK, Blob
+from kubeplay.engine.layers.limits import CHUNK, translated
+
+if TYPE_CHECKING:
+    from kubeplay.engine.layers.stream import Blob
 
 _PART = ".part-"
 _POLL = 0.05  # seconds between two looks at a lock that is held: flock(2) itself cannot be given up by a thread
@@ -81,6 +84,8 @@ class BlobRoom:
 
     def open(self, digest: str) -> Blob | None:
         """The blob, open: close its descriptor. None when it is not here."""
+        from kubeplay.engine.layers.stream import Blob
+
         try:
             fd = os.open(self.path(digest), os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:

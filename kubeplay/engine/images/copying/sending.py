@@ -14,7 +14,7 @@ from kubeplay.engine.images.descriptor import Descriptor
 from kubeplay.engine.images.transports import layout
 from kubeplay.engine.images.transports.base import ImageSink, Reader
 from kubeplay.engine.images.transports.local import FileReader
-from kubeplay.engine.layers.extract import translated
+from kubeplay.engine.layers.limits import translated
 from kubeplay.engine.layers.stream import CHUNK, Blob, Digester, Stream
 from kubeplay.engine.store.images import BlobRow
 from kubeplay.errors import InvalidInput, NotSupported, StoreError

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from kubeplay.engine.images.transports.base import Reader
-from kubeplay.engine.layers.extract import translated
+from kubeplay.engine.layers.limits import translated
 from kubeplay.engine.layers.stream import CHUNK
 from kubeplay.errors import AlreadyExists, InvalidInput
 
