@@ -31,6 +31,9 @@ _TYPE_HINTS = {
 }
 
 
+Rejected = tuple[Document, Kind]
+
+
 class Manifest(Record):
     """An object of a file, checked and with its defaults."""
 
@@ -52,12 +55,13 @@ def read(data: bytes, source: str, *, mode: str = "strict", namespace: str = "de
 
 
 def inspect(
-    data: bytes, source: str, *, mode: str = "strict", namespace: str = "default", known: Known | None = None, further: bool = False
-) -> tuple[list[Manifest], list[Fault]]:
+    data: bytes, source: str, *, mode: str = "strict", namespace: str = "default", known: Known | None = None, further: bool = False,
+    rejected: list[Rejected] | None = None,
+) -> tuple[list[Manifest], list[Fault]]:  # fmt: skip
     """As `read`, but giving back what is right beside what is wrong; the faults are in the order of the file.
 
     With `further` a document that cannot be decoded is looked at beyond that, as far as what is left of it goes: a person wants to mend
-    a file once. The server stops there.
+    a file once. The server stops there. Documents that are of a kind we take and wrong are added to `rejected`.
     """
     if mode not in MODES:
         raise InvalidInput(f"validation mode {mode!r} is none of {', '.join(MODES)}")
@@ -67,13 +71,15 @@ def inspect(
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return _inspect(data, source, mode, namespace, known or Known(), further)
+        return _inspect(data, source, mode, namespace, known or Known(), further, [] if rejected is None else rejected)
     finally:
         if collecting:
             gc.enable()
 
 
-def _inspect(data: bytes, source: str, mode: str, namespace: str, known: Known, further: bool) -> tuple[list[Manifest], list[Fault]]:
+def _inspect(
+    data: bytes, source: str, mode: str, namespace: str, known: Known, further: bool, rejected: list[Rejected]
+) -> tuple[list[Manifest], list[Fault]]:
     documents, faults = scan(data, source)
     objects, list_faults = spread(documents)
     faults += list_faults
@@ -82,7 +88,7 @@ def _inspect(data: bytes, source: str, mode: str, namespace: str, known: Known, 
     known = admission.with_file(known, objects, namespace)
     manifests: list[Manifest] = []
     for document in objects:
-        found, wrong = _object(document, mode, namespace, known, further)
+        found, wrong = _object(document, mode, namespace, known, further, rejected)
         faults += wrong
         if found is not None:
             manifests.append(found)
@@ -97,10 +103,21 @@ def summary(source: str, faults: list[Fault]) -> str:
     return f"{source}: {count}"
 
 
-def _object(document: Document, mode: str, namespace: str, known: Known, further: bool) -> tuple[Manifest | None, list[Fault]]:
+def _object(
+    document: Document, mode: str, namespace: str, known: Known, further: bool, rejected: list[Rejected]
+) -> tuple[Manifest | None, list[Fault]]:
     kind, faults = _kind(document)
     if kind is None:
         return None, faults
+    found, faults = _of_kind(document, kind, mode, namespace, known, further)
+    if found is None:
+        rejected.append((document, kind))
+    return found, faults
+
+
+def _of_kind(
+    document: Document, kind: Kind, mode: str, namespace: str, known: Known, further: bool
+) -> tuple[Manifest | None, list[Fault]]:
     from kubeplay.kube import defaults, schema
     from kubeplay.kube.validate import validate
     from kubeplay.kube.validate.report import SERVICE_RANGE

@@ -18,7 +18,7 @@ from kubeplay.play.sources import Source, load
 
 if TYPE_CHECKING:
     from kubeplay.kube.admission import Known
-    from kubeplay.kube.check import Manifest
+    from kubeplay.kube.check import Manifest, Rejected
 
 
 def read(
@@ -47,9 +47,10 @@ def check_all(
 
     manifests: list[Manifest] = []
     faults: list[Fault] = []
+    rejected: list[Rejected] = []
     only_maps = {name for name, _ in configmaps}
     for name, data in (*texts, *configmaps):
-        found, wrong = check.inspect(data, name, mode=validate_mode, namespace=namespace, known=known, further=True)
+        found, wrong = check.inspect(data, name, mode=validate_mode, namespace=namespace, known=known, further=True, rejected=rejected)
         faults += wrong
         for manifest in found:
             refused, warned = _fields(manifest, validate_mode)
@@ -58,8 +59,28 @@ def check_all(
         if name in only_maps:
             faults += [_not_a_config_map(manifest) for manifest in found if manifest.kind.kind != "ConfigMap"]
     if faults:
+        faults += _more(manifests, rejected if validate_mode == "strict" else [], faults)
+        faults = in_order(faults, [name for name, _ in (*texts, *configmaps)])
         raise InvalidInput(summary(faults), faults, hint=_remedy(faults))
     return manifests
+
+
+def _more(manifests: Sequence[Manifest], rejected: Sequence[Rejected], known: Sequence[Fault]) -> list[Fault]:
+    """What the steps after the one that found faults would find: in the manifests that are right, and in the others' fields."""
+    from kubeplay.play import stack
+
+    found = stack.refused(manifests)
+    for document, kind in rejected:
+        here = {fault.path for fault in known if (fault.source, fault.document) == (document.source, document.index)}
+        further = [placed(fault, document) for fault in fields.unsupported(document.value, kind.kind)]
+        found += [fault for fault in further if not any(f"{fault.path}.".startswith((f"{path}.", f"{path}[")) for path in here)]
+    return found
+
+
+def in_order(faults: Sequence[Fault], names: Sequence[str]) -> list[Fault]:
+    """By file, as they were named, and by line."""
+    rank = {name: at for at, name in reversed(list(enumerate(names)))}
+    return sorted(faults, key=lambda fault: (rank.get(fault.source, len(rank)), fault.line))
 
 
 def _remedy(faults: Sequence[Fault]) -> str:

@@ -28,7 +28,9 @@ _WORKLOADS = {"Deployment": deployment.build, "ReplicaSet": replicaset.build}
 def build(manifests: Sequence[Manifest], options: CompileOptions = CompileOptions()) -> Stack:  # noqa: B008
     """The Stack of defaulted and validated manifests. Raises InvalidInput with every duplicate or bad annotation."""
     objects = _objects(manifests, options)
-    _refuse(manifests, objects)
+    faults = _refused(manifests, objects)
+    if faults:
+        raise InvalidInput("the manifests cannot be played together", faults)
     templates = {at: workload.templates_of(obj) for at, obj in enumerate(objects) if obj["kind"] in _WORKLOADS}
     _apply_flags(objects, templates, options)
     order = sorted(range(len(objects)), key=lambda at: _RANK[objects[at]["kind"]])
@@ -102,7 +104,12 @@ def _build(obj: Object, templates: list[Object] | None, options: CompileOptions)
     return _WORKLOADS[obj["kind"]](obj, templates, options)
 
 
-def _refuse(manifests: Sequence[Manifest], objects: list[Object]) -> None:
+def refused(manifests: Sequence[Manifest]) -> list[Fault]:
+    """What `build` would refuse of manifests that are right each by itself."""
+    return _refused(manifests, _objects(manifests, CompileOptions()))
+
+
+def _refused(manifests: Sequence[Manifest], objects: list[Object]) -> list[Fault]:
     """Two objects of one identity, annotations of ours that cannot be meant, more pods than a machine can hold."""
     from kubeplay.play.places import placed
 
@@ -117,8 +124,7 @@ def _refuse(manifests: Sequence[Manifest], objects: list[Object]) -> None:
             found.append(Fault("metadata.name", "FieldValueDuplicate", f'Duplicate value: "{key.name}"', hint))
         seen.setdefault(key, at)
         faults += [placed(fault, manifests[at].document) for fault in found]
-    if faults:
-        raise InvalidInput("the manifests cannot be played together", faults)
+    return faults
 
 
 def _faults(obj: Object) -> list[Fault]:
