@@ -289,6 +289,23 @@ def test_a_pull_that_does_not_fit_leaves_nothing(kp: Kubeplay, tmp_path: Path) -
         kp("pull", "-q", "--tls-verify=false", hub.name("team/small", "1"))  # there is room again
 
 
+def test_images_can_be_removed_from_a_disk_without_a_free_byte(kp: Kubeplay, small_disk: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.tar").write_bytes(noise(5, 2 * MB))
+    kp("import", "-q", str(tmp_path / "x.tar"), "x:1")
+    kp("import", "-q", "-c", "ENV A=b", str(tmp_path / "x.tar"), "x:2")
+    with pytest.raises(OSError, match="No space"), open(small_disk / "fill", "wb", buffering=0) as fill:
+        while True:
+            fill.write(bytes(4096))
+    assert os.statvfs(small_disk).f_bfree == 0
+    assert len(kp("images", "-q").lines) == 2
+    kp("tag", "x:1", "y:1")
+    assert kp("rmi", "-a", "-f").out
+    assert os.statvfs(small_disk).f_bfree > 0 and not list((kp.root / "layers").glob("[0-9a-f]*"))
+    os.unlink(small_disk / "fill")
+    kp("images")
+    assert (kp.root / "state.db.reserve").stat().st_blocks, "it is kept again"
+
+
 def test_a_build_that_does_not_fit_leaves_nothing(kp: Kubeplay, tmp_path: Path) -> None:
     (tmp_path / "context").mkdir()
     (tmp_path / "context/big").write_bytes(random.Random(3).randbytes(16 * MB))

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from kubeplay.clock import Clock, RealClock
-from kubeplay.engine.store import migrations
+from kubeplay.engine.store import migrations, reserve
 from kubeplay.engine.store.builds import BuildRows
 from kubeplay.engine.store.events import Events
 from kubeplay.engine.store.images import ImageRows
@@ -56,6 +56,7 @@ class Store:
             if self._db.in_transaction:
                 yield self._db
                 return
+            reserve.release(self.path)
             with _translated(self.path):
                 self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -85,6 +86,8 @@ def _open(path: str) -> sqlite3.Connection:
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     if not os.path.exists(path):
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    reserve.release(path)
+    reserve.keep(path)
     with _translated(path):
         db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
         version = db.execute("PRAGMA user_version").fetchone()[0]
@@ -131,7 +134,7 @@ def _translated(path: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        if "full" in str(error):
+        if "full" in str(error) or ("I/O" in str(error) and reserve.is_full(path)):
             raise Exhausted(f"{path}: no space left on the disk", hint="free some space and try again") from error
         raise StoreError(f"{path}: {error}") from error
     except sqlite3.DatabaseError as error:
