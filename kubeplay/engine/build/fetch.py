@@ -49,6 +49,9 @@ def download(url: str, directory: str, checksum: str = "", name: str = "") -> st
         with pool, pool.request("GET", url, preload_content=False, redirect=True, headers={"Accept-Encoding": "identity"}) as response:
             if response.status != 200:
                 raise BuildError(f"{url}: the server answers {response.status} {response.reason}")
+            steps = [step.redirect_location or "" for step in response.retries.history] if response.retries else []
+            if url.startswith("https://") and not checksum and any(step.startswith("http://") for step in steps):
+                raise BuildError(f"{url}: it leads to {steps[-1][:200]}, which is not encrypted", hint="ADD --checksum says what must come")
             found = _store(response, path, url, checksum)
             _date(path, response.headers.get("Last-Modified", ""))
     except urllib3.exceptions.HTTPError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from kubeplay.engine.build import fetch, modes, network, places, sources
 from kubeplay.engine.build.network import Names
 from kubeplay.errors import BuildError, InvalidInput
+from tests.support import certificates
+from tests.support.hostile_registry import hostile, says
 
 
 @pytest.mark.parametrize(
@@ -100,3 +103,23 @@ def test_names_of_the_network() -> None:
     assert network.kinds(()) == "default" and network.kinds(("host",)) == "host"
     with pytest.raises(InvalidInput):
         network.kinds(("host", "none"))
+
+
+def test_downloads_do_not_leave_encryption(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A redirect from https to http lets anybody on the way choose what goes into the image, unless its checksum is known."""
+    certs = certificates.make(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certs.ca))
+    with hostile() as plain, hostile(certs) as safe:
+        plain.on(".*", says(200, b"content"))
+        safe.on(".*", says(302, Location=f"{plain.url}/f"))
+        with pytest.raises(BuildError, match="not encrypted"):
+            fetch.download(f"{safe.url}/f", str(tmp_path), name="f")
+        known = f"sha256:{hashlib.sha256(b'content').hexdigest()}"
+        assert Path(fetch.download(f"{safe.url}/f", str(tmp_path), known, "f")).read_bytes() == b"content"
+
+
+def test_a_server_does_not_say_how_long_we_wait(tmp_path: Path) -> None:
+    with hostile() as hub:
+        hub.on(".*", says(503, Retry_After="100000"))
+        with pytest.raises(BuildError, match="answers 503"):
+            fetch.download(f"{hub.url}/f", str(tmp_path), name="f")

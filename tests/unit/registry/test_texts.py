@@ -29,7 +29,8 @@ def test_challenges() -> None:
     assert challenge.parse(["BEARER Realm=x"])[0].get("realm") == "x"
 
 
-@pytest.mark.parametrize("text", ["", ",,,", '"', "Bearer realm=", 'Bearer realm="no end', "\x00", "a=b", "Bearer " + "x=y," * 100_000])
+@pytest.mark.parametrize("text", ["", ",,,", '"', "Bearer realm=", 'Bearer realm="no end', "\x00", "a=b", "Bearer " + "x=y," * 100_000,
+                                  " " * 16384 + "\x00", "Bearer a=b," + " , " * 5000 + "\x00"])  # fmt: skip
 def test_broken_challenges_end(text: str) -> None:
     for one in challenge.parse([text]):
         assert len(one.parameters) <= 32

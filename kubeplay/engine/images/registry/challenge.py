@@ -9,7 +9,7 @@ from kubeplay.record import Record
 
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _PARAMETER = re.compile(rf'\s*({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_TOKEN}|[^\s,"]+))\s*(?:,|$)')
-_SCHEME = re.compile(rf"\s*,*\s*({_TOKEN})(?:\s+|$|,)")
+_SCHEME = re.compile(rf"[\s,]*+({_TOKEN})(?:\s+|$|,)")  # possessive: a header of spaces is not tried in every way
 _LONGEST = 16384  # characters of one header; a realm with many scopes has some hundred
 _MOST = 32  # parameters of one challenge; bearer has four
 
