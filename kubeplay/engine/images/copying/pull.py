@@ -67,7 +67,10 @@ def bring(
 def choose(source: ImageSource, platform: Platform, digest: str = "") -> Choice:
     """Follow indexes to the manifest for `platform`; everything is verified against the digest that named it."""
     documents = [source.manifest()]
-    found = read(documents[0].raw, documents[0].media_type)
+    try:
+        found = read(documents[0].raw, documents[0].media_type)
+    except NotSupported as error:
+        raise NotSupported(f"{source.reference or source.scope}: {error.message}", hint=error.hint) from None
     if digest and found.digest != digest:
         raise InvalidInput(f"the manifest has digest {found.digest}, {digest} was asked for", hint="its source is broken or lies")
     digests = [found.digest]
@@ -136,7 +139,7 @@ def _into(
     manifest, made_up = choice.manifest, getattr(source, "made_up", False)
     for layer in manifest.layers:
         if is_foreign(layer):
-            message = f"{manifest.digest} has a layer of type {layer.media_type[:200]}"
+            message = f"{source.reference or source.scope}: the image has a layer of type {layer.media_type[:200]}"
             raise NotSupported(message, hint="foreign and encrypted layers cannot be used")
     config = config_of(source, manifest)
     document = configs.read(config, "the image configuration")
