@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli import human, listing, resolve
-from kubeplay.cli.declare import ALL_NAMESPACES, LISTING, argument, command, flag
+from kubeplay.cli.declare import ALL_NAMESPACES, LISTING, argument, command, flag, many
 from kubeplay.cli.listing import Column, Fields, Listing
 from kubeplay.engine.store import runtime
 from kubeplay.engine.store.runtime import ContainerRow, PodRow
@@ -237,10 +237,12 @@ def _ports_of(app: App, name: str) -> list[tuple[str, Port]]:
     argument(
         "COLUMN", "Columns (of ps): user, pid, ppid, pcpu, etime, tty, time, comm, args ...", dest="columns", many=True, required=False
     ),
+    many("-o", help="Columns in ps's own form, -o pid,args; -eo as well.", dest="more", metavar="COLUMNS"),
+    flag("-e", help="Accepted for ps's sake: every process is shown anyway.", dest="every", hidden=True),
 )
-def top(app: App, *, name: str, columns: tuple[str, ...]) -> None:
+def top(app: App, *, name: str, columns: tuple[str, ...], more: tuple[str, ...], every: bool) -> None:
     from kubeplay.cli.processes import table
 
     pods = resolve.find_pods(app, name)
     rows = app.store.runtime.containers(pods[0].uid) if pods else [resolve.container(app, name).container]
-    print(table(app, [row for row in rows if row is not None and row.state == runtime.RUNNING], columns), end="")
+    print(table(app, [row for row in rows if row is not None and row.state == runtime.RUNNING], (*columns, *more)), end="")

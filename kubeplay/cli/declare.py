@@ -128,13 +128,14 @@ GLOBAL: tuple[Option, ...] = (
     text("--root", help="Directory of everything that outlives a reboot (KUBEPLAY_ROOT; /var/lib/kubeplay).", metavar="DIR"),
     text("--runroot", help="Directory of everything that does not (KUBEPLAY_RUNROOT; /run/kubeplay).", metavar="DIR"),
     text("--runtime", help="OCI runtime, a name or a path; probed when not given.", metavar="PATH"),
-    choice("--cgroup-manager", choices=("cgroupfs",), help="How cgroups are made."),
+    choice("--cgroup-manager", choices=("cgroupfs",), help="How cgroups are made: by us, as systemd is not needed; there is no other way."),
     choice("--log-level", choices=("trace", "debug", "info", "warn", "warning", "error", "fatal", "panic"),
            help="What is reported on stderr; debug shows tracebacks and the commands that are run."),
     choice("--log-format", choices=("text", "json"), help="Form of messages on stderr."),
     Option(("--seccomp-default",), "Containers without a seccomp profile get the runtime's own (true), or none (false).",
            "seccomp_default", FLAG, None),
-    text("-n", "--namespace", help="Namespace of what is named (default: default).", metavar="NAMESPACE", complete="namespace"),
+    text("-n", "--namespace", help="Namespace of what is named (default: default); images and networks are in none.", metavar="NAMESPACE",
+         complete="namespace"),
 )  # fmt: skip
 
 # what every listing takes

@@ -240,7 +240,8 @@ def pod_rm(app: App, *, pod: tuple[str, ...], force: bool, all: bool, latest: bo
     "Wait until containers or pods have ended, and print their exit status.",
     argument("NAME", "Pods or containers.", many=True, complete="container"),
     many(
-        "--condition", help="Wait for this instead: created, running, ready, exited, stopped, removed (repeatable: whichever comes first)."
+        "--condition",
+        help="Wait for this instead: created, running, ready, exited, stopped, removed (several, with commas: whichever is first).",
     ),
     number("--interval", help="Seconds between two looks.", default=0.25),
     number("--timeout", help="Give up after this time.", metavar="DURATION"),
@@ -249,5 +250,6 @@ def pod_rm(app: App, *, pod: tuple[str, ...], force: bool, all: bool, latest: bo
 def wait(app: App, *, name: tuple[str, ...], condition: tuple[str, ...], interval: float, timeout: float | None, ignore: bool) -> None:
     from kubeplay.cli.waiting import wait_for
 
+    wanted = [word for text_ in condition for word in text_.split(",")] or ["exited"]
     for target in list(targets(app, name, False, ignore=ignore)):
-        print(wait_for(app, target, condition or ("exited",), interval, timeout))
+        print(wait_for(app, target, wanted, interval, timeout))

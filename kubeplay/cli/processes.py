@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PASSWD_BYTES = 1 << 20
+SECCOMP = {"0": "disabled", "1": "strict", "2": "filter"}  # proc_pid_status(5), in podman's words
 DEFAULT = ("user", "pid", "ppid", "pcpu", "etime", "tty", "time", "args")  # podman's default columns
 HEADERS = {
     "user": "USER", "uid": "UID", "gid": "GID", "pid": "PID", "hpid": "HPID", "ppid": "PPID", "pcpu": "%CPU", "etime": "ELAPSED",
-    "tty": "TTY",
+    "tty": "TTY", "group": "GROUP", "huser": "HUSER", "hgroup": "HGROUP", "pgid": "PGID", "state": "STATE", "seccomp": "SECCOMP",
     "time": "TIME", "args": "COMMAND", "comm": "COMMAND", "rss": "RSS", "vsz": "VSZ", "stat": "STAT", "nice": "NI", "threads": "NLWP",
 }  # fmt: skip
 
@@ -27,7 +28,7 @@ def table(app: App, rows: Sequence[ContainerRow], columns: Sequence[str]) -> str
     """The table of all processes in these containers. Raises NotRunning when there is none."""
     if not rows:
         raise NotRunning("no container of it is running")
-    wanted = [c for text in columns for c in text.lower().replace(",", " ").split() if c not in ("-o", "-eo")] or list(DEFAULT)
+    wanted = [c for text in columns for c in text.lower().replace(",", " ").split()] or list(DEFAULT)
     for column in wanted:
         if column not in HEADERS:
             raise InvalidInput(f"top: unknown column {column!r}", hint="columns: " + ", ".join(HEADERS))
@@ -86,15 +87,17 @@ def _cells(pid: int, uptime: float) -> dict[str, str]:
     uid, gid = status.get("Uid", "?").split("\t")[0], status.get("Gid", "?").split("\t")[0]
     used = (int(fields[11]) + int(fields[12])) / TICKS
     elapsed = max(uptime - int(fields[19]) / TICKS, 0.01)
-    inside = status.get("NSpid", str(pid)).split("\t")[-1]
     words = _text(f"/proc/{pid}/cmdline").replace("\0", " ").strip()
     name = status.get("Name", "?")
     return {
-        "user": _user(pid, uid), "uid": uid, "gid": gid, "pid": inside, "hpid": str(pid), "ppid": _parent(fields[1]),
+        "user": _name(pid, "etc/passwd", uid), "uid": uid, "gid": gid, "pid": _inside(status, "NSpid", str(pid)),
+        "hpid": str(pid), "ppid": _parent(fields[1]),
         "pcpu": f"{100 * used / elapsed:.3f}",
         "etime": _clock(elapsed), "tty": _tty(int(fields[4])), "time": _clock(used), "args": words or f"[{name}]", "comm": name,
         "rss": status.get("VmRSS", "0 kB").split()[0], "vsz": status.get("VmSize", "0 kB").split()[0], "stat": fields[0],
-        "nice": fields[16],
+        "nice": fields[16], "state": fields[0], "pgid": _inside(status, "NSpgid", fields[2]), "group": _name(pid, "etc/group", gid),
+        "huser": _host("pwd", uid), "hgroup": _host("grp", gid),
+        "seccomp": SECCOMP.get(status.get("Seccomp", ""), "?"),
         "threads": fields[17],
     }  # fmt: skip
 
@@ -106,16 +109,32 @@ def _parent(pid: str) -> str:
     return words[-1] if len(words) > 1 else "0"
 
 
-def _user(pid: int, uid: str) -> str:
-    """The user's name in the container's own passwd file."""
-    for line in _passwd(pid).splitlines():
+def _name(pid: int, path: str, number: str) -> str:
+    """The name of a user or group in the container's own passwd or group file."""
+    for line in _accounts(pid, path).splitlines():
         parts = line.split(":")
-        if len(parts) > 2 and parts[2] == uid:
+        if len(parts) > 2 and parts[2] == number:
             return parts[0]
-    return "root" if uid == "0" else uid
+    return "root" if number == "0" else number
 
 
-def _passwd(pid: int) -> str:
+def _host(module: str, number: str) -> str:
+    """The name this machine has for a user (pwd) or group (grp)."""
+    from importlib import import_module
+
+    try:
+        found = import_module(module)
+        return str((found.getpwuid if module == "pwd" else found.getgrgid)(int(number))[0])
+    except (KeyError, ValueError):
+        return number
+
+
+def _inside(status: dict[str, str], field: str, default: str) -> str:
+    """A process's number in its own PID namespace."""
+    return status.get(field, default).split("\t")[-1]
+
+
+def _accounts(pid: int, path: str) -> str:
     """Opened inside the container's own root: a link in it must not lead to a file of the host (CVE-2022-1227's class)."""
     from kubeplay.engine.host.syscalls import RESOLVE_IN_ROOT, open_ordinary
 
@@ -124,7 +143,7 @@ def _passwd(pid: int) -> str:
     except OSError:
         return ""
     try:
-        fd = open_ordinary(root, "etc/passwd", RESOLVE_IN_ROOT)
+        fd = open_ordinary(root, path, RESOLVE_IN_ROOT)
     except OSError:
         return ""
     finally:

@@ -302,6 +302,10 @@ def test_exec_with_a_terminal(web: Kubeplay) -> None:
 def test_top_port_cp(web: Kubeplay, tmp_path: Path) -> None:
     assert "sleep 1000" in web("top", "shown-side", "pid,user,args").out
     assert web("top", "shown-side", "pid").lines == ["PID", "1"]
+    shown = web("top", "shown-side", "-eo", "pid,pgid,user,group,huser,hgroup,seccomp").lines[1].split()
+    assert shown == ["1", "1", "root", "root", "root", "root", "filter"]
+    assert "unknown column" in web("top", "shown-side", "pod", status=125).err
+    assert web("wait", "--condition", "running,exited", "--interval", "50ms", "shown").out == "0\n"
     (tmp_path / "in").write_text("copied")
     web("cp", str(tmp_path / "in"), "shown-app:/tmp/in")
     web("cp", "shown-app:/tmp/in", str(tmp_path / "out"))
