@@ -65,6 +65,19 @@ def test_another_host_does_not_choose_our_token_server(bad: Hostile, image: Imag
         assert not other.asked("GET /token.*")
 
 
+def test_without_verification_passwords_stay_encrypted(bad: Hostile, tmp_path: Path) -> None:
+    """--tls-verify=false, and the registry speaks TLS: its realm without TLS gets no password (anonymous tokens may come from it)."""
+    with hostile(certificates.make(tmp_path)) as safe:
+        image = safe.put_image("team/app", "1", [LAYER])
+        bad.on("GET /token.*", says(200, b'{"token": "abc"}'))
+        safe.on("GET /v2/", says(401, WWW_Authenticate=challenge(f"{bad.url}/token")))
+        with source(safe, ONCE._replace(creds="me:secret")) as there, pytest.raises(RegistryError, match="not encrypted"):
+            there.manifest()
+        assert not bad.requests
+        with source(safe, ONCE) as there:
+            assert digest(there.manifest().raw) == image.manifest
+
+
 def test_redirects_end(bad: Hostile, image: Image) -> None:
     bad.on(f"GET .*{image.layers[0]}", says(302, Location=f"/v2/team/app/blobs/{image.layers[0]}"))
     with source(bad) as there, pytest.raises(RegistryError, match="redirects more than 5 times"):

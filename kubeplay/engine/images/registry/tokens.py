@@ -57,7 +57,8 @@ class Tokens:
     def _buy(self, realm: str, service: str, scopes: tuple[str, ...], credential: Credential | None) -> tuple[str, float]:
         if not realm.lower().startswith(("https://", "http://")):
             raise RegistryError(f"{self._base}: the token server's address {realm[:200]!r} is no HTTP URL")
-        realm = urls.follow(self._base, realm, self._insecure)
+        encrypted = credential is not None and self._base.startswith("https:")  # not verifying is no leave to send passwords in clear
+        realm = urls.follow(self._base, realm, self._insecure and not encrypted)
         if credential and credential.identity_token:
             status, answer = self._refresh(realm, service, scopes, credential)
         else:
