@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from os import environ
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli import human, listing
@@ -12,7 +14,7 @@ from kubeplay.engine.store.images import ImageRow
 from kubeplay.errors import Conflict, InvalidInput, KubeplayError, NotFound
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from kubeplay.cli.app import App
 
@@ -216,7 +218,7 @@ def exists(app: App, *, image: str) -> int:
 @command(
     "import",
     "Make an image of one layer from a tar archive of a root file system.",
-    argument("FILE", "The archive, also compressed; - reads standard input.", complete="file"),
+    argument("FILE", "The archive, also compressed, or its URL; - reads standard input.", complete="file"),
     argument("REFERENCE", "Name of the image.", required=False),
     many(
         "-c",
@@ -235,7 +237,22 @@ def import_(
 ) -> None:  # fmt: skip
     platform = {"os": os, "architecture": arch, "variant": variant}
     given = {key: value for key, value in platform.items() if value}
-    print(app.engine.images.import_tar(file, reference or "", change, message or "", platform=given))
+    with _fetched(file) as path:
+        print(app.engine.images.import_tar(path, reference or "", change, message or f"Imported from {file}", platform=given))
+
+
+@contextmanager
+def _fetched(file: str) -> Iterator[str]:
+    """What a URL names as a file, for as long as it is needed; other names are files."""
+    if not file.startswith(("http://", "https://")):
+        yield file
+        return
+    import tempfile
+
+    from kubeplay.engine.build import fetch
+
+    with tempfile.TemporaryDirectory(prefix="kubeplay-", dir=environ.get("TMPDIR", "/var/tmp")) as directory:
+        yield fetch.download(file, directory, name="archive")
 
 
 @command(

@@ -183,3 +183,16 @@ def test_diff_of_an_opaque_directory(machine: Kubeplay, tmp_path: Path) -> None:
     machine("load", "-qi", archive(tmp_path, ["localhost/opaque:1"], [BASE, hiding]))
     assert machine("image", "diff", "opaque:1").lines == ["C /etc", "D /etc/base", "A /etc/new"]
     machine("image", "mount", "opaque:1")  # and so it stays: the fixture's `system reset` has to cope
+
+
+def test_import_from_a_url(kp: Kubeplay) -> None:
+    from tests.support.hostile_registry import hostile, says
+
+    data = make.layer([make.file("f", b"from afar")])
+    with hostile() as server:
+        server.on("GET /root.tar", says(200, data))
+        image = kp("import", "-q", f"http://{server.address}/root.tar", "afar:1").out.strip()
+        assert make.digest(data) in kp("image", "inspect", image).out
+        assert f"Imported from http://{server.address}/root.tar" in kp("history", image).out
+        assert "404" in kp("import", f"http://{server.address}/none.tar", status=125).err
+    kp("rmi", "afar:1")
