@@ -109,7 +109,7 @@ class Reporter:
         elif event.kind == "blob":
             self._blob(event)
         elif event.kind == "warning":
-            self.progress.say(f"{event.name}: {event.action}: {event.message}" if event.name else event.message)
+            self.progress.say(f"{event.name}: {event.action}: {event.message}" if event.name else event.message, warning=True)
         else:
             self.progress.step(f"{event.kind} {event.name}", f"{event.action} {details}".rstrip())
 

@@ -52,9 +52,9 @@ class Progress:
                     self._due = time.monotonic() + EVERY
                     self._draw()
 
-    def say(self, text: str) -> None:
-        """A line that stays."""
-        if self._quiet:
+    def say(self, text: str, *, warning: bool = False) -> None:
+        """A line that stays; a warning is said also when quiet."""
+        if self._quiet and not warning:
             return
         with self._lock:
             self._clear()

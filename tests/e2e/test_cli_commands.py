@@ -351,7 +351,7 @@ def test_a_reference_that_is_missing_is_told_when_it_is_waited_for(machine: Kube
     machine.image()
     spec = "{containers: [{name: a, image: 'localhost/bb:1', command: [sleep, '99'], envFrom: [{configMapRef: {name: nope}}]}]}"
     path = machine.file("wait.yaml", f"apiVersion: v1\nkind: Pod\nmetadata: {{name: waits}}\nspec: {spec}\n")
-    said = machine("play", "kube", "--keep-on-failure", path)
+    said = machine("play", "kube", "-q", "--keep-on-failure", path)
     assert "ConfigMap nope: missing: the pod waits until it is there" in said.err
     machine("kube", "down", "--force", path)
 
