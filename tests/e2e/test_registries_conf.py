@@ -131,3 +131,41 @@ def test_a_file_that_is_broken_is_named(kp: Machine, hubs: tuple[Registry, Regis
     configure(kp, "unqualified-search-registries = 1\n")
     for command in (["pull", "-q", "short"], ["play", "kube", kp.written(POD % "short")]):
         assert f"{kp.directory}/registries.conf" in kp(*command, status=125).err
+
+
+HELPER = """#!/bin/sh
+[ "$1" = get ] || exit 1
+read -r server
+echo "$server" >>"$0.log"
+echo '{"ServerURL": "x", "Username": "me", "Secret": "secret"}'
+"""
+
+
+def test_credential_helpers(kp: Machine, tmp_path: Path) -> None:
+    """Out of auth.json, docker's config.json and registries.conf; the password is in no file of ours."""
+    (tmp_path / "bin").mkdir()
+    helper = tmp_path / "bin/docker-credential-box"
+    helper.write_text(HELPER)
+    helper.chmod(0o755)
+    kp.env["PATH"] = f"{tmp_path}/bin:{kp.env['PATH']}"
+    kp.env.pop("XDG_RUNTIME_DIR", None)
+    kp.env.pop("REGISTRY_AUTH_FILE", None)
+    with registry(tmp_path / "hub", users={"me": "secret"}) as hub:
+        hub.put_image("team/app", "1", [layer(busybox_members())], value={"Env": PATH_ENV})
+        insecure = f'[[registry]]\nlocation = "{hub.address}"\ninsecure = true\n'
+        configure(kp, insecure)
+        name = hub.name("team/app", "1")
+        assert "401" in kp("pull", "-q", name, status=125).err
+        for path, text in ((".config/containers/auth.json", f'{{"credHelpers": {{"{hub.address}": "box"}}}}'),
+                           (".docker/config.json", '{"credsStore": "box"}')):  # fmt: skip
+            file = tmp_path / path
+            file.parent.mkdir(parents=True)
+            file.write_text(text)
+            kp("pull", "-q", name)
+            kp("push", "-q", name, hub.name("team/pushed", "1"))
+            file.unlink()
+            kp("rmi", name)
+        configure(kp, f'credential-helpers = ["box"]\n{insecure}')
+        kp.play(POD % name)
+        kp.down(POD % name)
+        assert set(Path(f"{helper}.log").read_text().splitlines()) == {hub.address}
