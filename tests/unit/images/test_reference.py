@@ -88,3 +88,21 @@ def test_familiar(full: str, short: str) -> None:
 
 def test_short_names() -> None:
     assert [reference.is_short(n) for n in ("x", "a/b", "localhost/x", "q.io/x", "h:1/x")] == [True, True, False, False, False]
+
+
+_DOMAINS = ["localhost", "quay.io", "a-b.c:5000", "Host", "x", "h:", "-a.b", "a..b", "[::1]:5", "k\u212a.io", "a_b.c"]
+_PATHS = ["a", "team/web", "a.b-c/d", "a--b", "a..b", "-a", "a-", "", "a//b", "a/", "A", "a_b", "é", "a" * 260]
+_TAGS = ["", ":", ":1", ":1.2-rc", ":V1", ":.x", ":-x", ":x_", ":" + "t" * 128, ":" + "t" * 129, ":1@sha256:" + "0" * 64]
+
+
+def test_the_short_way_reads_as_the_grammar_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read(name: str) -> reference.Reference | None:
+        try:
+            return reference.parse(name)
+        except InvalidInput:
+            return None
+
+    names = [f"{domain}/{path}{tag}" for domain in _DOMAINS for path in _PATHS for tag in _TAGS]
+    found = {name: read(name) for name in names}
+    monkeypatch.setattr(reference, "_plain", lambda name: None)
+    assert found == {name: read(name) for name in names}
