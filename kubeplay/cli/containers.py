@@ -64,7 +64,7 @@ LOOK = Listing(
         "pod": _is_pod, "namespace": listing.equals("Namespace"), "ancestor": listing.contains("Image"),
         "exited": listing.equals("ExitCode"),
         "container": listing.equals("Container"),
-        "network": lambda record, value: value in record["_Networks"],
+        "network": lambda record, value: (DEFAULT_NETWORK if value in ("bridge", "default") else value) in record["_Networks"],
     },
     _podman_json,
 )  # fmt: skip

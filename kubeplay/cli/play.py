@@ -120,7 +120,8 @@ def _keys(app: App, files: tuple[str, ...], mode: str) -> list[ObjectKey]:
     from kubeplay.play import cache
     from kubeplay.play.sources import load
 
-    texts, known = load(files, None), _known(app)
+    # The Service range is no matter of what is removed: it may be another one than when the file was played, or that of another root.
+    texts, known = load(files, None), (_known(app)[0], "0.0.0.0/0")
 
     def make() -> tuple[tuple[ObjectKey, ...], bool]:
         from kubeplay.play.stack import keys

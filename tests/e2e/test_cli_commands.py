@@ -199,6 +199,7 @@ def test_ps_in_all_its_forms(web: Kubeplay) -> None:
     assert web("ps", "--noheading", "--filter", "status=exited", "--filter", "pod=shown").out == ""
     assert "unknown key" in web("ps", "--filter", "colour=red", status=125).err
     assert len(web("ps", "-q", "--filter", f"network={networks.DEFAULT}", "--filter", "pod=shown").lines) == 2
+    assert len(web("ps", "-q", "--filter", "network=bridge", "--filter", "pod=shown").lines) == 2  # --network's word for it
     assert web("ps", "-q", "--filter", "network=other").lines == []
 
 
@@ -331,6 +332,13 @@ def test_generate_gives_the_file_back(web: Kubeplay, tmp_path: Path) -> None:
 
 
 # doing
+def test_down_of_a_service_whose_address_is_not_of_this_root(machine: Kubeplay) -> None:
+    service = "apiVersion: v1\nkind: Service\nmetadata: {name: far}\nspec: {clusterIP: 192.0.2.7, selector: {a: b}, ports: [{port: 80}]}\n"
+    path = machine.file("far.yaml", service)
+    assert "clusterIP" in machine("play", "kube", path, status=125).err
+    assert machine("kube", "down", path).lines == ["Pods stopped:", "Pods removed:"]
+
+
 def test_a_pod_that_was_only_created(machine: Kubeplay) -> None:
     machine.image()
     path = machine.file("cold.yaml", WEB.replace("web", "cold"))
