@@ -330,11 +330,14 @@ def _labelled(value: str, wanted: bool) -> Callable[[ImageRow], bool]:
 
 
 def agreed(warning: str) -> bool:
-    """Ask on the terminal. Raises InvalidInput without one."""
-    if not sys.stdin.isatty():
-        raise InvalidInput("it asks before it removes, and there is no terminal to ask on", hint="use --force")
+    """Ask, and read the answer from standard input (`yes | kubeplay image prune`). Raises InvalidInput when there is none."""
     print(warning)
-    return input("Are you sure you want to continue? [y/N] ").strip().lower() in ("y", "yes")
+    print("Are you sure you want to continue? [y/N] ", end="", flush=True)
+    answer = sys.stdin.readline(100)
+    if not answer:
+        print()
+        raise InvalidInput("it asks before it removes, and neither a terminal nor standard input answers", hint="use --force")
+    return answer.strip().lower() in ("y", "yes")
 
 
 def _each(ids: Sequence[str], work: Callable[[str], object]) -> int:

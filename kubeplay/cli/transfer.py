@@ -188,19 +188,21 @@ def save(
     "Load images from an archive (docker save, podman save, an OCI layout) or a directory.",
     argument("ARCHIVE", "The archive; standard input when it is not given.", required=False, complete="file"),
     text("-i", "--input", help="The archive.", complete="file"),
-    flag("-q", "--quiet", help="Print names only."),
+    QUIET,
     POLICY,
 )
 def load(app: App, *, archive: str | None, input: str | None, quiet: bool, signature_policy: str | None) -> None:
     from kubeplay.cli.bars import Bars
 
+    if input and archive:
+        raise InvalidInput(f"two archives are given: {input} and {archive}")
     path = input or archive or "-"
     if path == "-" and sys.stdin.isatty():
         raise InvalidInput("nothing to load", hint="give an archive: kubeplay load -i FILE")
     with Bars(quiet) as bars:
         found = app.engine.images.load(path, bars, signature_policy or "")
     for loaded in found:
-        print("\n".join((loaded.names or (loaded.image_id,)) if quiet else loaded.lines()))
+        print("\n".join(loaded.lines()))
 
 
 def access_of(given: dict[str, Any]) -> Access:

@@ -269,6 +269,7 @@ def test_usage_counts_each_layer_once(engine: Engine, tmp_path: Path) -> None:
     assert kp("system", "df").lines[0].split() == ["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"]
     assert "UNIQUE SIZE" in kp("system", "df", "-v").out and kp("system", "df", "--format", "{{.Type}}").lines[0] == "Images"
     assert "terminal" in kp("system", "prune", status=125).err
+    assert kp("image", "prune", stdin="no\n", status=1).out.endswith("[y/N] ") and kp("image", "prune", stdin="y\n").out.startswith("WARN")
     kp("volume", "create", "loose")
     kp("untag", "two:1")
     said = kp("system", "prune", "-f", "--volumes").out

@@ -254,7 +254,8 @@ def test_places_that_people_write_to(kp: Machine, tmp_path: Path, words: list[st
     assert [path.name for path in (tmp_path / "to").iterdir()] == ["out"]
     assert "Loaded image" in kp("load", "-i", f"{tmp_path}/to/out").out
     assert kp("push", "-q", "x:1", f"docker-archive:{tmp_path}/a.tar:y:2").out == ""
-    assert kp("load", "-q", "-i", f"{tmp_path}/a.tar").out == "docker.io/library/y:2\n"
+    assert kp("load", "-q", "-i", f"{tmp_path}/a.tar").out == "Loaded image: docker.io/library/y:2\n"
+    assert "two archives" in kp("load", "-i", f"{tmp_path}/a.tar", "b.tar", status=125).err
     kp("push", "x:1", "containers-storage:z:3")
     assert kp("image", "exists", "localhost/z:3").out == ""
     assert "cannot be" in kp("push", "x:1", "oci:/proc/nothing", status=125).err + "cannot be"
