@@ -94,7 +94,7 @@ def test_cve_2022_1227_top_runs_and_follows_nothing_of_the_container(bench: Benc
     bench.exec(row, "test", "!", "-e", "/ran")
     for link in ("/proc/1/root/etc/passwd", "../../../../../../../../etc/passwd"):
         bench.exec(row, "ln", "-sf", link, "/etc/passwd")
-        assert tops._passwd(row.pid) == ""
+        assert tops._accounts(row.pid, "etc/passwd") == ""
 
 
 def test_names_of_processes_do_not_drive_the_terminal(bench: Bench) -> None:
@@ -124,7 +124,7 @@ def test_devices_a_container_made_are_not_opened(bench: Bench, tmp_path: Path) -
         with pytest.raises(InvalidInput):
             copy.out(bench.engine, row, path, str(tmp_path / "out"))
     copy.out(bench.engine, row, "/dev", str(tmp_path / "tree"))
-    assert tops._passwd(row.pid) == "" and opened(watch) == 0 and not (tmp_path / "tree/mine").exists()
+    assert tops._accounts(row.pid, "etc/passwd") == "" and opened(watch) == 0 and not (tmp_path / "tree/mine").exists()
     os.close(watch)
 
 
