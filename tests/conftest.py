@@ -18,6 +18,14 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def logins_are_ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What tests log in to must not end in this machine's own auth file (/run/containers/UID/auth.json)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("xdg")))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def no_mount_stays(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Runroots that commands mounted below this session's own directory; tests of listings make them and need no reset."""
     yield
