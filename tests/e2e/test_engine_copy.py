@@ -217,7 +217,7 @@ def test_overwriting_while_a_directory_and_a_link_take_turns(bench: Bench, row: 
     victim = tmp_path / "victim"
     (victim / "keep").mkdir(parents=True)
     bench.exec(row, "sh", "-c", f"mkdir -p /t {victim}/keep")
-    script = f"while :; do mkdir -p /t/d/keep; rm -rf /t/d; ln -s {victim} /t/d; ln -sfn {victim}/keep /t/d; rm -f /t/d; done"
+    script = f"touch /swapping; while :; do mkdir -p /t/d/keep; rm -rf /t/d; ln -s {victim} /t/d; ln -sfn {victim}/keep /t/d; rm -f /t/d; done"
 
     def swap() -> None:
         with pytest.raises(NotRunning):
@@ -230,6 +230,7 @@ def test_overwriting_while_a_directory_and_a_link_take_turns(bench: Bench, row: 
     (tmp_path / "tree/d/file").write_text("x")
     (tmp_path / "flat").mkdir()
     (tmp_path / "flat/d").write_text("x")
+    bench.exec(row, "sh", "-c", "until [ -e /swapping ]; do sleep 0.01; done")
     for number in range(60):
         try:
             copy.into(bench.engine, row, f"{tmp_path / ('tree' if number % 2 else 'flat')}/.", "/t", copy.How(overwrite=True))
