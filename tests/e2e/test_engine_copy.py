@@ -217,7 +217,8 @@ def test_overwriting_while_a_directory_and_a_link_take_turns(bench: Bench, row: 
     victim = tmp_path / "victim"
     (victim / "keep").mkdir(parents=True)
     bench.exec(row, "sh", "-c", f"mkdir -p /t {victim}/keep")
-    script = f"touch /swapping; while :; do mkdir -p /t/d/keep; rm -rf /t/d; ln -s {victim} /t/d; ln -sfn {victim}/keep /t/d; rm -f /t/d; done"
+    links = f"ln -s {victim} /t/d; ln -sfn {victim}/keep /t/d"
+    script = f"touch /swapping; while :; do mkdir -p /t/d/keep; rm -rf /t/d; {links}; rm -f /t/d; done"
 
     def swap() -> None:
         with pytest.raises(NotRunning):
