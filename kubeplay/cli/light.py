@@ -76,7 +76,7 @@ def install() -> None:
 
 def _typing() -> dict[str, Any]:
     """What is said at run time of types: nothing is done with it but to be mentioned."""
-    kinds = dict.fromkeys(("Any", "BinaryIO", "NoReturn", "Protocol", "TextIO"), object)
+    kinds = dict.fromkeys(("Any", "BinaryIO", "NoReturn", "Protocol", "Self", "TextIO"), object)
     return {**kinds, "TYPE_CHECKING": False, "TypeVar": lambda name, **bounds: object, "cast": lambda kind, value: value}
 
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 from kubeplay.engine.images.registry import programs
 from kubeplay.engine.images.registry.credentials import Credential, normalised
+from kubeplay.engine.store.locks import Lock
 from kubeplay.errors import InvalidInput, MissingPrerequisite, NotFound
 
 _MAX_FILE = 8 << 20  # bytes: a file of thousands of registries
@@ -208,7 +207,7 @@ def _rewrite(path: str, change: Callable[[Content], None]) -> None:
     """Under a lock, so that two logins at once both stay; a symbolic link's target is written, the link stays."""
     path = os.path.realpath(path)
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    with _locked(f"{path}.lock"):
+    with Lock(f"{path}.lock"):
         content = load(path)
         change(content)
         fresh = f"{path}.{os.urandom(8).hex()}.tmp"
@@ -220,16 +219,6 @@ def _rewrite(path: str, change: Callable[[Content], None]) -> None:
         except BaseException:
             os.unlink(fresh)
             raise
-
-
-@contextmanager
-def _locked(path: str) -> Iterator[None]:
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
 
 
 def _objects(value: Any) -> dict[str, dict[str, Any]]:

@@ -8,7 +8,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 from kubeplay.engine.host.paths import hex_digest
 from kubeplay.engine.images.config import MAX_CONFIG, decode
@@ -81,58 +81,72 @@ class OciSink(ImageSink):
             os.close(fd)
 
 
-class OciArchive:
-    """An oci-archive being written, of one or several images; `path` "-" is standard output. Leaving it with an error removes it."""
+class _Archive:
+    """A tar being written, of one or several images; `path` "-" is standard output. Leaving it with an error removes it."""
 
-    def __init__(self, path: str) -> None:
-        self.tar = TarWriter(path)
-        self.tar.put("oci-layout", _LAYOUT)
+    def __init__(self, tar: TarWriter) -> None:
+        self.tar = tar
         self.entries: list[dict[str, Any]] = []
         self.lock = threading.Lock()
 
     def finish(self) -> None:
-        self.tar.put("index.json", _index(self.entries))
+        """Write what lists the images, and end the tar."""
+        self.tar.put(*self._list())
         self.tar.finish()
 
     def close(self) -> None:
         self.tar.close()
 
-    def __enter__(self) -> OciArchive:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *args: object) -> None:
         self.close()
 
+    def _list(self) -> tuple[str, bytes]:
+        """The member that lists the images: its name and content."""
+        raise NotImplementedError
 
-class OciArchiveSink(ImageSink):
-    """One image of an oci-archive, named `ref` and `more`, one blob after the other. With an archive of its own (a path) finish
-    completes it.
-    """
 
-    transport = OCI_ARCHIVE
-    packing = COMPRESSED
+class OciArchive(_Archive):
+    """An oci-archive."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(TarWriter(path))
+        self.tar.put("oci-layout", _LAYOUT)
+
+    def _list(self) -> tuple[str, bytes]:
+        return "index.json", _index(self.entries)
+
+
+class DockerArchive(_Archive):
+    """A docker-archive."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(TarWriter(path, replace=False))
+
+    def _list(self) -> tuple[str, bytes]:
+        return "manifest.json", json.dumps(self.entries, separators=(",", ":")).encode()
+
+
+class _ArchiveSink(ImageSink):
+    """One image of an archive, one blob after the other. With an archive of its own finish completes it."""
+
     parallel = False
+    _what: str  # as an error calls it
 
-    def __init__(self, archive: OciArchive | str, ref: str = "", more: tuple[str, ...] = ()) -> None:
-        self.reference, self._refs = "", (ref, *more)
-        self._own = isinstance(archive, str)
-        self._archive = OciArchive(archive) if isinstance(archive, str) else archive
+    def __init__(self, archive: _Archive, own: bool) -> None:
+        self._archive, self._own = archive, own
 
     def has(self, blob: Descriptor) -> bool:
-        return self._archive.tar.has(_member(blob.digest))
+        return self._archive.tar.has(self._place(blob))
 
     def put_blob(self, blob: Descriptor, content: Reader) -> None:
         with self._archive.lock:
-            self._archive.tar.write(_member(blob.digest), content, blob.size)
-
-    def put_manifest(self, document: Document, digest: str, top: bool) -> None:
-        with self._archive.lock:
-            self._archive.tar.put(_member(digest), document.raw)
-            if top:
-                self._archive.entries += [_entry(document, digest, ref) for ref in self._refs]
+            self._archive.tar.write(self._place(blob), content, blob.size)
 
     def put_signatures(self, digest: str, signatures: tuple[Signature, ...]) -> None:
-        raise NotSupported("an OCI archive has no place for signatures", hint="use --remove-signatures")
+        raise NotSupported(f"{self._what} has no place for signatures", hint="use --remove-signatures")
 
     def finish(self) -> None:
         if self._own:
@@ -142,48 +156,45 @@ class OciArchiveSink(ImageSink):
         if self._own:
             self._archive.close()
 
-
-class DockerArchive:
-    """A docker-archive being written, of one or several images. Leaving it with an error removes it."""
-
-    def __init__(self, path: str) -> None:
-        self.tar = TarWriter(path, replace=False)
-        self.entries: list[dict[str, Any]] = []
-        self.lock = threading.Lock()
-
-    def finish(self) -> None:
-        self.tar.put("manifest.json", json.dumps(self.entries, separators=(",", ":")).encode())
-        self.tar.finish()
-
-    def close(self) -> None:
-        self.tar.close()
-
-    def __enter__(self) -> DockerArchive:
-        return self
-
-    def __exit__(self, *args: object) -> None:
-        self.close()
+    def _place(self, blob: Descriptor) -> str:
+        """The name of a blob's member."""
+        raise NotImplementedError
 
 
-class DockerArchiveSink(ImageSink):
-    """One image of a docker-archive, under `names`; layers are uncompressed. With an archive of its own (`path`) finish completes it."""
+class OciArchiveSink(_ArchiveSink):
+    """One image of an oci-archive, named `ref` and `more`."""
+
+    transport = OCI_ARCHIVE
+    packing = COMPRESSED
+    _what = "an OCI archive"
+
+    def __init__(self, archive: OciArchive | str, ref: str = "", more: tuple[str, ...] = ()) -> None:
+        own = isinstance(archive, str)
+        super().__init__(OciArchive(archive) if isinstance(archive, str) else archive, own)
+        self.reference, self._refs = "", (ref, *more)
+
+    def put_manifest(self, document: Document, digest: str, top: bool) -> None:
+        with self._archive.lock:
+            self._archive.tar.put(_member(digest), document.raw)
+            if top:
+                self._archive.entries += [_entry(document, digest, ref) for ref in self._refs]
+
+    def _place(self, blob: Descriptor) -> str:
+        return _member(blob.digest)
+
+
+class DockerArchiveSink(_ArchiveSink):
+    """One image of a docker-archive, under `names`; layers are uncompressed."""
 
     transport = "docker-archive"
     packing = PLAIN
-    parallel = False
+    _what = "a docker-archive"
 
     def __init__(self, archive: DockerArchive | str, names: tuple[str, ...] = ()) -> None:
+        own = isinstance(archive, str)
+        super().__init__(DockerArchive(archive) if isinstance(archive, str) else archive, own)
         self.reference = names[0] if names else ""
-        self._own = isinstance(archive, str)
-        self._archive = DockerArchive(archive) if isinstance(archive, str) else archive
         self._names = names
-
-    def has(self, blob: Descriptor) -> bool:
-        return self._archive.tar.has(_docker_member(blob))
-
-    def put_blob(self, blob: Descriptor, content: Reader) -> None:
-        with self._archive.lock:
-            self._archive.tar.write(_docker_member(blob), content, blob.size)
 
     def put_manifest(self, document: Document, digest: str, top: bool) -> None:
         from kubeplay.engine.images.descriptor import Manifest, read
@@ -195,16 +206,8 @@ class DockerArchiveSink(ImageSink):
         entry = {"Config": _docker_member(found.config), "RepoTags": list(self._names) or None, "Layers": layers}
         self._archive.entries.append(entry)
 
-    def put_signatures(self, digest: str, signatures: tuple[Signature, ...]) -> None:
-        raise NotSupported("a docker-archive has no place for signatures", hint="use --remove-signatures")
-
-    def finish(self) -> None:
-        if self._own:
-            self._archive.finish()
-
-    def close(self) -> None:
-        if self._own:
-            self._archive.close()
+    def _place(self, blob: Descriptor) -> str:
+        return _docker_member(blob)
 
 
 def _entry(document: Document, digest: str, ref: str) -> dict[str, Any]:
