@@ -6,11 +6,12 @@ import json
 import os
 import subprocess
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.support.pages import page
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,13 +26,13 @@ class Machine:
         self.env = {**os.environ, "KUBEPLAY_ROOT": str(work / "root"), "KUBEPLAY_RUNROOT": str(work / "run"), "KUBEPLAY": PROGRAM}
 
     def run(self, *args: str) -> str:
-        done = subprocess.run([PROGRAM, *args], env=self.env, capture_output=True, text=True, timeout=120)
+        done = subprocess.run([PROGRAM, *args], env=self.env, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def until(self, text: str, *args: str) -> None:
         """Wait until the command prints `text`."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while text not in (shown := self.run(*args)):
             assert time.monotonic() < deadline, shown
             time.sleep(0.2)
@@ -43,11 +44,6 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     subprocess.run([str(ROOT / "examples/images/build.sh")], env=made.env, check=True, capture_output=True)
     yield made
     made.run("system", "reset", "--force")
-
-
-def page(url: str) -> str:
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        return str(answer.read().decode())
 
 
 # example -> what shows that it works: (text, command that prints it)
@@ -69,7 +65,7 @@ SHOWN = {
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_example(machine: Machine, path: Path) -> None:
     try:
-        machine.run("play", "kube", "--timeout", "60s", str(path))
+        machine.run("play", "kube", "--timeout", "100s", str(path))
         text, command = SHOWN[path.stem]
         if path.stem == "08-restart":  # its first instance has gone: what is left is that it runs again
             machine.until("Running", "pod", "ps")
@@ -90,7 +86,7 @@ def test_the_guestbook_counts_its_visitors_across_a_down(machine: Machine) -> No
     file = str(ROOT / "examples/manifests/10-guestbook.yaml")
     try:
         for number in (1, 2):
-            machine.run("play", "kube", "--wait-ready", "--timeout", "60s", file)
+            machine.run("play", "kube", "--wait-ready", "--timeout", "100s", file)
             fronts = set()
             for visit in range(4):
                 text = page("http://127.0.0.1:30080/")

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import urllib.request
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 
 from tests.support.cli import Kubeplay, installed
 from tests.support.images import busybox_members, layer, oci_layout
+from tests.support.pages import page
 from tests.support.registry import Registry, registry, skopeo
 from tests.support.trust import Gpg, gpg
 
@@ -100,8 +100,7 @@ def test_built_pushed_wiped_and_played_under_a_policy(kp: Kubeplay, hub: Registr
     file = kp.file("app.yaml", manifest(hub, pushed))
     kp("play", "kube", "--wait-ready", "--timeout", "60s", file)
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/", timeout=10) as answer:
-            assert b"built by play kube" in answer.read()
+        assert "built by play kube" in page(f"http://127.0.0.1:{PORT}/")
         found = json.loads(kp("images", "--format", "json").out)
         assert [name for one in found for name in one["Names"]] == [pushed]
     finally:

@@ -41,7 +41,7 @@ class Kubeplay:
         self.env.pop("PYTHONDONTWRITEBYTECODE", None)
         self.env["PYTHONPYCACHEPREFIX"] = str(directory / "pycache")
 
-    def __call__(self, *argv: str, stdin: str = "", status: int | None = 0, timeout: float = 60) -> Said:
+    def __call__(self, *argv: str, stdin: str = "", status: int | None = 0, timeout: float = 300) -> Said:
         """`status` is what is expected; None = anything."""
         done = subprocess.run(self.argv(*argv), env=self.env, input=stdin, capture_output=True, text=True, timeout=timeout, cwd="/")
         said = Said(done.returncode, done.stdout, done.stderr)

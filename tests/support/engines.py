@@ -86,7 +86,7 @@ class Bench:
             thread.join()
         return [found[c.name] for c in containers]
 
-    def ended(self, row: ContainerRow, seconds: float = 10.0) -> ContainerRow:
+    def ended(self, row: ContainerRow, seconds: float = 100.0) -> ContainerRow:
         """The row once its container has ended."""
         return wait_for(lambda: self._if_ended(row), f"{row.name} to end", seconds)
 
@@ -112,7 +112,7 @@ class Bench:
     def exec(self, row: ContainerRow, *argv: str) -> str:
         from kubeplay.engine import exec as execs
 
-        result = execs.capture(self.engine, row, argv, 10.0)
+        result = execs.capture(self.engine, row, argv, 100.0)
         assert result.status == 0, result
         return result.stdout.decode()
 
@@ -155,7 +155,7 @@ def shell(script: str, name: str = "c", **more: Any) -> ContainerPlan:
     return ContainerPlan(name, IMAGE, command=("sh", "-c", script), **more)
 
 
-def wait_for(check: Callable[[], Any], what: str, seconds: float = 10.0) -> Any:
+def wait_for(check: Callable[[], Any], what: str, seconds: float = 100.0) -> Any:
     """What `check` returns once it is true."""
     deadline = time.monotonic() + seconds
     while not (found := check()):

@@ -38,7 +38,7 @@ class Machine(Kubeplay):
         for archive in archives:
             self("image", "load", "-q", "-i", str(archive))
 
-    def play(self, text: str, *flags: str, status: int | None = 0, timeout: float = 120) -> Said:
+    def play(self, text: str, *flags: str, status: int | None = 0, timeout: float = 300) -> Said:
         return self("play", "kube", "-q", *flags, self.written(text), status=status, timeout=timeout)
 
     def down(self, text: str, *flags: str) -> Said:
@@ -74,7 +74,7 @@ class Machine(Kubeplay):
         both: list[dict[str, Any]] = status.get("initContainerStatuses", []) + status.get("containerStatuses", [])
         return next(one for one in both if one["name"] == container)
 
-    def ended(self, pod: str, container: str = "main", seconds: float = 20) -> dict[str, Any]:
+    def ended(self, pod: str, container: str = "main", seconds: float = 100) -> dict[str, Any]:
         """How the container ended, once it has."""
         return self.wait(lambda: self.status(pod, container)["state"].get("terminated"), seconds) or {}
 
@@ -90,7 +90,7 @@ class Machine(Kubeplay):
         found: dict[str, Any] = self("inspect", "--type", "container", f"{pod}-{container}").json[0]
         return found
 
-    def wait(self, what: Callable[[], T], seconds: float = 20) -> T:
+    def wait(self, what: Callable[[], T], seconds: float = 100) -> T:
         """Until `what()` is true; its value."""
         deadline = time.monotonic() + seconds
         while not (found := what()):

@@ -71,7 +71,7 @@ class Root:
             argv, cwd=REPOSITORY, env={**os.environ, **env}, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         if wait:
-            process.stdout_text, process.stderr_text = process.communicate(timeout=60)  # type: ignore[attr-defined]
+            process.stdout_text, process.stderr_text = process.communicate(timeout=300)  # type: ignore[attr-defined]
         return process
 
     # looking
@@ -101,7 +101,7 @@ class Root:
             found += parts[3] if parts[2] == b"F" else parts[3].removesuffix(b"\n")
         return found.decode(errors="replace")
 
-    def wait(self, what: Callable[[], Any], seconds: float = 20) -> Any:
+    def wait(self, what: Callable[[], Any], seconds: float = 100) -> Any:
         """Until `what()` is true; its value."""
         deadline = time.monotonic() + seconds
         while True:
