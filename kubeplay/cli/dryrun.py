@@ -53,7 +53,8 @@ def _warn(app: App, stack: Stack, compared: Comparison) -> None:
     for difference in compared.different:
         for line in difference.lines:
             print(f"{difference.key}: {line}", file=sys.stderr)
-    for text in _ports_in_use(app, stack, {one.key for one in compared.new}):
+    new = {one.key for one in compared.new}
+    for text in (*_addresses_in_use(app, stack, new), *_ports_in_use(app, stack, new)):
         print(f"Warning: {text}", file=sys.stderr)
 
     there = _stored(app) if app.has_store else set[ObjectKey]()
@@ -62,6 +63,20 @@ def _warn(app: App, stack: Stack, compared: Comparison) -> None:
     for image in sorted({c.image for pod in stack.pods for c in pod.containers}):
         if not _has_image(app, image):
             print(f"Warning: image {image} is not in local storage", file=sys.stderr)
+
+
+def _addresses_in_use(app: App, stack: Stack, new: set[ObjectKey]) -> list[str]:
+    """Cluster IPs asked for that a play would be refused for; whether they are in the range was seen with the file."""
+    from kubeplay.errors import KubeplayError
+    from kubeplay.reconcile import services
+
+    asking = [one for one in stack.services if one.cluster_ip and ObjectKey("Service", one.namespace, one.name) in new]
+    try:
+        if asking and app.has_store:
+            services.check(app.engine, asking, ())
+    except KubeplayError as error:
+        return [error.message]
+    return []
 
 
 def _ports_in_use(app: App, stack: Stack, new: set[ObjectKey]) -> list[str]:

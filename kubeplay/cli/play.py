@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kubeplay.cli.app import App
+    from kubeplay.engine.net.addresses import Subnet
     from kubeplay.kube.check import Manifest
     from kubeplay.plan.stack import ObjectKey, Stack
     from kubeplay.play.compile import CompileOptions
@@ -98,7 +99,8 @@ def _compiled(app: App, files: tuple[str, ...], given: dict[str, Any]) -> Stack:
     from kubeplay.play import cache
     from kubeplay.play.sources import load
 
-    texts, maps, known = load(files, None), load(given["configmap"], None), _known(app)
+    texts, maps = load(files, None), load(given["configmap"], None)
+    known = _known(app, any(b"clusterIP" in data for _, data in texts))
     flags = sorted((key, value) for key, value in given.items() if key not in _NOT_COMPILED)
     debug = app.settings.log_level in ("debug", "trace")
 
@@ -121,7 +123,7 @@ def _keys(app: App, files: tuple[str, ...], mode: str) -> list[ObjectKey]:
     from kubeplay.play.sources import load
 
     # The Service range is no matter of what is removed: it may be another one than when the file was played, or that of another root.
-    texts, known = load(files, None), (_known(app)[0], "0.0.0.0/0")
+    texts, known = load(files, None), (_known(app, False)[0], "0.0.0.0/0")
 
     def make() -> tuple[tuple[ObjectKey, ...], bool]:
         from kubeplay.play.stack import keys
@@ -146,14 +148,27 @@ def _cache(app: App) -> str:
     return f"{app.settings.root}/cache/plans"
 
 
-def _known(app: App) -> tuple[tuple[str, ...], str]:
-    """What the store knows and a verdict depends on: the namespaces, in order, and the Service range ("" = none yet)."""
+def _known(app: App, addresses: bool) -> tuple[tuple[str, ...], str]:
+    """What the store and the machine know and a verdict depends on: the namespaces, in order, and the Service range.
+
+    `addresses`: the files ask for some in the range, so it is looked up where this root has none yet; else "".
+    """
     if not app.has_store:
-        return (), ""
+        return (), str(_first_range(app)) if addresses else ""
     from kubeplay.engine.net.services import RANGE_POOL
 
     namespaces = sorted(one.key.name for one in app.store.objects.list("Namespace"))
-    return tuple(namespaces), next((lease.value for lease in app.store.leases.held(RANGE_POOL)), "")
+    held = next((lease.value for lease in app.store.leases.held(RANGE_POOL)), "")
+    return tuple(namespaces), str(app.engine.net.expected_service_range()) if addresses else held
+
+
+def _first_range(app: App) -> Subnet:
+    """The range of a root that is not there yet: nothing is made to look for it."""
+    from kubeplay.engine.net import subnets
+    from kubeplay.engine.net.netlink import Netlink
+
+    with Netlink() as netlink:
+        return subnets.free_service_range(subnets.in_use(netlink))
 
 
 def _checked(

@@ -152,6 +152,7 @@ class _Play:
             compared = change.compare(self.engine, self.stack)
         if compared.different and not self.options.replace:
             self._refuse(compared)
+        services.check(self.engine, self.stack.services, [one.key for one in self.stack.objects] if self.options.replace else ())
         self._images(compared)
         if compared.different or (self.options.replace and any(key.kind == "Pod" for key in compared.same)):
             compared = self._replace(compared)
@@ -266,18 +267,12 @@ class _Play:
         given = {(plan.namespace, plan.name): plan for plan in services.plans(self.engine)} if self.stack.services else {}
         for plan in self.stack.services:
             known = given.get((plan.namespace, plan.name))
-            made = known or self._allocate(plan)
+            with services.named(plan):
+                made = known or services.allocate(self.engine, plan)
             self.services.append(made)
             if known is None:
                 self.progress(ProgressEvent("service", "created", f"{made.namespace}/{made.name}", made.cluster_ip))
             faults.point("play:service")
-
-    def _allocate(self, plan: ServicePlan) -> ServicePlan:
-        try:
-            return services.allocate(self.engine, plan)
-        except KubeplayError as error:
-            error.message = f"Service {plan.namespace}/{plan.name}: {error.message}"
-            raise
 
     # running
     def _pods(self) -> None:

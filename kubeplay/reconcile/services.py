@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from kubeplay.engine.net.services import HEADLESS
 from kubeplay.engine.store.objects import StoredObject
+from kubeplay.errors import Conflict, KubeplayError
 from kubeplay.kube.status import TERMINAL
 from kubeplay.plan import codec
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.service import Endpoint, ServicePlan, ServicePort, ServiceRoute
+from kubeplay.plan.stack import ObjectKey
 from kubeplay.reconcile.observe import plan_of
 
 if TYPE_CHECKING:
@@ -38,6 +43,34 @@ def allocate(engine: Engine, plan: ServicePlan) -> ServicePlan:
         key = f"{plan.namespace}/{plan.name}"
         db.execute("INSERT OR REPLACE INTO leases VALUES (?,?,?,?)", (POOL, key, holder(plan.namespace, plan.name), codec.dumps(given)))
     return given
+
+
+def check(engine: Engine, wanted: Sequence[ServicePlan], going: Iterable[ObjectKey]) -> None:
+    """Whether each of the Services can have the address it asks for, once `going` are removed. Takes nothing.
+
+    Raises Conflict, InvalidInput; the message names the Service.
+    """
+    free = frozenset(holder(key.namespace, key.name) for key in going if key.kind == "Service")
+    asked: dict[str, ServicePlan] = {}
+    for plan in wanted:
+        if plan.type == "ExternalName" or plan.cluster_ip in ("", HEADLESS):
+            continue
+        with named(plan):
+            engine.net.check_service(plan, free)
+            other = asked.setdefault(plan.cluster_ip, plan)
+            if other is not plan:
+                what = f"clusterIP {plan.cluster_ip} is asked for by Service {other.namespace}/{other.name} too"
+                raise Conflict(what, hint="leave clusterIP out to have one given")
+
+
+@contextmanager
+def named(plan: ServicePlan) -> Iterator[None]:
+    """Errors of what is done inside begin with the Service's name."""
+    try:
+        yield
+    except KubeplayError as error:
+        error.message = f"Service {plan.namespace}/{plan.name}: {error.message}"
+        raise
 
 
 def release(engine: Engine, namespace: str, name: str) -> None:

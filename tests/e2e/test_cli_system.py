@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -167,3 +169,29 @@ def test_reset_refuses_what_is_not_ours(bare: Kubeplay) -> None:
 def test_the_repository_runs_as_a_module() -> None:
     done = subprocess.run([sys.executable, "-m", "kubeplay", "--version"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0
+
+
+@pytest.mark.root
+def test_a_fixed_service_address_is_judged_by_the_range_that_this_root_will_have(tmp_path: Path) -> None:
+    """Another root has the first free range: its addresses are refused at their line, before anything of this root is made."""
+    service = "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec:\n  clusterIP: %s\n  ports: [{port: 80}]\n"
+    first, second = (Kubeplay(tmp_path / name) for name in "ab")
+    for kp in (first, second):
+        kp.directory.mkdir()
+    try:
+        first("play", "kube", "-q", first.file("web.yaml", service.replace("  clusterIP: %s\n", "")))
+        with closing(sqlite3.connect(first.root / "state.db")) as db:
+            ((taken,),) = db.execute("SELECT value FROM leases WHERE pool='servicerange'")
+        theirs = second.file("theirs.yaml", service % taken.replace(".0.0/16", ".3.4"))
+        for flags in (["--dry-run"], []):
+            said = second("play", "kube", "-q", *flags, theirs, status=125)
+            assert f"{theirs}:4:1: spec.clusterIPs" in said.err and "The range of valid IPs is 10." in said.err, said
+            assert not second.root.exists() or not list(second.root.glob("cache/*"))
+        right = said.err.partition("The range of valid IPs is ")[2].partition(".0.0/16")[0]
+        ours = second.file("ours.yaml", service % f"{right}.3.4")
+        second("play", "kube", "-q", ours)
+        beside = second.file("beside.yaml", (service % f"{right}.3.4").replace("name: web", "name: beside"))
+        assert f"clusterIP {right}.3.4 is already in use by default/web" in second("play", "kube", "--dry-run", beside).err
+    finally:
+        for kp in (first, second):
+            kp("system", "reset", "--force")

@@ -9,7 +9,11 @@ import urllib.request
 import pytest
 
 from kubeplay.errors import KubeplayError
+from kubeplay.kube import check
+from kubeplay.kube.admission import Known
 from kubeplay.play import lifecycle
+from kubeplay.play import stack as stacks
+from kubeplay.play.up import up
 from kubeplay.reconcile import services
 from tests.support.root import Root
 
@@ -114,3 +118,33 @@ def test_a_taken_node_port_is_a_clear_error_and_leaves_nothing(root: Root) -> No
         root.play("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {}\n---\n" + text)
     assert [o.key.name for o in root.engine.store.objects.list("ConfigMap")] == []
     assert [s.name for s in services.plans(root.engine)] == ["backend"]
+
+FIXED = "apiVersion: v1\nkind: Service\nmetadata: {name: %s}\nspec: {clusterIP: %s, ports: [{port: 80}]}\n"
+
+
+def test_an_address_that_cannot_be_had_is_found_before_anything_is_made(root: Root) -> None:
+    base = str(root.engine.net.service_range()).rpartition(".0/")[0]
+    address, other = f"{base}.77", f"{base}.78"
+    root.play(FIXED % ("first", address))
+    maps = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: beside}\n---\n"
+    taken = f"Service default/second: clusterIP {address} is already in use by default/first"
+    for text, words in (
+        (FIXED % ("second", address), taken),
+        (FIXED % ("a", other) + "---\n" + FIXED % ("b", other), f"Service default/b: clusterIP {other} is asked for by Service default/a"),
+        (FIXED % ("far", "10.1.2.3"), "Service default/far: clusterIP 10.1.2.3 is not in the Service range"),
+    ):
+        try:
+            # the file's own check knows the range of the API server; here it is asked of the play
+            manifests = check.read(maps.encode() + text.encode(), "t.yaml", known=Known(any_namespace=True, service_range="0.0.0.0/0"))
+            root.events.clear()
+            with pytest.raises(KubeplayError) as caught:
+                up(root.engine, stacks.build(manifests), progress=root.events.append)
+            assert words in str(caught.value)
+            assert not root.events, "nothing was made, so nothing had to be undone"
+        finally:
+            root.down(text.replace("10.1.2.3", other))
+    swapped = FIXED % ("first", other) + "---\n" + FIXED % ("second", address)
+    root.play(swapped, replace=True)
+    given = {plan.name: plan.cluster_ip for plan in services.plans(root.engine)}
+    assert given == {"first": other, "second": address}
+    root.down(swapped)

@@ -7,7 +7,7 @@ call may be repeated, and a kill -9 between two of them leaves nothing that the 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from zlib import crc32
 
 from kubeplay.config import Settings
@@ -160,6 +160,19 @@ class Networks:
         """Where cluster IPs come from; brings the default network up, whose route claims the range on this machine."""
         self.ensure()
         return subnet(self.store.leases.held(_RANGE_POOL)[0].value)
+
+    def expected_service_range(self) -> Subnet:
+        """Where cluster IPs will come from, were the default network brought up now; changes nothing. Raises Conflict, Exhausted."""
+        with Netlink() as netlink:
+            held = self._stored_range() if self._default_up(netlink) else ()
+            return held[0] if held else self._chosen_range(self._foreign(netlink))
+
+    def check_service(self, plan: ServicePlan, going: Set[str]) -> None:
+        """Whether the Service can have the address it asks for; `going`: holders that give theirs back before.
+
+        Raises Conflict, InvalidInput. Takes nothing.
+        """
+        services.check(self.store, self.expected_service_range(), plan, going)
 
     def dns_address(self) -> str:
         """The cluster DNS server's address, "" before the default network was ever up."""
@@ -398,17 +411,20 @@ class Networks:
         return moved
 
     def _service_range(self, foreign: Sequence[Subnet]) -> Subnet:
-        held = self.store.leases.held(_RANGE_POOL)
-        if held:
-            mine = subnet(held[0].value)
+        chosen, held = self._chosen_range(foreign), self.store.leases.held(_RANGE_POOL)
+        if [lease.value for lease in held] != [str(chosen)]:
+            self.store.leases.release("root", _RANGE_POOL)
+            self.store.leases.take(_RANGE_POOL, "range", "root", str(chosen))
+        return chosen
+
+    def _chosen_range(self, foreign: Sequence[Subnet]) -> Subnet:
+        """The range held, another one where somebody took it while no Service of ours was in it."""
+        for mine in self._stored_range():
             if not any(mine.overlaps(other) for other in foreign):
                 return mine
             if self.store.leases.held(services.POOL):
                 subnets.check_free(mine, foreign, "Service addresses of this root")
-            self.store.leases.release("root", _RANGE_POOL)
-        chosen = subnets.free_service_range(foreign)
-        self.store.leases.take(_RANGE_POOL, "range", "root", str(chosen))
-        return chosen
+        return subnets.free_service_range(foreign)
 
     def _foreign(self, netlink: Netlink) -> Sequence[Subnet]:
         """What others use: every device whose name does not begin with our root's."""

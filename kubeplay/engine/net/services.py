@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from zlib import crc32
 
 from kubeplay.engine.net import claims, ports
@@ -35,6 +35,12 @@ def allocate(store: Store, bridge: str, range_: Subnet, plan: ServicePlan) -> Se
         given = _node_ports(store, claims.others(bridge), who, plan)
         ports.write_claims(store, bridge)
         return plan._replace(cluster_ip=address, ports=given)
+
+
+def check(store: Store, range_: Subnet, plan: ServicePlan, going: Set[str] = frozenset()) -> None:
+    """Raises, as `allocate` would, when the Service cannot have the cluster IP it asks for; those of the holders `going` count as free."""
+    held = {lease.key: lease.holder for lease in store.leases.held(POOL) if lease.holder not in going}
+    _check(range_, plan.cluster_ip, holder(plan.namespace, plan.name), held)
 
 
 def release(store: Store, bridge: str, namespace: str, name: str) -> None:
