@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from kubeplay.cli.app import App
     from kubeplay.engine.net.addresses import Subnet
+    from kubeplay.errors import Fault
     from kubeplay.kube.check import Manifest
     from kubeplay.plan.stack import ObjectKey, Stack
     from kubeplay.play.compile import CompileOptions
@@ -56,7 +57,7 @@ OPTIONS: tuple[Option, ...] = (
     text("--signature-policy", help="Trust policy for this play's pulls.", metavar="FILE", hidden=True),
     text("--seccomp-profile-root", help="Directory of localhost seccomp profiles.", metavar="DIR"),
     flag("-w", "--wait", help="Stay, and remove everything on a signal or when all pods have ended."),
-    flag("--wait-ready", help="Return when all pods are ready."),
+    flag("--wait-ready", help="Return when all pods are ready or have completed; fail when one has failed."),
     number("--timeout", help="How long to wait at most: 90, 60s, 1m30s.", metavar="DURATION"),
     flag("--keep-on-failure", help="Keep what was created when something fails; the pods go on trying."),
     flag("--dry-run", help="Check, and show what would be created; touch nothing."),
@@ -78,7 +79,7 @@ play; what a pod pulls later, when it is restarted or tries again, goes by the a
 @command("play", HELP, FILES, OPTIONS)
 def play(app: App, *, files: tuple[str, ...], **given: Any) -> int | None:
     if given["down"]:
-        return remove(app, files, force=given["force"], validate=given["validate"], quiet=given["quiet"])
+        return remove(app, files, force=given["force"], quiet=given["quiet"])
     if given["force"]:
         raise InvalidInput("--force may be specified only with --down")
     if given["context_dir"] and not given["build"]:
@@ -117,22 +118,27 @@ def _compiled(app: App, files: tuple[str, ...], given: dict[str, Any]) -> Stack:
     return stack
 
 
-def _keys(app: App, files: tuple[str, ...], mode: str) -> list[ObjectKey]:
-    """The objects that the files name."""
+def _named(app: App, files: tuple[str, ...]) -> tuple[list[ObjectKey], tuple[Fault, ...]]:
+    """The objects that the files name, valid or not, and why some documents name none. Kinds that we never run are warnings."""
     from kubeplay.play import cache
     from kubeplay.play.sources import load
 
-    # The Service range is no matter of what is removed: it may be another one than when the file was played, or that of another root.
-    texts, known = load(files, None), (_known(app, False)[0], "0.0.0.0/0")
+    texts = load(files, None)
+    faults: list[Fault] = []
 
     def make() -> tuple[tuple[ObjectKey, ...], bool]:
+        from kubeplay.kube.identity import identify
         from kubeplay.play.stack import keys
 
-        return tuple(keys(_checked(app, texts, mode, (), known))), True
+        found = identify(texts, app.namespace)
+        faults.extend(found.faults)
+        for skipped in found.skipped:
+            print(f"Warning: {skipped}", file=sys.stderr)
+        return tuple(keys(found.found)), not (found.faults or found.skipped)
 
     if not app.has_store:
-        return list(make()[0])
-    return list(cache.through(_cache(app), cache.key(texts, "down", mode, app.namespace, known), make))
+        return list(make()[0]), tuple(faults)
+    return list(cache.through(_cache(app), cache.key(texts, "down", app.namespace), make)), tuple(faults)
 
 
 # Flags that decide what is done with the Stack, not what is in it.
@@ -210,7 +216,8 @@ def options(app: App, given: dict[str, Any]) -> CompileOptions:
 
 @command(
     "down",
-    "Remove what Kubernetes files describe; what is gone already is no error.\n\nVolumes stay, unless --force is given.",
+    "Remove what Kubernetes files describe; what is gone already is no error.\n\nThe files may be invalid: kind, namespace and name"
+    " are all that counts. Volumes stay, unless --force is given.",
     FILES,
     flag("--force", help="Remove volumes too."),
     integer("-t", "--time", help="Seconds to wait before a container is killed, instead of its pod's own grace period.", metavar="SECONDS"),
@@ -218,10 +225,17 @@ def options(app: App, given: dict[str, Any]) -> CompileOptions:
     flag("-q", "--quiet", help="Print no progress."),
 )
 def down(app: App, *, files: tuple[str, ...], force: bool, time: int | None, validate: str, quiet: bool) -> int | None:
-    return remove(app, files, force=force, validate="ignore" if validate == "strict" else validate, timeout=time, quiet=quiet)
+    return remove(app, files, force=force, timeout=time, quiet=quiet)
 
 
-def remove(app: App, files: tuple[str, ...], *, force: bool, validate: str, quiet: bool, timeout: int | None = None) -> int | None:
+def remove(app: App, files: tuple[str, ...], *, force: bool, quiet: bool, timeout: int | None = None) -> int | None:
+    """What the files name goes; then raises InvalidInput with the documents that name nothing."""
     from kubeplay.cli.playing import take_down
 
-    return take_down(app, _keys(app, files, validate), force=force, timeout=timeout, quiet=quiet)
+    keys, faults = _named(app, files)
+    if keys or not faults:
+        take_down(app, keys, force=force, timeout=timeout, quiet=quiet)
+    if faults:
+        rest = "; what the others name has been removed" if keys else ", nothing was removed"
+        raise InvalidInput(f"not every document names an object{rest}", faults)
+    return None

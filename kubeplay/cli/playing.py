@@ -174,14 +174,13 @@ def _ended(app: App, uids: Sequence[str]) -> bool:
     return all(status.get("phase") in ("Succeeded", "Failed") for status in statuses(app, rows).values())
 
 
-def take_down(app: App, keys: Sequence[ObjectKey], *, force: bool, timeout: float | None, quiet: bool) -> int | None:
+def take_down(app: App, keys: Sequence[ObjectKey], *, force: bool, timeout: float | None, quiet: bool) -> None:
     """kube down."""
     from kubeplay.play.down import down
 
     with Reporter(quiet) as reporter, app.supervised():
         result = down(app.engine, keys, force=force, timeout=timeout, progress=reporter)
     sys.stdout.write(removed(result, reporter.gone))
-    return None
 
 
 def removed(result: DownResult, ids: Sequence[str]) -> str:

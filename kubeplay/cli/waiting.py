@@ -9,7 +9,7 @@ from kubeplay.cli import resolve
 from kubeplay.cli.resolve import Found
 from kubeplay.engine.store import runtime
 from kubeplay.engine.store.runtime import ContainerRow, PodRow
-from kubeplay.errors import InvalidInput, NotFound, Timeout
+from kubeplay.errors import InvalidInput, NotFound, NotRunning, Timeout
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
@@ -29,10 +29,23 @@ def wait_for(app: App, target: PodRow | Found, conditions: Sequence[str], interv
         status = _met(app, target, conditions)
         if status is not None:
             return status
+        if set(conditions) == {"ready"}:
+            _check_ended(app, target)
         if deadline is not None and app.engine.clock.monotonic() >= deadline:
             name = target.name if isinstance(target, PodRow) else f"{target.pod.name}-{target.name}"
             raise Timeout(f"{name} is not {' or '.join(conditions)} after {timeout:g} s")
         app.engine.clock.sleep(max(0.01, interval))
+
+
+def _check_ended(app: App, target: PodRow | Found) -> None:
+    """A pod in a terminal phase stays unready (its Ready condition is False, PodCompleted): nobody should wait for it for ever."""
+    from kubeplay.cli.podstatus import statuses
+    from kubeplay.kube.status import TERMINAL
+
+    pod = target if isinstance(target, PodRow) else target.pod
+    phase = statuses(app, [pod])[pod.uid].get("phase")
+    if phase in TERMINAL:
+        raise NotRunning(f"pod {pod.namespace}/{pod.name} has ended ({phase}) and will not be ready", hint="wait for --condition exited")
 
 
 def _met(app: App, target: PodRow | Found, conditions: Sequence[str]) -> int | None:

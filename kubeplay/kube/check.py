@@ -18,6 +18,8 @@ from kubeplay.kube.load import scan, spread
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kubeplay.kube.schema import Decoded
 
 MODES = ("strict", "warn", "ignore")
@@ -31,9 +33,6 @@ _TYPE_HINTS = {
 }
 
 
-Rejected = tuple[Document, Kind]
-
-
 class Manifest(Record):
     """An object of a file, checked and with its defaults."""
 
@@ -43,25 +42,33 @@ class Manifest(Record):
     warnings: tuple[str, ...] = ()
 
 
+class Inspection(Record):
+    """What a file holds: objects that a cluster would take, every fault in the order of the file, and the documents of a kind we run
+    that are not taken."""
+
+    manifests: tuple[Manifest, ...]
+    faults: tuple[Fault, ...]
+    rejected: tuple[tuple[Document, Kind], ...] = ()
+
+
 def read(data: bytes, source: str, *, mode: str = "strict", namespace: str = "default", known: Known | None = None) -> list[Manifest]:
     """The objects of a file; raises InvalidInput with every fault of the file.
 
     `namespace` is where objects go that name none; `known` are the objects outside of the file that admission asks for.
     """
-    manifests, faults = inspect(data, source, mode=mode, namespace=namespace, known=known)
-    if faults:
-        raise InvalidInput(summary(source, faults), faults)
-    return manifests
+    found = inspect(data, source, mode=mode, namespace=namespace, known=known)
+    if found.faults:
+        raise InvalidInput(summary(source, found.faults), found.faults)
+    return list(found.manifests)
 
 
 def inspect(
-    data: bytes, source: str, *, mode: str = "strict", namespace: str = "default", known: Known | None = None, further: bool = False,
-    rejected: list[Rejected] | None = None,
-) -> tuple[list[Manifest], list[Fault]]:  # fmt: skip
-    """As `read`, but giving back what is right beside what is wrong; the faults are in the order of the file.
+    data: bytes, source: str, *, mode: str = "strict", namespace: str = "default", known: Known | None = None, further: bool = False
+) -> Inspection:
+    """As `read`, but giving back what is right beside what is wrong.
 
     With `further` a document that cannot be decoded is looked at beyond that, as far as what is left of it goes: a person wants to mend
-    a file once. The server stops there. Documents that are of a kind we take and wrong are added to `rejected`.
+    a file once. The server stops there.
     """
     if mode not in MODES:
         raise InvalidInput(f"validation mode {mode!r} is none of {', '.join(MODES)}")
@@ -71,31 +78,38 @@ def inspect(
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return _inspect(data, source, mode, namespace, known or Known(), further, [] if rejected is None else rejected)
+        return _inspect(data, source, mode, namespace, known or Known(), further)
     finally:
         if collecting:
             gc.enable()
 
 
-def _inspect(
-    data: bytes, source: str, mode: str, namespace: str, known: Known, further: bool, rejected: list[Rejected]
-) -> tuple[list[Manifest], list[Fault]]:
+def _inspect(data: bytes, source: str, mode: str, namespace: str, known: Known, further: bool) -> Inspection:
+    objects, faults = objects_of(data, source)
+    known = admission.with_file(known, objects, namespace)
+    manifests: list[Manifest] = []
+    rejected: list[tuple[Document, Kind]] = []
+    for document in objects:
+        kind, wrong = kind_of(document)
+        if kind is not None:
+            found, wrong = _checked(document, kind, mode, namespace, known, further)
+            manifests += found
+            rejected += [] if found else [(document, kind)]
+        faults += wrong
+    return Inspection(tuple(manifests), tuple(sorted(faults, key=lambda fault: fault.line)), tuple(rejected))
+
+
+def objects_of(data: bytes, source: str) -> tuple[list[Document], list[Fault]]:
+    """The documents of a file, lists spread out."""
     documents, faults = scan(data, source)
     objects, list_faults = spread(documents)
     faults += list_faults
     if not objects and not faults:
         faults.append(Fault("", "FieldValueRequired", "no objects in the input", "is the file empty, or all of it comments?", source, 1, 1))
-    known = admission.with_file(known, objects, namespace)
-    manifests: list[Manifest] = []
-    for document in objects:
-        found, wrong = _object(document, mode, namespace, known, further, rejected)
-        faults += wrong
-        if found is not None:
-            manifests.append(found)
-    return manifests, sorted(faults, key=lambda fault: fault.line)
+    return objects, faults
 
 
-def summary(source: str, faults: list[Fault]) -> str:
+def summary(source: str, faults: Sequence[Fault]) -> str:
     """The first line of the error: how much is wrong, and whether it is only what we lack."""
     count = f"{len(faults)} fault{'s' if len(faults) > 1 else ''}"
     if all(fault.reason == "NotSupported" for fault in faults):
@@ -103,51 +117,33 @@ def summary(source: str, faults: list[Fault]) -> str:
     return f"{source}: {count}"
 
 
-def _object(
-    document: Document, mode: str, namespace: str, known: Known, further: bool, rejected: list[Rejected]
-) -> tuple[Manifest | None, list[Fault]]:
-    kind, faults = _kind(document)
-    if kind is None:
-        return None, faults
-    found, faults = _of_kind(document, kind, mode, namespace, known, further)
-    if found is None:
-        rejected.append((document, kind))
-    return found, faults
-
-
-def _of_kind(
+def _checked(
     document: Document, kind: Kind, mode: str, namespace: str, known: Known, further: bool
-) -> tuple[Manifest | None, list[Fault]]:
+) -> tuple[list[Manifest], list[Fault]]:
+    """The document's manifest, or every fault that hides none before it."""
     from kubeplay.kube import defaults, schema
     from kubeplay.kube.validate import validate
     from kubeplay.kube.validate.report import SERVICE_RANGE
 
     decoded = schema.decode(document, kind, mode)
+    if decoded.faults and not further:
+        return [], decoded.faults
+    prepared = _prepare(_present(decoded.object) if decoded.faults else decoded.object, kind, namespace)
+    faults, result = admission.admit(prepared, kind, known), prepared
+    if further or not faults:
+        result = defaults.apply(prepared, kind)
+        faults += validate(result, kind, service_range=known.service_range or SERVICE_RANGE)
     if decoded.faults:
-        return None, decoded.faults + (_further(document, kind, decoded, namespace, known) if further else [])
-    prepared = _prepare(decoded.object, kind, namespace)
-    faults = admission.admit(prepared, kind, known)
-    if faults and not further:
-        return None, located(faults, document)
-    result = defaults.apply(prepared, kind)
-    faults += validate(result, kind, service_range=known.service_range or SERVICE_RANGE)
+        return [], _beside(decoded, located(faults, document))
     if faults:
-        return None, located(faults, document)
-    warnings = tuple(str(fault) for fault in decoded.warnings)
-    return Manifest(document, kind, result, warnings), []
+        return [], located(faults, document)
+    return [Manifest(document, kind, result, tuple(str(fault) for fault in decoded.warnings))], []
 
 
-def _further(document: Document, kind: Kind, decoded: Decoded, namespace: str, known: Known) -> list[Fault]:
-    """What else is wrong with a document that does not decode, less what follows from its not decoding."""
-    from kubeplay.kube import defaults
-    from kubeplay.kube.validate import validate
-    from kubeplay.kube.validate.report import SERVICE_RANGE
-
-    prepared = _prepare(_present(decoded.object), kind, namespace)
-    found = admission.admit(prepared, kind, known)
-    found += validate(defaults.apply(prepared, kind), kind, service_range=known.service_range or SERVICE_RANGE)
+def _beside(decoded: Decoded, found: list[Fault]) -> list[Fault]:
+    """The faults of a document that does not decode, and those `found` in what is left of it that do not follow from them."""
     before = [*decoded.faults, *decoded.hidden]
-    return [*decoded.hidden, *[fault for fault in located(found, document) if not any(_follows(fault, other) for other in before)]]
+    return [*before, *[fault for fault in found if not any(_follows(fault, other) for other in before)]]
 
 
 def _follows(fault: Fault, cause: Fault) -> bool:
@@ -180,7 +176,7 @@ def _prepare(obj: dict[str, Any], kind: Kind, namespace: str) -> dict[str, Any]:
     return prepared
 
 
-def _kind(document: Document) -> tuple[Kind | None, list[Fault]]:
+def kind_of(document: Document) -> tuple[Kind | None, list[Fault]]:
     """The kind of a document, or why it has none that we take."""
     faults = [fault for field in ("apiVersion", "kind") if (fault := _type_meta(document, field)) is not None]
     if faults:

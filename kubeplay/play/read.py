@@ -18,7 +18,9 @@ from kubeplay.play.sources import Source, load
 
 if TYPE_CHECKING:
     from kubeplay.kube.admission import Known
-    from kubeplay.kube.check import Manifest, Rejected
+    from kubeplay.kube.check import Manifest
+    from kubeplay.kube.document import Document
+    from kubeplay.kube.kinds import Kind
 
 
 def read(
@@ -47,17 +49,18 @@ def check_all(
 
     manifests: list[Manifest] = []
     faults: list[Fault] = []
-    rejected: list[Rejected] = []
+    rejected: list[tuple[Document, Kind]] = []
     only_maps = {name for name, _ in configmaps}
     for name, data in (*texts, *configmaps):
-        found, wrong = check.inspect(data, name, mode=validate_mode, namespace=namespace, known=known, further=True, rejected=rejected)
-        faults += wrong
-        for manifest in found:
+        found = check.inspect(data, name, mode=validate_mode, namespace=namespace, known=known, further=True)
+        faults += found.faults
+        rejected += found.rejected
+        for manifest in found.manifests:
             refused, warned = _fields(manifest, validate_mode)
             faults += refused
             manifests.append(warned)
         if name in only_maps:
-            faults += [_not_a_config_map(manifest) for manifest in found if manifest.kind.kind != "ConfigMap"]
+            faults += [_not_a_config_map(manifest) for manifest in found.manifests if manifest.kind.kind != "ConfigMap"]
     if faults:
         faults += _more(manifests, rejected if validate_mode == "strict" else [], faults)
         faults = in_order(faults, [name for name, _ in (*texts, *configmaps)])
@@ -65,7 +68,7 @@ def check_all(
     return manifests
 
 
-def _more(manifests: Sequence[Manifest], rejected: Sequence[Rejected], known: Sequence[Fault]) -> list[Fault]:
+def _more(manifests: Sequence[Manifest], rejected: Sequence[tuple[Document, Kind]], known: Sequence[Fault]) -> list[Fault]:
     """What the steps after the one that found faults would find: in the manifests that are right, and in the others' fields."""
     from kubeplay.play import stack
 

@@ -13,6 +13,7 @@ from kubeplay.play.kinds.base import Object, Part
 
 if TYPE_CHECKING:
     from kubeplay.kube.check import Manifest
+    from kubeplay.kube.identity import Identity
 
 # VL9: what others refer to first.
 ORDER = ("Namespace", "ConfigMap", "Secret", "PersistentVolumeClaim", "Service", "Deployment", "ReplicaSet", "Pod")
@@ -46,10 +47,15 @@ def build(manifests: Sequence[Manifest], options: CompileOptions = CompileOption
     )
 
 
-def keys(manifests: Sequence[Manifest]) -> list[ObjectKey]:
-    """The objects a file names, in apply order: what `down FILE` looks for."""
-    objects = _objects(manifests, CompileOptions())
-    return [base.key(obj) for obj in sorted(objects, key=lambda obj: _RANK[obj["kind"]])]
+def keys(identities: Sequence[Identity]) -> list[ObjectKey]:
+    """The objects that files name, in apply order: what `down FILE` looks for."""
+    ordered = sorted(identities, key=lambda one: _RANK[one.kind])
+    return [ObjectKey(one.kind, one.namespace, one.name or _drawn(one.prefix, one.namespace, one.at)) for one in ordered]
+
+
+def _drawn(prefix: str, namespace: str, at: int) -> str:
+    """The name of an object that has only generateName."""
+    return names.generated(prefix, 1, f"{namespace}/{at}/")[0]
 
 
 def _objects(manifests: Sequence[Manifest], options: CompileOptions) -> list[Object]:
@@ -59,7 +65,7 @@ def _objects(manifests: Sequence[Manifest], options: CompileOptions) -> list[Obj
         obj = base.cleaned(manifest.object)
         meta = obj["metadata"]
         if not meta.get("name") and meta.get("generateName"):
-            obj = {**obj, "metadata": {**meta, "name": names.generated(meta["generateName"], 1, f"{meta.get('namespace', '')}/{at}/")[0]}}
+            obj = {**obj, "metadata": {**meta, "name": _drawn(meta["generateName"], meta.get("namespace", ""), at)}}
         made.append(_copy(obj, manifest) if _changes(options) else obj)
     return made
 

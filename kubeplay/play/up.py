@@ -16,7 +16,7 @@ from kubeplay.engine.host import faults
 from kubeplay.engine.host.trace import trace
 from kubeplay.engine.store.runtime import CREATE, RUN, STOP, PodRow
 from kubeplay.errors import Conflict, Interrupted, InvalidInput, KubeplayError, PodError, Timeout
-from kubeplay.kube.status import CRASH_LOOP, FAILED, TERMINAL
+from kubeplay.kube.status import CRASH_LOOP, FAILED, SUCCEEDED, TERMINAL
 from kubeplay.plan import codec
 from kubeplay.plan.container import INIT
 from kubeplay.plan.pod import PodPlan
@@ -328,10 +328,15 @@ class _Play:
         return job.tolerant and bool(outcome.failures)
 
     def _ready(self, job: Job, outcome: Outcome) -> bool:
+        """Ready, or never to be; one that has succeeded has come to where its file wants it (docs/decisions/0012)."""
         return outcome.gone or outcome.ready or outcome.phase in TERMINAL or job.system
 
     def _check_ready(self, outcomes: Mapping[str, Outcome]) -> None:
-        """A pod that has failed for good will never be ready: who waits for that must hear of it."""
+        """A pod that has failed for good will never be ready, one that has succeeded neither: who waits must hear of both."""
+        for uid, outcome in outcomes.items():
+            if uid in self.uids and outcome.phase == SUCCEEDED:
+                plan = self.uids[uid]
+                self.progress(ProgressEvent("pod", "completed", f"{plan.namespace}/{plan.name}", uid))
         failed = [uid for uid, outcome in outcomes.items() if uid in self.uids and outcome.phase == FAILED]
         if failed:
             names = ", ".join(f"{self.uids[uid].namespace}/{self.uids[uid].name}" for uid in failed)

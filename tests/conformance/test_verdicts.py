@@ -32,8 +32,8 @@ VERDICTS = _verdicts()
 
 
 def _run(name: str) -> tuple[list[check.Manifest], list[str], list[str]]:
-    manifests, faults = check.inspect((HERE / "manifests" / name).read_bytes(), name)
-    return manifests, [fault.path for fault in faults], [str(fault) for fault in faults]
+    found = check.inspect((HERE / "manifests" / name).read_bytes(), name)
+    return list(found.manifests), [fault.path for fault in found.faults], [str(fault) for fault in found.faults]
 
 
 def _paths(verdict: dict[str, Any]) -> set[str]:
@@ -62,7 +62,7 @@ def test_field_path(verdict: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("verdict", [verdict for verdict in VERDICTS if not verdict["accepted"]], ids=lambda verdict: verdict["file"])
 def test_every_fault_has_a_place(verdict: dict[str, Any]) -> None:
-    _, faults = check.inspect((HERE / "manifests" / verdict["file"]).read_bytes(), "f.yaml")
+    faults = check.inspect((HERE / "manifests" / verdict["file"]).read_bytes(), "f.yaml").faults
     assert all(fault.line >= 1 and fault.column >= 1 and fault.source == "f.yaml" for fault in faults)
 
 
@@ -166,7 +166,7 @@ def _objects(text: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("verdict", REFUSED, ids=lambda verdict: verdict["file"])
 def test_looking_further_adds_nothing_that_the_server_does_not_say(verdict: dict[str, Any]) -> None:
     """Each recorded file has one thing wrong: what the command line looks for beyond it must not be its consequence."""
-    _, faults = check.inspect((HERE / "manifests" / verdict["file"]).read_bytes(), verdict["file"], further=True)
+    faults = check.inspect((HERE / "manifests" / verdict["file"]).read_bytes(), verdict["file"], further=True).faults
     assert {fault.path for fault in faults} == _paths(verdict)
 
 

@@ -332,6 +332,36 @@ def test_generate_gives_the_file_back(web: Kubeplay, tmp_path: Path) -> None:
 
 
 # doing
+def test_nobody_waits_for_ever_for_a_pod_that_has_ended_to_be_ready(machine: Kubeplay) -> None:
+    machine.image()
+    text = "apiVersion: v1\nkind: Pod\nmetadata: {name: once}\nspec:\n  restartPolicy: Never\n"
+    text += "  containers: [{name: c, image: localhost/bb:1, command: [sh, -c, 'exit 3']}]\n"
+    path = machine.file("once.yaml", text)
+    machine("play", "kube", "-q", path)
+    assert machine("wait", "--condition", "exited", "once").out == "3\n"
+    machine("wait", "--condition", "ready", "--condition", "exited", "once")
+    said = machine("wait", "--condition", "ready", "once", status=125)
+    assert "pod default/once has ended (Failed) and will not be ready" in said.err
+    machine("kube", "down", "-q", path)
+
+
+def test_down_needs_only_the_names(machine: Kubeplay) -> None:
+    """A file that has become invalid since it was played, and documents that name nothing: the rest goes all the same."""
+    config = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\n"
+    machine("play", "kube", "-q", machine.file("maps.yaml", "---\n".join(config % name for name in ("one", "two", "three"))))
+    wrong = f"{config % 'one'}data: [wrong]\nbogus: 1\n"
+    said = machine("kube", "down", "-q", machine.file("maps.yaml", wrong))
+    assert "ConfigMaps removed:\none" in said.out and not said.err
+    path = machine.file("maps.yaml", f"{config % 'two'}---\nkind: ConfigMap\n---\nx: {{\n---\n{config % 'three'}---\n"
+                        "apiVersion: batch/v1\nkind: Job\nmetadata: {name: j}\n")  # fmt: skip
+    said = machine("play", "kube", "--down", path, status=125)
+    assert "ConfigMaps removed:\nthree\ntwo" in said.out or "ConfigMaps removed:\ntwo\nthree" in said.out
+    assert "not every document names an object; what the others name has been removed" in said.err
+    assert f"{path}:5:1: apiVersion: apiVersion not set" in said.err and f"{path}:8:1:" in said.err
+    assert "Warning: " in said.err and "the kind Job is not supported yet" in said.err
+    assert "nothing was removed" in machine("kube", "down", machine.file("none.yaml", "x: {\n"), status=125).err
+
+
 def test_down_of_a_service_whose_address_is_not_of_this_root(machine: Kubeplay) -> None:
     service = "apiVersion: v1\nkind: Service\nmetadata: {name: far}\nspec: {clusterIP: 192.0.2.7, selector: {a: b}, ports: [{port: 80}]}\n"
     path = machine.file("far.yaml", service)

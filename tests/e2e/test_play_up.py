@@ -218,6 +218,15 @@ def test_wait_ready_of_what_is_there_and_not_ready(root: Root) -> None:
     assert root.status("sad")["phase"] == "Running", "an unchanged pod is not taken back"
 
 
+def test_wait_ready_of_a_pod_that_has_completed(root: Root) -> None:
+    """Succeeded is where its file wants it (as kstatus has it), although its condition Ready is False: told, and no failure."""
+    job, stays = pod("job", "exit 0", policy="OnFailure"), pod("stays")
+    result = root.play(f"{job}---{stays}", wait_ready=True, timeout=20)
+    assert {one.name: (one.phase, one.ready) for one in result.pods} == {"job": ("Succeeded", False), "stays": ("Running", True)}
+    assert ("completed", "default/job") in [(event.action, event.name) for event in root.events]
+    assert "PodCompleted" in str(root.status("job")["conditions"])
+
+
 def test_wait_ready_of_a_pod_that_has_failed(root: Root) -> None:
     text = pod("over", "exit 3", policy="Never")
     root.play(text)

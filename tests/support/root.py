@@ -23,6 +23,7 @@ from kubeplay.engine.engine import Engine
 from kubeplay.engine.host import runroot
 from kubeplay.engine.store.runtime import ContainerRow
 from kubeplay.kube import check
+from kubeplay.kube.identity import identify
 from kubeplay.plan.stack import ObjectKey, Stack
 from kubeplay.play import stack as stacks
 from kubeplay.play.compile.options import CompileOptions
@@ -58,7 +59,7 @@ class Root:
             supervisor.ensure(self.engine)
 
     def down(self, text: str, **options: Any) -> DownResult:
-        result = down(self.engine, stacks.keys(check.read(text.encode(), "test.yaml")), **options)
+        result = down(self.engine, stacks.keys(identify([("test.yaml", text.encode())]).found), **options)
         supervisor.ensure(self.engine)
         return result
 

@@ -10,6 +10,7 @@ from kubeplay.engine.engine import Engine
 from kubeplay.engine.host import faults
 from kubeplay.errors import KubeplayError, exit_code
 from kubeplay.kube import check
+from kubeplay.kube.identity import identify
 from kubeplay.play import stack as stacks
 from kubeplay.play.down import down
 from kubeplay.play.up import UpOptions, up
@@ -18,14 +19,14 @@ from kubeplay.play.up import UpOptions, up
 def main(directory: str, what: str, file: str, *words: str) -> int:
     engine = Engine(Settings(root=f"{directory}/root", runroot=f"{directory}/run"))
     with open(file, "rb") as source:
-        manifests = check.read(source.read(), file)
+        text = source.read()
     options = {name: value == "yes" for name, _, value in (word.partition("=") for word in words)}
     try:
         if what == "down":
-            down(engine, stacks.keys(manifests), **options)
+            down(engine, stacks.keys(identify([(file, text)]).found), **options)
         else:
             supervisor.install(engine)
-            print(up(engine, stacks.build(manifests), UpOptions(**options), lambda e: print(*e, flush=True)).unchanged)
+            print(up(engine, stacks.build(check.read(text, file)), UpOptions(**options), lambda e: print(*e, flush=True)).unchanged)
     except KubeplayError as error:
         print(error, file=sys.stderr)
         return exit_code(error)

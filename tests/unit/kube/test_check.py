@@ -15,7 +15,7 @@ CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\n"
 
 
 def faults(text: str, **options: object) -> list[tuple[int, str, str]]:
-    _, found = check.inspect(text.encode(), "f.yaml", **options)  # type: ignore[arg-type]
+    found = check.inspect(text.encode(), "f.yaml", **options).faults  # type: ignore[arg-type]
     return [(fault.line, fault.path, fault.reason) for fault in found]
 
 
@@ -160,7 +160,7 @@ _PIECES = st.sampled_from(
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(st.binary(max_size=200), st.lists(_PIECES, max_size=30).map(lambda pieces: "".join(pieces).encode())))
 def test_hostile_text_only_gives_faults(data: bytes) -> None:
-    _, found = check.inspect(data, "f")
+    found = check.inspect(data, "f").faults
     assert all(fault.line >= 1 and fault.column >= 1 and str(fault) for fault in found)
 
 
@@ -182,9 +182,9 @@ spec:
 
 def test_everything_that_is_wrong_is_told_at_once_beyond_what_does_not_decode() -> None:
     """The server stops at the two values of the wrong type; a person wants to mend the file once."""
-    first = {fault.path for fault in check.inspect(MANY.encode(), "f.yaml")[1]}
+    first = {fault.path for fault in check.inspect(MANY.encode(), "f.yaml").faults}
     assert first == {"spec.terminationGracePeriodSeconds", "spec.containers[0].resources.limits.memory"}
-    further = check.inspect(MANY.encode(), "f.yaml", further=True)[1]
+    further = check.inspect(MANY.encode(), "f.yaml", further=True).faults
     added = {"spec.containers[0].comand", "metadata.name", "spec.restartPolicy", "spec.containers[0].ports[0].containerPort"}
     assert {fault.path.replace('"', "") for fault in further} == first | added
     assert all(fault.line > 1 for fault in further)
@@ -192,6 +192,6 @@ def test_everything_that_is_wrong_is_told_at_once_beyond_what_does_not_decode() 
 
 def test_what_follows_from_a_fault_is_no_further_fault() -> None:
     text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  contaners: [{name: a, image: b}]\n"
-    assert [fault.path for fault in check.inspect(text.encode(), "f", further=True)[1]] == ["spec.contaners"]
+    assert [fault.path for fault in check.inspect(text.encode(), "f", further=True).faults] == ["spec.contaners"]
     text = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec: {containers: [{name: 5, image: b}]}\n"
-    assert [fault.path for fault in check.inspect(text.encode(), "f", further=True)[1]] == ["spec.containers[0].name"]
+    assert [fault.path for fault in check.inspect(text.encode(), "f", further=True).faults] == ["spec.containers[0].name"]

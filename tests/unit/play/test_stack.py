@@ -5,13 +5,14 @@ from __future__ import annotations
 import pytest
 
 from kubeplay.errors import InvalidInput
+from kubeplay.kube.identity import identify
 from kubeplay.plan import codec
 from kubeplay.plan.service import ServicePort
 from kubeplay.plan.stack import ClaimPlan, ObjectKey
 from kubeplay.play import stack
 from kubeplay.play.kinds import names
 from kubeplay.play.references import missing, references
-from tests.support.manifests import body, manifests, play
+from tests.support.manifests import body, play
 
 ALL = """
 apiVersion: v1
@@ -55,7 +56,7 @@ def test_vl9_apply_order() -> None:
     kinds = [one.key.kind for one in made.objects]
     assert kinds == ["Namespace", "ConfigMap", "Secret", "PersistentVolumeClaim", "Service", "Deployment", "ReplicaSet"] + ["Pod"] * 4
     assert made.objects[0].key == ObjectKey("Namespace", "", "other")
-    assert stack.keys(manifests(ALL)) == [one.key for one in made.objects if one.owner is None]
+    assert stack.keys(identify([("f", ALL.encode())]).found) == [one.key for one in made.objects if one.owner is None]
 
 
 def test_the_same_file_gives_the_same_stack() -> None:
