@@ -13,6 +13,14 @@ from kubeplay.record import Record
 
 DEFAULT_ROOT = "/var/lib/kubeplay"
 DEFAULT_RUNROOT = "/run/kubeplay"
+_default = {"root": DEFAULT_ROOT, "runroot": DEFAULT_RUNROOT}
+
+
+def lie_below(home: str, runtime: str) -> None:
+    """From now on things lie below these directories unless it is said otherwise: an ordinary user's home and runtime directory."""
+    data = os.environ.get("XDG_DATA_HOME", "")
+    _default["root"] = f"{data if data.startswith('/') else home.rstrip('/') + '/.local/share'}/kubeplay"
+    _default["runroot"] = f"{runtime}/kubeplay"
 
 
 class Settings(Record):
@@ -52,7 +60,7 @@ class Settings(Record):
 def settings(env: Mapping[str, str] | None = None, **given: str | bool | None) -> Settings:
     """Settings from flags (`given`, None = not given), then KUBEPLAY_* variables, then defaults."""
     env = os.environ if env is None else env
-    values: dict[str, str | bool] = {}
+    values: dict[str, str | bool] = {**_default}
     for field in Settings._fields:
         flag = given.get(field)
         variable = env.get(f"KUBEPLAY_{field.upper()}")

@@ -31,14 +31,15 @@ ROOMS = {
 # build: runs RUN steps, so it needs oci and net too; it calls the top files (container, exec) through what it is handed.
 ENGINE = {
     "host": set(),
-    "store": {"host"},
-    "layers": {"store", "host"},
-    "images": {"layers", "store", "host"},
-    "volumes": {"store", "host"},
-    "net": {"store", "host"},
-    "oci": {"store", "host"},
-    "build": {"oci", "net", "volumes", "images", "layers", "store", "host"},
-    "": {"build", "oci", "net", "volumes", "images", "layers", "store", "host"},
+    "rootless": {"host"},
+    "store": {"host", "rootless"},
+    "layers": {"store", "host", "rootless"},
+    "images": {"layers", "store", "host", "rootless"},
+    "volumes": {"store", "host", "rootless"},
+    "net": {"store", "host", "rootless"},
+    "oci": {"store", "host", "rootless"},
+    "build": {"oci", "net", "volumes", "images", "layers", "store", "host", "rootless"},
+    "": {"build", "oci", "net", "volumes", "images", "layers", "store", "host", "rootless"},
 }
 ONLY = {"kubernetes": "kubeplay/kube/models.py", "pyroute2": "kubeplay/engine/net/"}
 MAX_FILE, MAX_FUNCTION = 500, 80

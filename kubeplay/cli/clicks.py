@@ -71,7 +71,7 @@ class RowGroup(click.Group):
         self.node, self._run = node, run
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, rewritten(args, GLOBAL, 1))
+        return super().parse_args(ctx, rewritten(args, GLOBAL, 1, group=True))
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         try:
@@ -149,8 +149,8 @@ def _has_rest(row: Command) -> bool:
     return any(a.rest for a in row.arguments)
 
 
-def rewritten(args: list[str], options: tuple[Option, ...], until: int) -> list[str]:
-    """`args` in the form click understands: no `--flag=BOOL`, and `--` before the word where options end."""
+def rewritten(args: list[str], options: tuple[Option, ...], until: int, *, group: bool = False) -> list[str]:
+    """`args` in the form click understands: no `--flag=BOOL`; `--` before the word where options end, but in a group."""
     table = {name: option for option in options for name in option.flags}
     done: list[str] = []
     words = index = 0
@@ -170,7 +170,7 @@ def rewritten(args: list[str], options: tuple[Option, ...], until: int) -> list[
         if not word.startswith("-") or word == "-":
             words += 1
             if until and words >= until:
-                return [*done, *([] if until == 1 else ["--"]), word, *args[index:]]
+                return [*done, *([] if group else ["--"]), word, *args[index:]]
         done.append(word)
         if _value_follows(word, table) and index < len(args):
             done.append(args[index])

@@ -23,7 +23,24 @@ def main() -> None:
 
     preload.install()
     light.install()
-    _leave(run(argv))
+    _leave(_entered(argv) or run(argv))
+
+
+def _entered(argv: list[str]) -> int:
+    """Go into an ordinary user's namespaces; returns the exit status of a command that cannot go on, 0 for all others."""
+    import os
+
+    if os.geteuid() == 0 and "_KUBEPLAY_USERNS" not in os.environ:
+        return 0
+    from kubeplay.engine.rootless.enter import enter
+
+    try:
+        enter()
+    except BaseException as error:
+        from kubeplay.cli.failure import report
+
+        return report(error)
+    return 0
 
 
 def _leave(status: int) -> None:

@@ -82,6 +82,7 @@ TREE = Group(
         "configmap": _object("ConfigMaps.", "configmap"),
         "events": "events:events",
         "system": Group("This machine, and kubeplay on it.", "system", "check reset", {"df": "disk:df", "prune": "disk:prune"}),
+        "unshare": "unshare:unshare",
         "completion": "completion:completion",
     },
 )  # fmt: skip

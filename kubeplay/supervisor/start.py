@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from kubeplay.engine.host import processes
 from kubeplay.engine.host.on_exit import COMMAND, SUPERVISOR, quote
 from kubeplay.engine.host.threads import in_thread
+from kubeplay.engine.host.userns import VARIABLE
 from kubeplay.engine.store.locks import Lock
 from kubeplay.engine.store.runtime import DELETE
 
@@ -23,7 +24,7 @@ LOOP = "supervisor-loop"
 # What tells a pull where registries, logins and proxies are: a pod that tries again must find what the play found.
 KEPT = ("HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "CONTAINERS_REGISTRIES_CONF",
         "CONTAINERS_REGISTRIES_CONF_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "all_proxy", "no_proxy",
-        "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")  # fmt: skip
+        "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", VARIABLE)  # fmt: skip
 PAUSE = "0.2"  # seconds before a killed supervisor is started again
 
 _LOOP = """#!/bin/sh

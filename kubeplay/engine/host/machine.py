@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from kubeplay.engine.host import userns
 from kubeplay.record import Record
 
 CAP_SYS_RESOURCE = 24  # linux/capability.h
@@ -12,7 +13,10 @@ _RLIMIT_NOFILE = 7  # asm-generic/resource.h
 
 
 class Machine(Record):
-    """What does not change while the machine is up. `capabilities` is the bounding set of this process, as a bit mask."""
+    """What does not change while the machine is up. `capabilities` is the bounding set of this process, as a bit mask.
+
+    `rootless`: we work for an ordinary user; `user_namespace`: capabilities are those of a user namespace, the user's or a container's.
+    """
 
     boot_id: str
     memory: int
@@ -22,6 +26,8 @@ class Machine(Record):
     apparmor: bool
     selinux: bool
     seccomp: bool
+    rootless: bool = False
+    user_namespace: bool = False
 
     @property
     def can_raise_limits(self) -> bool:
@@ -74,6 +80,8 @@ def _read() -> Machine:
         apparmor=_text("/sys/module/apparmor/parameters/enabled", "N").startswith("Y"),
         selinux=os.path.exists("/sys/fs/selinux/enforce"),
         seccomp="Seccomp" in status,
+        rootless=userns.rootless(),
+        user_namespace=userns.in_user_namespace(),
     )
 
 

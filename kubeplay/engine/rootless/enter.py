@@ -1,0 +1,179 @@
+"""The way of an ordinary user's command into the user's namespaces: the first thing it does, before any thread and any heavy import.
+
+With a holder alive this is a handful of system calls. Making one is `engine/rootless/make.py`'s; it happens once a boot.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+
+from kubeplay import config
+from kubeplay.engine.host.userns import VARIABLE, handed_on
+from kubeplay.engine.rootless import who
+from kubeplay.record import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+RECORD = "holder"  # in the user's directory, 0600
+# linux/sched.h
+NEWNS, NEWUSER = 0x00020000, 0x10000000
+RTLD_NOW = 2  # dlfcn.h
+# linux/nsfs.h
+NS_GET_USERNS, NS_GET_PARENT, NS_GET_OWNER_UID = 0xB701, 0xB702, 0xB704
+
+
+class Holder(Record):
+    """The process that keeps the namespaces: its number, start time (proc_pid_stat(5) field 22) and the namespaces' inodes."""
+
+    pid: int
+    start: int
+    user: int
+    mnt: int
+
+
+def enter() -> None:
+    """Be in the user's namespaces from here on, as uid 0 there; nothing happens for root, and for who is inside already.
+
+    Raises MissingPrerequisite, Forbidden with what an administrator has to do when there can be no namespaces.
+    """
+    handed = handed_on()
+    if handed is None and os.geteuid() == 0:
+        os.environ.pop(VARIABLE, None)  # left over from somebody else's environment
+        return
+    if handed is None:
+        uid, gid, directory = os.geteuid(), os.getegid(), who.user_directory()
+        namespaces = opened(read(directory)) or _make(directory)
+        _join(*namespaces)
+        who.entered()
+        os.environ[VARIABLE] = f"{uid}:{gid}:{directory}"
+    else:
+        directory = handed.directory
+    config.lie_below(who.home(), os.path.dirname(directory))
+
+
+def _make(directory: str) -> tuple[int, int]:
+    from kubeplay.engine.rootless import make
+
+    return make.namespaces(directory)
+
+
+def read(directory: str) -> Holder | None:
+    """Who held the namespaces when they were last made."""
+    try:
+        fd = os.open(f"{directory}/{RECORD}", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        words = os.read(fd, 256).split()
+    finally:
+        os.close(fd)
+    if len(words) != len(Holder._fields) or not all(word.isdigit() for word in words):
+        return None
+    return Holder(*map(int, words))
+
+
+def opened(holder: Holder | None) -> tuple[int, int] | None:
+    """Descriptors of the user and the mount namespace of that very process; None when it is gone, or its namespaces are not the user's."""
+    if holder is None or started(holder.pid) != holder.start:
+        return None
+    found = namespaces_of(holder.pid)
+    if found is None:
+        return None
+    if tuple(os.fstat(fd).st_ino for fd in found) == (holder.user, holder.mnt):
+        return found
+    for fd in found:
+        os.close(fd)
+    return None
+
+
+def started(pid: int) -> int:
+    """When the process began, in clock ticks since boot; 0 when there is none or it is a zombie."""
+    try:
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    try:
+        text = os.read(fd, 4096)
+    except OSError:
+        return 0
+    finally:
+        os.close(fd)
+    fields = text[text.rindex(b")") + 2 :].split()
+    return 0 if fields[0] in (b"Z", b"X") else int(fields[19])
+
+
+def namespaces_of(pid: int) -> tuple[int, int] | None:
+    """Open a process's user and mount namespace, when the first was made by this user in our own and the second belongs to it.
+
+    What somebody else prepared is never joined: the kernel itself says who made it (ioctl_ns(2)).
+    """
+    found: list[int] = []
+    try:
+        for kind in ("user", "mnt"):
+            found.append(os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC))
+        if _ours(*found):
+            return found[0], found[1]
+    except OSError:
+        pass
+    for fd in found:
+        os.close(fd)
+    return None
+
+
+def _ours(user: int, mnt: int) -> bool:
+    owner = bytearray(4)
+    fcntl.ioctl(user, NS_GET_OWNER_UID, owner)
+    if int.from_bytes(owner, sys.byteorder) != os.geteuid():
+        return False
+    parent, belongs = fcntl.ioctl(user, NS_GET_PARENT), fcntl.ioctl(mnt, NS_GET_USERNS)
+    try:
+        mine = os.stat("/proc/self/ns/user").st_ino
+        return os.fstat(parent).st_ino == mine and os.fstat(belongs).st_ino == os.fstat(user).st_ino
+    finally:
+        os.close(parent)
+        os.close(belongs)
+
+
+def _join(user: int, mnt: int) -> None:
+    """setns(2) to both; the working directory stays what it was, by name, as the mounts are the same there."""
+    setns = _setns()
+    there = os.open(".", os.O_PATH | os.O_CLOEXEC)
+    try:
+        name = os.getcwd()
+    except OSError:
+        name = ""
+    setns(user, NEWUSER)
+    setns(mnt, NEWNS)
+    for fd in (user, mnt):
+        os.close(fd)
+    try:
+        os.chdir(name)
+    except OSError:  # removed meanwhile, or hidden there
+        os.fchdir(there)
+    os.close(there)
+    os.setresgid(0, 0, 0)  # who began with `newgrp` has a group that does not exist inside
+
+
+def _setns() -> Callable[[int, int], None]:
+    """os.setns, which Python has since 3.12; before, the C half of ctypes: the other half costs a start 3 ms."""
+    if sys.version_info >= (3, 12):
+        return os.setns
+    import _ctypes
+
+    native: Any = _ctypes
+    integer = type("integer", (native._SimpleCData,), {"_type_": "i"})
+    flags = native.FUNCFLAG_CDECL | native.FUNCFLAG_USE_ERRNO
+    function = type("function", (native.CFuncPtr,), {"_flags_": flags, "_restype_": integer, "_argtypes_": (integer, integer)})
+    call = function(native.dlsym(native.dlopen(None, RTLD_NOW), "setns"))
+
+    def setns(fd: int, kind: int) -> None:
+        if call(fd, kind) != 0:
+            number = native.get_errno()
+            raise OSError(number, os.strerror(number), "setns")
+
+    return setns

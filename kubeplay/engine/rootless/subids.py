@@ -1,0 +1,62 @@
+"""Subordinate ids: which ranges an ordinary user may map (subuid(5), subgid(5)), and the maps made of them."""
+
+from __future__ import annotations
+
+from kubeplay.engine.host.userns import Range
+from kubeplay.record import Record
+
+FILES = {"uid": "/etc/subuid", "gid": "/etc/subgid"}
+LAST_ID = 4294967294  # -1 is nobody's (user_namespaces(7))
+EXTENTS = 340  # lines of a map (user_namespaces(7), since Linux 4.15)
+
+
+class Entry(Record):
+    """One line: whose it is, by name or by number, the first id and how many."""
+
+    owner: str
+    start: int
+    length: int
+
+
+def entries(text: str) -> list[Entry]:
+    """Every line that says something; newuidmap passes over the others too."""
+    found = []
+    for line in text.splitlines():
+        words = line.strip().split(":")
+        if len(words) == 3 and words[0] and words[1].isdecimal() and words[2].isdecimal():
+            start, length = int(words[1]), min(int(words[2]), LAST_ID + 1 - int(words[1]))
+            if length > 0:
+                found.append(Entry(words[0], start, length))
+    return found
+
+
+def of(found: list[Entry], name: str, uid: int) -> list[Entry]:
+    """The user's own: lines with the name and lines with the number."""
+    return [entry for entry in found if entry.owner in (name, str(uid))]
+
+
+def mapping(own: int, found: list[Entry]) -> tuple[Range, ...]:
+    """0 is the user; 1, 2, ... are the subordinate ids in ascending order, each once, however often the lines name it."""
+    ranges, inside, free = [Range(0, own, 1)], 1, 0
+    for entry in sorted(found, key=lambda e: (e.start, e.length)):
+        start, end = max(entry.start, free), entry.start + entry.length
+        for first, last in ((start, min(end, own)), (max(start, own + 1), end)) if start <= own < end else ((start, end),):
+            if first < last and len(ranges) < EXTENTS:
+                ranges.append(Range(inside, first, last - first))
+                inside += last - first
+        free = max(free, end)
+    return tuple(ranges)
+
+
+def text(ranges: tuple[Range, ...]) -> str:
+    """As /proc/PID/uid_map takes it."""
+    return "".join(f"{r.inside} {r.outside} {r.length}\n" for r in ranges)
+
+
+def read(kind: str) -> list[Entry]:
+    """The entries of this machine; `kind` is uid or gid. No file: no entries."""
+    try:
+        with open(FILES[kind], encoding="utf-8", errors="surrogateescape") as file:
+            return entries(file.read())
+    except OSError:
+        return []
