@@ -31,6 +31,7 @@ if ! cmp -s requirements.lock "$stamp" || [ ! -x .venv/bin/kubeplay ]; then
     .venv/bin/kubeplay --version >/dev/null
     cp requirements.lock "$stamp"
 fi
+tools/launcher.sh
 # Where PYTHONDONTWRITEBYTECODE is set nothing would ever be compiled, and every command would compile everything anew.
 .venv/bin/python -m compileall -q kubeplay
 .venv/bin/python -m kubeplay.cli.preload >/dev/null

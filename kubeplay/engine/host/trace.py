@@ -1,4 +1,7 @@
-"""KUBEPLAY_TRACE=1 prints what each step took to stderr; without it a step costs one attribute look-up."""
+"""KUBEPLAY_TRACE=1 prints what each step took to stderr; without it a step costs one attribute look-up.
+
+A line: when it began (ms after the start of this process's program), how long it took, the CPU time of its thread, its name.
+"""
 
 from __future__ import annotations
 
@@ -24,16 +27,19 @@ class _Step:
     def __init__(self, name: str) -> None:
         self._name = name
         self._began = 0.0
+        self._cpu = 0.0
 
     def __enter__(self) -> None:
         self._began = time.monotonic()
+        self._cpu = time.thread_time()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         now = time.monotonic()
+        cpu = time.thread_time() - self._cpu
         thread = threading.current_thread().name
         failed = f" failed: {kind.__name__}" if kind else ""
         print(
-            f"trace {(self._began - _start) * 1000:8.1f} {(now - self._began) * 1000:7.2f} ms {self._name} [{thread}]{failed}",
+            f"trace {(self._began - _start) * 1000:8.1f} {(now - self._began) * 1000:7.2f} ms {cpu * 1000:6.2f} cpu {self._name} [{thread}]{failed}",
             file=sys.stderr,
         )
 
