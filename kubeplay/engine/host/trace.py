@@ -38,10 +38,8 @@ class _Step:
         cpu = time.thread_time() - self._cpu
         thread = threading.current_thread().name
         failed = f" failed: {kind.__name__}" if kind else ""
-        print(
-            f"trace {(self._began - _start) * 1000:8.1f} {(now - self._began) * 1000:7.2f} ms {cpu * 1000:6.2f} cpu {self._name} [{thread}]{failed}",
-            file=sys.stderr,
-        )
+        times = f"{(self._began - _start) * 1000:8.1f} {(now - self._began) * 1000:7.2f} ms {cpu * 1000:6.2f} cpu"
+        print(f"trace {times} {self._name} [{thread}]{failed}", file=sys.stderr)
 
 
 _off = _Off()
