@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from kubeplay.engine.host.syscalls import umount
+from tests.support import as_user
 
 
 def pytest_configure() -> None:
@@ -17,9 +18,24 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a run as an ordinary user (`make test`): the tests that are for it, with those that cannot work here skipped and counted."""
+    way = os.environ.get(as_user.VARIABLE)
+    if not way:
+        return
+    chosen = as_user.select(items, way)
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
+    for item in items:
+        as_user.skip(item)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def logins_are_ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What tests log in to must not end in this machine's own auth file (/run/containers/UID/auth.json)."""
+    if os.environ.get(as_user.VARIABLE) == "commands":
+        yield  # a user made for the tests has a file of its own
+        return
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("xdg")))
         yield

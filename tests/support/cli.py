@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kubeplay.config import Settings
+from tests.support import seen
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -88,9 +89,8 @@ def installed(directory: Path) -> Iterator[Kubeplay]:
         yield kp
     finally:
         said = kp("system", "reset", "--force", status=None)
-        mounts = Path("/proc/self/mountinfo").read_text()
-        assert said.status == 0 and str(directory) not in mounts, (said, [line for line in mounts.splitlines() if str(directory) in line])
+        mounts = [line for line in seen.mounts() if str(directory) in line]
+        assert said.status == 0 and not mounts, (said, mounts)
         tag = Settings(root=str(kp.root)).tag
-        devices = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True).stdout
-        tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True).stdout
-        assert tag not in devices + tables, (said, devices, tables)
+        left = [line for line in (*seen.links(), *seen.nft_tables()) if tag in line]
+        assert not left, (said, left)

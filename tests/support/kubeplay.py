@@ -7,7 +7,6 @@ anything at all is left. Tests look with `sh` (inside a container), `proc` and `
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 import zlib
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tests.support import seen
 from tests.support.cli import Kubeplay, Said
 
 T = TypeVar("T")
@@ -102,12 +102,10 @@ class Machine(Kubeplay):
     def traces(self) -> list[str]:
         """Everything of this root that is still on the machine."""
         where = str(self.directory)
-        found = [f"mount {line}" for line in Path("/proc/self/mountinfo").read_text().splitlines() if where in line]
-        links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout.splitlines()
+        found = [f"mount {line}" for line in seen.mounts() if where in line]
         group = f" group {int(self.tag, 16) >> 4 | 1 << 29} "  # as engine/net marks its devices
-        found += [f"device {line}" for line in links if f"kp{self.tag}" in line or group in line]
-        tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout.splitlines()
-        found += [f"nft {line}" for line in tables if self.tag in line]
+        found += [f"device {line}" for line in seen.links() if f"kp{self.tag}" in line or group in line]
+        found += [f"nft {line}" for line in seen.nft_tables() if self.tag in line]
         for top in ("/sys/fs/cgroup", *(f"/sys/fs/cgroup/{name}" for name in os.listdir("/sys/fs/cgroup"))):
             if os.path.isdir(f"{top}/kubeplay-{self.tag}"):
                 found.append(f"cgroup {top}/kubeplay-{self.tag}")
@@ -118,10 +116,15 @@ class Machine(Kubeplay):
         return found
 
 
-def processes() -> Iterator[tuple[int, str]]:
-    """Every process of the machine with its command line and working directory."""
+def processes() -> list[tuple[int, str]]:
+    """Every process of the machine but this one, with its command line and working directory."""
+    mine = os.getpid()
+    return [one for one in seen.seen(lambda: list(_processes(os.getpid()))) if one[0] != mine]
+
+
+def _processes(looker: int) -> Iterator[tuple[int, str]]:
     for name in os.listdir("/proc"):
-        if name.isdigit() and int(name) != os.getpid():
+        if name.isdigit() and int(name) != looker:
             try:
                 words = Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
                 yield int(name), f"{words} {os.readlink(f'/proc/{name}/cwd')}"

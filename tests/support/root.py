@@ -30,6 +30,7 @@ from kubeplay.play.compile.options import CompileOptions
 from kubeplay.play.down import DownResult, down
 from kubeplay.play.progress import ProgressEvent
 from kubeplay.play.up import UpOptions, UpResult, up
+from tests.support import seen
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TABLES = ("pods", "sandboxes", "containers", "backoffs", "objects", "leases", "volumes")
@@ -133,10 +134,8 @@ class Root:
             found += [f"root/{name}/{entry}" for entry in _list(f"{self.settings.root}/{name}")]
         found += [f"conmon {pid}" for pid in self.monitors()]
         found += [f"lock {name}" for name in _list(f"{self.settings.runroot}/locks") if len(name) >= 36]
-        links = subprocess.run(["ip", "-o", "link"], capture_output=True, text=True, check=True).stdout
-        found += [line for line in links.splitlines() if self.settings.bridge in line]
-        tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False).stdout
-        found += [line for line in tables.splitlines() if self.settings.nft_table in line]
+        found += [line for line in seen.links() if self.settings.bridge in line]
+        found += [line for line in seen.nft_tables() if self.settings.nft_table in line]
         for hierarchy in Path("/sys/fs/cgroup").glob(f"*/{self.settings.cgroup_parent}/kubepods/**/pod*"):
             found.append(f"cgroup {hierarchy}")
         return found

@@ -1,0 +1,69 @@
+"""Which tests with real containers run as an ordinary user too, and in which of two ways.
+
+`COMMANDS`: tests of the installed program. pytest runs as the user; each command finds its way into the user's namespaces by itself.
+`LIBRARY`: tests that drive the engine in their own process. pytest itself runs in the user's namespaces, as a command does after its start.
+`ROOT_ONLY`: not as a user, and why. A module with real containers that is in none of them fails test_as_user.py.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+VARIABLE = "KUBEPLAY_TESTS_AS"  # "commands" or "library" in a run as a user
+TESTS = Path(__file__).resolve().parents[1]
+
+
+def _modules(directory: str, names: str) -> set[str]:
+    return {f"{directory}/test_{name}.py" for name in names.split()}
+
+
+COMMANDS = _modules("e2e", "build_cli cli_commands cli_system examples play_build security_images security_pods") | _modules(
+    "e2e", "fields_env fields_life fields_network fields_resources fields_security fields_volumes fields_workloads"
+)
+LIBRARY = (
+    _modules("e2e", "build build_attacks build_cache build_copy build_instructions build_run")
+    | _modules("e2e", "commit engine engine_copy engine_exec engine_logs engine_seccomp security_exec")
+    | _modules("e2e", "net_dns net_pods net_rules security_net")
+    | _modules("e2e", "fields_images play_cache play_services play_up supervisor")
+    | _modules("unit/layers", "extract overlay commit depot")
+    | _modules("unit/volumes", "manager")
+)
+ROOT_ONLY = {
+    **dict.fromkeys(_modules("e2e", "crash engine_crash disk"), "chaos: kills at every step and full disks"),
+    **dict.fromkeys(_modules("conformance/kubelet", "surprises record deletions"), "the kubelet's record"),
+    **dict.fromkeys(_modules("e2e", "build_reference"), "the record of builds by podman"),
+    **dict.fromkeys(_modules("e2e", "image_commands images images_whole manifest transfer"), "image formats"),
+    **dict.fromkeys(_modules("unit/images", "copying store") | _modules("unit/layers", "formats incoming"), "image formats"),
+    **dict.fromkeys(_modules("e2e", "registries_conf registry trust trust_commands"), "registries and trust"),
+}
+
+
+def select(items: list[pytest.Item], way: str) -> list[pytest.Item]:
+    """Those of `items` that a run as a user is for."""
+    modules = {"commands": COMMANDS, "library": LIBRARY}[way]
+    return [item for item in items if str(item.path.relative_to(TESTS)) in modules and item.get_closest_marker("root")]
+
+
+def skip(item: pytest.Item) -> None:
+    """Mark a test that only root can pass here (`@pytest.mark.rootful(reason)`)."""
+    marker = item.get_closest_marker("rootful")
+    if marker:
+        item.add_marker(pytest.mark.skip(reason=f"as an ordinary user: {marker.args[0]}"))
+
+
+def main(reports: list[str]) -> int:
+    """Both runs as a fresh user on a network of its own; `reports` are their junit files. Returns the number of runs that failed."""
+    from tests.support.user import user
+
+    failed = 0
+    with user(own_network=True) as made:
+        for way, report in zip(("commands", "library"), reports, strict=True):
+            failed += made.pytest(way, report) != 0
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
