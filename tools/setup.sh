@@ -6,7 +6,9 @@ cd "$(dirname "$0")/.."
 what=${1:-run}
 
 packages="python3-venv conmon runc nftables dnsmasq-base busybox-static catatonit mmdebstrap iproute2 curl ca-certificates gnupg"
-[ "$what" = run ] || packages="$packages skopeo e2fsprogs util-linux docker-registry apache2-utils openssl git podman libarchive-tools"
+# uidmap and passt: for ordinary users. slirp4netns and fuse-overlayfs stand in where the first choice does not work, and are tested.
+[ "$what" = run ] && [ "$(id -u)" = 0 ] || packages="$packages uidmap passt"
+[ "$what" = run ] || packages="$packages slirp4netns fuse-overlayfs skopeo e2fsprogs util-linux docker-registry apache2-utils openssl git podman libarchive-tools"
 [ "$what" = bench ] && packages="$packages buildah"
 
 missing=""
@@ -14,6 +16,10 @@ for package in $packages; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
 done
 if [ -n "$missing" ]; then
+    if [ "$(id -u)" != 0 ]; then
+        echo "setup: packages are missing, and only an administrator can install them: apt-get install --no-install-recommends$missing" >&2
+        exit 1
+    fi
     echo "setup: installing$missing"
     export DEBIAN_FRONTEND=noninteractive
     apt-get update -qq

@@ -17,7 +17,10 @@ if ! $kubeplay image exists localhost/nginx:1; then
     echo "building localhost/nginx:1 from Debian's nginx-light (some seconds)"
     mkdir "$work/nginx"
     # "extract" unpacks the packages without running their scripts: enough for one static web server.
-    mmdebstrap --quiet --variant=extract --mode=root --include=nginx-light,base-files,base-passwd,libc6 \
+    # An ordinary user's mmdebstrap works with subordinate ids, for which a closed home is closed: its scratch directory lies in /tmp.
+    mode=root
+    [ "$(id -u)" = 0 ] || mode=unshare
+    HOME=/ TMPDIR=/tmp mmdebstrap --quiet --variant=extract --mode=$mode --include=nginx-light,base-files,base-passwd,libc6 \
         --extract-hook='cp "$1/usr/share/base-passwd/passwd.master" "$1/etc/passwd"
             cp "$1/usr/share/base-passwd/group.master" "$1/etc/group"
             rm -rf "$1/usr/share/doc" "$1/usr/share/man" "$1/usr/share/locale" "$1/var/cache/apt" "$1/var/lib/apt/lists"' \

@@ -133,8 +133,8 @@ def _processes(looker: int) -> Iterator[tuple[int, str]]:
 
 
 def status_of(pid: int) -> dict[str, str]:
-    """/proc/PID/status."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    """/proc/PID/status; its ids as the containers' user namespace numbers them."""
+    lines = seen.seen(lambda: Path(f"/proc/{pid}/status").read_text().splitlines())
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 
