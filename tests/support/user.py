@@ -59,7 +59,7 @@ class User(NamedTuple):
         """A command line that root runs for the user; `runtime` False: without $XDG_RUNTIME_DIR, as after `su`."""
         env = {"TMPDIR": f"{self.home}/tmp", **({"XDG_RUNTIME_DIR": self.runtime} if runtime else {}), **env}
         return [
-            *(("ip", "netns", "exec", self.network) if self.network else ()),
+            *(("nsenter", f"--net=/run/netns/{self.network}") if self.network else ()),
             *("setpriv", f"--reuid={self.uid}", f"--regid={self.gid}", "--inh-caps=-all", "--reset-env"),
             f"--groups={','.join(map(str, groups))}" if groups else "--init-groups",
             *("env", "-C", str(self.home), *(f"{name}={value}" for name, value in env.items())),
