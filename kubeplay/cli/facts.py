@@ -68,14 +68,19 @@ def _conmon() -> str:
 
 
 def _cgroups(app: App) -> dict[str, Any]:
-    groups = app.engine.cgroups
-    kinds = {hierarchy.version for hierarchy in groups.hierarchies}
+    from kubeplay.engine.host.machine import machine
+
+    groups, facts = app.engine.cgroups, machine()
+    from kubeplay.engine.oci.cgroup import discover
+
+    kinds = {hierarchy.version for hierarchy in discover()}
     return {
-        "version": "v2" if groups.unified else "v1 and v2" if kinds == {1, 2} else f"v{min(kinds)}",
+        "version": "v2" if kinds == {2} else "v1 and v2" if kinds == {1, 2} else "v1" if kinds else "none",
         "manager": app.settings.cgroup_manager,
         "parent": groups.parent,
-        "controllers": sorted({name for hierarchy in groups.hierarchies for name in hierarchy.controllers}),
+        "controllers": sorted(groups.controllers),
         "missing": list(groups.missing),
+        **({"delegated": groups.hierarchies[0].top if groups.hierarchies else "", "why": groups.why} if facts.user_namespace else {}),
     }
 
 

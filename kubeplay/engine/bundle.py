@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from kubeplay.engine.host.machine import machine
 from kubeplay.engine.host.syscalls import MS_BIND, MS_REC, RESOLVE_IN_ROOT, mount, openat2, umount
 from kubeplay.engine.oci import dev, facts, qos, spec, user
-from kubeplay.engine.oci.mounts import MountPoint
+from kubeplay.engine.oci.mounts import MountPoint, locked
 from kubeplay.errors import ContainerError, VolumeError
 from kubeplay.plan.container import ContainerPlan, Resolved
 from kubeplay.plan.pod import PodPlan
@@ -70,7 +70,7 @@ def opened(
             if source.fd >= 0:
                 fds.append(source.fd)
                 path = _stage(engine.paths.bundle(row.id), place, source.path, is_file=source.is_file)
-            mounts.append(MountPoint(path, wanted.path, source.read_only, wanted.propagation))
+            mounts.append(MountPoint(path, wanted.path, source.read_only, wanted.propagation, locked(path)))
             if source.device:
                 devices.append(device(path, wanted.path))
         yield Parts(tuple(mounts), tuple(devices), "" if plan.security.privileged else _dev(engine.paths.bundle(row.id)))
@@ -123,6 +123,7 @@ def write(
     where = f'pod: "{pod.name}_{pod.namespace}({row.pod_uid})", container: {plan.name}'
     user.check_non_root(plan.security, image.user, where)
     identity = user.resolve(plan.security, image.user, user.Accounts() if plan.host_rootfs else user.read_accounts(root))
+    user.check_mapped(identity, plan.name)
     inputs = _inputs(engine, row, sandbox, pod, plan, resolved, root, parts, image, identity)
     if not plan.host_rootfs:
         make_directory(root, spec.working_dir(inputs))
@@ -130,8 +131,9 @@ def write(
     with open(f"{engine.paths.bundle(row.id)}/config.json", "w", encoding="utf-8", opener=_private) as file:
         file.write(json.dumps(config))  # json.dump to a file does not use the C encoder and takes twice as long
     facts = container.Facts(
-        inputs.cgroups_path, plan.stop_signal or image.stop_signal, termination_log(engine, row), plan.termination_policy, row.log_path
-    )
+        _group(engine, row, pod) if inputs.cgroups_path else "", plan.stop_signal or image.stop_signal, termination_log(engine, row),
+        plan.termination_policy, row.log_path, pod.sandbox.host_pid or pod.sandbox.share_pid,
+    )  # fmt: skip
     container.write_facts(engine, row.id, facts)
     return facts
 
@@ -154,9 +156,9 @@ def _inputs(
 ) -> spec.SpecInputs:  # fmt: skip
     from kubeplay.engine.pod import kernel_hostname
 
-    group = f"{engine.cgroups.pod(row.pod_uid, qos.qos(pod))}/{row.id}"
     return spec.SpecInputs(
-        plan=plan, resolved=resolved, image=image, identity=identity, hostname=kernel_hostname(pod), rootfs=root, cgroups_path=group,
+        plan=plan, resolved=resolved, image=image, identity=identity, hostname=kernel_hostname(pod), rootfs=root,
+        cgroups_path=engine.cgroups.runtime_path(_group(engine, row, pod)),
         namespaces=_namespaces(engine, sandbox, pod), host=host_facts(engine),
         shm="/dev/shm" if pod.sandbox.host_ipc else f"{engine.paths.sandbox(sandbox.id)}/shm",
         files=_files(engine, row, plan), mounts=parts.mounts, dev=parts.dev,
@@ -166,6 +168,10 @@ def _inputs(
         compat=facts.has_32_bit(root),
         shared_sys=any(c.security.privileged for c in pod.containers),
     )  # fmt: skip
+
+
+def _group(engine: Engine, row: ContainerRow, pod: PodPlan) -> str:
+    return f"{engine.cgroups.pod(row.pod_uid, qos.qos(pod))}/{row.id}"
 
 
 def _namespaces(engine: Engine, sandbox: SandboxRow, pod: PodPlan) -> tuple[spec.Namespace, ...]:
@@ -189,8 +195,13 @@ def host_facts(engine: Engine) -> spec.HostFacts:
 
 
 def host_devices() -> tuple[spec.Device, ...]:
-    """Every device node below /dev, for privileged containers; what the runtime mounts itself is left out."""
+    """Every device node below /dev, for privileged containers; what the runtime mounts itself is left out.
+
+    In a user namespace only what its user may open: a container never has more rights than who started it.
+    """
     import stat
+
+    ours = machine().user_namespace
 
     found: list[spec.Device] = []
     for directory, names, files in os.walk("/dev"):
@@ -200,6 +211,8 @@ def host_devices() -> tuple[spec.Device, ...]:
             try:
                 mode = os.lstat(path).st_mode
             except OSError:
+                continue
+            if ours and not (os.access(path, os.R_OK) or os.access(path, os.W_OK)):
                 continue
             if (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)) and path != "/dev/console":
                 found.append(device(path, path))
@@ -224,7 +237,7 @@ def _files(engine: Engine, row: ContainerRow, plan: ContainerPlan) -> tuple[Moun
     if plan.host_rootfs:
         from kubeplay.engine.oci.runtime import host_directories
 
-        points += [MountPoint(d, d, True) for d in host_directories()]
+        points += [MountPoint(d, d, True, locked=locked(d)) for d in host_directories()]
     return tuple(points)
 
 

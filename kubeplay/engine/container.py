@@ -32,13 +32,14 @@ _KILL_SECONDS = 10.0
 
 
 class Facts(Record):
-    """What later steps need to know of a container, kept in its bundle."""
+    """What later steps need to know of a container, kept in its bundle. `cgroup` "" = it has none of its own; `shared_pids`: nor PIDs."""
 
     cgroup: str
     stop_signal: str
     termination_log: str
     termination_policy: str
     log_path: str
+    shared_pids: bool = False
 
 
 def create(
@@ -192,12 +193,22 @@ def stop(engine: Engine, row: ContainerRow, seconds: float, wanted: str = "") ->
 
 
 def kill_all(engine: Engine, row: ContainerRow, facts: Facts | None) -> None:
-    """SIGKILL the first process and everything in the container's cgroup, and wait until it is gone."""
+    """SIGKILL the first process and everything else of the container, and wait until it is gone."""
     first = process(row)
     processes.send(first, signal.SIGKILL)
     if facts is not None:
-        engine.cgroups.kill(facts.cgroup, _KILL_SECONDS)
+        _kill_members(engine, row.id, facts)
     processes.await_end(first, _KILL_SECONDS)
+
+
+def _kill_members(engine: Engine, container_id: str, facts: Facts) -> None:
+    """By its cgroup, or where it has none by what else is known of its processes."""
+    if facts.cgroup:
+        engine.cgroups.kill(facts.cgroup, _KILL_SECONDS)
+        return
+    from kubeplay.engine.oci import members
+
+    members.kill(engine.paths.bundle(container_id), _KILL_SECONDS, shared=facts.shared_pids)
 
 
 def _await_note(engine: Engine, container_id: str) -> None:
@@ -235,11 +246,12 @@ def clear(engine: Engine, container_id: str, uid: str) -> None:
     bundle = engine.paths.bundle(container_id)
     bundles.unstage(bundle)
     facts = read_facts(engine, container_id)
-    groups = (
-        [facts.cgroup] if facts else [f"{engine.cgroups.pod(uid, q)}/{container_id}" for q in ("Guaranteed", "Burstable", "BestEffort")]
-    )
-    for group in groups:
-        engine.cgroups.kill(group, _KILL_SECONDS)
+    if facts:
+        groups = [facts.cgroup] if facts.cgroup else []
+        _kill_members(engine, container_id, facts)
+    else:
+        groups = [f"{engine.cgroups.pod(uid, q)}/{container_id}" for q in ("Guaranteed", "Burstable", "BestEffort")]
+        _kill_half(engine, container_id, groups)
     faults.point("remove:killed")
     state.end_monitor(conmon.monitor_pid(bundle))
     faults.point("remove:monitor")
@@ -254,6 +266,16 @@ def clear(engine: Engine, container_id: str, uid: str) -> None:
             os.unlink(path)
     remove_tree(bundle)
     faults.point("remove:bundle")
+
+
+def _kill_half(engine: Engine, container_id: str, groups: list[str]) -> None:
+    """Of a container whose making was cut off before its facts were written; a pause container has none at all."""
+    for group in groups:
+        engine.cgroups.kill(group, _KILL_SECONDS)
+    if not engine.cgroups.hierarchies:
+        from kubeplay.engine.oci import members
+
+        members.kill(engine.paths.bundle(container_id), _KILL_SECONDS, shared=False)
 
 
 def write_facts(engine: Engine, container_id: str, facts: Facts) -> None:

@@ -116,9 +116,9 @@ class Engine:
     def cgroups(self) -> Cgroups:
         with self._lock:
             if self._cgroups is None:
-                from kubeplay.engine.oci.cgroup import Cgroups
+                from kubeplay.engine.oci.runtime import cgroups_of
 
-                self._cgroups = Cgroups(self.settings.cgroup_parent, self.host.hierarchies)
+                self._cgroups = cgroups_of(self.paths, self.settings.cgroup_parent, self.host.hierarchies)
             return self._cgroups
 
     # pods: see pod.py

@@ -123,6 +123,7 @@ def _write_process(
         values.setdefault("TERM", "xterm")
     if user:
         identity = users.resolve(Security(), user, users.read_accounts(config["root"]["path"]))
+        users.check_mapped(identity, "exec")
         process["user"] = {"uid": identity.uid, "gid": identity.gid, "additionalGids": list(identity.groups)}
         values["HOME"] = identity.home
     if privileged:

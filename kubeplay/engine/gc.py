@@ -108,19 +108,29 @@ def _uid_of(groups: dict[str, str], engine: Engine, container_id: str) -> str:
 
 def void(engine: Engine) -> None:
     """The runroot is a new one: end every process of ours that is still there (it was wiped while they ran), and their cgroups."""
-    from kubeplay.engine.oci.cgroup import Cgroups, discover
+    from kubeplay.engine.oci import members
+    from kubeplay.engine.oci.cgroup import discover
+    from kubeplay.engine.oci.runtime import cgroups_of
 
-    cgroups = Cgroups(engine.settings.cgroup_parent, discover())
+    cgroups = cgroups_of(engine.paths, engine.settings.cgroup_parent, discover())
     base = f"/{cgroups.parent}"
-    if not any(os.path.isdir(h.mount + base) for h in cgroups.hierarchies):
-        return
-    cgroups.kill(base)
+    if cgroups.hierarchies:
+        if not any(os.path.isdir(h.mount + base) for h in cgroups.hierarchies):
+            return
+        cgroups.kill(base)
     for pid in _monitors(engine):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-    cgroups.remove(base)
+        for one in () if cgroups.hierarchies else members.below(pid):
+            _kill(one)
+        _kill(pid)
+    if cgroups.hierarchies:
+        cgroups.remove(base)
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):  # ended, or another user's of the same runroot's name
+        pass
 
 
 def _monitors(engine: Engine) -> list[int]:

@@ -133,7 +133,7 @@ def _pause(engine: Engine, row: SandboxRow, plan: PodPlan) -> None:
 
     bundle = engine.paths.bundle(row.id)
     os.makedirs(f"{bundle}/rootfs", mode=0o755)
-    group = f"{engine.cgroups.pod(row.pod_uid, qos.qos(plan))}/{row.id}"
+    group = engine.cgroups.runtime_path(f"{engine.cgroups.pod(row.pod_uid, qos.qos(plan))}/{row.id}")
     pause.write_bundle(bundle, engine.paths.sandbox(row.id), group, qos.PAUSE_SCORE)
     pid = conmon.create(engine.runtime, engine.cgroups, engine.paths, conmon.Monitor(row.id, row.pod_uid, bundle, "", plan.log))
     pin = f"{engine.paths.sandbox(row.id)}/ns/pid"

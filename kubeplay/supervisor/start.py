@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from kubeplay.engine.host import processes
+from kubeplay.engine.host.credentials import shed
 from kubeplay.engine.host.on_exit import COMMAND, SUPERVISOR, quote
 from kubeplay.engine.host.threads import in_thread
 from kubeplay.engine.host.userns import VARIABLE
@@ -130,6 +131,7 @@ def begin(engine: Engine) -> None:
 
     def work() -> int:
         engine.cgroups.leave()
+        shed()
         return processes.spawn([processes.program("sh"), f"{engine.paths.runroot}/{COMMAND}"])
 
     pid = in_thread(work)

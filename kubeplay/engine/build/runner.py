@@ -18,6 +18,7 @@ from kubeplay.engine.build.workspace import group_of
 from kubeplay.engine.host import processes
 from kubeplay.engine.host.paths import ensure_directory
 from kubeplay.engine.oci import dev, facts, spec, user
+from kubeplay.engine.oci.runtime import keyring
 from kubeplay.errors import BuildError, ContainerError
 from kubeplay.plan.container import ContainerPlan, Resolved
 from kubeplay.plan.security import Security
@@ -112,7 +113,7 @@ class Runner:
         with open(f"{bundle}/config.json", "w", encoding="utf-8", opener=_private) as file:
             file.write(json.dumps(self._spec(container, bundle, rootfs, step, points, mounts)))
         log = f"{bundle}/log"
-        argv = self._engine.runtime.argv("--log", log, "--log-format", "json", "run", "--bundle", bundle, container)
+        argv = self._engine.runtime.argv("--log", log, "--log-format", "json", "run", *keyring(), "--bundle", bundle, container)
         try:
             status = self._converse(argv, container)
         finally:
@@ -144,7 +145,8 @@ class Runner:
             namespaces.append(spec.Namespace("cgroup"))
         inputs = spec.SpecInputs(
             plan=plan, resolved=Resolved(tuple(_pair(entry) for entry in env), step.argv), image=spec.ImageDefaults(), identity=identity,
-            hostname=joined.hostname, rootfs=rootfs, cgroups_path=f"{group_of(self._engine, self._workspace.id)}/{container}",
+            hostname=joined.hostname, rootfs=rootfs,
+            cgroups_path=self._engine.cgroups.runtime_path(f"{group_of(self._engine, self._workspace.id)}/{container}"),
             namespaces=(*namespaces, *joined.namespaces), host=facts.host_facts(self._engine.cgroups), dev=f"{bundle}/mounts/dev",
             compat=facts.has_32_bit(rootfs),
         )  # fmt: skip
@@ -201,12 +203,12 @@ class Runner:
 
 
 def _limit(config: dict[str, Any], limits: Limits) -> None:
-    resources = config["linux"]["resources"]
+    resources = config["linux"].get("resources", {})  # where there is no cgroup for us it limits nothing
     if limits.memory:
         resources["memory"] = {"limit": limits.memory}
     for key, value in (("shares", limits.cpu_shares), ("quota", limits.cpu_quota), ("period", limits.cpu_period)):
         if value:
-            resources["cpu"][key] = value
+            resources.setdefault("cpu", {})[key] = value
     named = {f"RLIMIT_{name.upper()}": (soft, hard) for name, soft, hard in limits.ulimits}
     kept = [limit for limit in config["process"]["rlimits"] if limit["type"] not in named]
     config["process"]["rlimits"] = [*kept, *({"type": name, "soft": soft, "hard": hard} for name, (soft, hard) in named.items())]

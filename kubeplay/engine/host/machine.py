@@ -32,7 +32,7 @@ class Machine(Record):
     @property
     def can_raise_limits(self) -> bool:
         """Whether rlimits may be raised and oom_score_adj lowered (LR3)."""
-        return bool(self.capabilities >> CAP_SYS_RESOURCE & 1)
+        return bool(self.capabilities >> CAP_SYS_RESOURCE & 1) and not self.user_namespace  # the kernel asks the first namespace's
 
 
 def boot_id() -> str:

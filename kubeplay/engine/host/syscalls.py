@@ -92,6 +92,12 @@ def open_ordinary(dirfd: int, path: str, resolve: int) -> int:
         os.close(found)
 
 
+def call(number: int, *arguments: Any) -> int:
+    """A bare system call of this thread by its number: the result, or minus the error number."""
+    result = int(_libc.syscall(ctypes.c_long(number), *arguments))
+    return -ctypes.get_errno() if result < 0 else result
+
+
 def _check(result: int, path: str) -> None:
     if result < 0:
         number = ctypes.get_errno()

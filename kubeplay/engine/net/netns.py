@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from kubeplay.engine.host import syscalls
 from kubeplay.engine.host.threads import in_thread
+from kubeplay.engine.host.userns import ranges
 from kubeplay.engine.net import rtnl
 from kubeplay.engine.net.netlink import Netlink
 from kubeplay.errors import SandboxError
@@ -57,7 +58,7 @@ def create(directory: str, hostname: str = "", sysctls: Sequence[tuple[str, str]
     _check_sysctls(sysctls, wanted)
     remove(directory)
     os.makedirs(directory, mode=0o700, exist_ok=True)
-    settings = [*(() if host_network else NET_DEFAULTS), *sysctls]
+    settings = [*(() if host_network else _net_defaults()), *sysctls]
     try:
         in_thread(lambda: _make(directory, wanted, "" if host_network else hostname, settings))
     except OSError as error:
@@ -86,6 +87,12 @@ def _make(directory: str, kinds: list[str], hostname: str, sysctls: Sequence[tup
         path = f"{directory}/{kind}"
         os.close(os.open(path, os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
         syscalls.mount(f"/proc/thread-self/ns/{kind}", path, flags=syscalls.MS_BIND)
+
+
+def _net_defaults() -> list[tuple[str, str]]:
+    """NET_DEFAULTS with the groups that may ping held to those this user namespace has: the kernel refuses others."""
+    last = max(r.inside + r.length for r in ranges("gid")) - 1
+    return [(name, value.replace("2147483647", str(min(last, 2147483647)))) for name, value in NET_DEFAULTS]
 
 
 def _check_sysctls(sysctls: Sequence[tuple[str, str]], kinds: Sequence[str]) -> None:

@@ -25,11 +25,15 @@ _RACES = 10
 
 
 class Hierarchy(Record):
-    """One mounted hierarchy; `controllers` of version 2 are those it offers."""
+    """One mounted hierarchy; `controllers` of version 2 are those it offers.
+
+    Of a tree of which only a part is ours (oci/delegation.py) `mount` is the directory of that part and `top` its path below the root.
+    """
 
     mount: str
     version: int
     controllers: tuple[str, ...]
+    top: str = ""
 
 
 class Limits(Record):
@@ -41,19 +45,45 @@ class Limits(Record):
 
 
 class Cgroups:
-    """Groups of this host below `parent` (relative to every mount point)."""
+    """Groups of this host below `parent` (relative to every mount point).
 
-    def __init__(self, parent: str, hierarchies: tuple[Hierarchy, ...]) -> None:
+    `hierarchies` is where new groups are made, `former` where earlier commands of ours may have made some; in a user namespace either may
+    be empty, then nothing is limited and `why` says for what reason.
+    """
+
+    def __init__(self, parent: str, hierarchies: tuple[Hierarchy, ...], *, former: tuple[Hierarchy, ...] = (),
+                 unified: bool | None = None, why: str = "") -> None:  # fmt: skip
         self.parent = parent
         self.hierarchies = hierarchies
+        self.why = why
+        self._everywhere = (*hierarchies, *former)
         self._foreign: list[Hierarchy] | None = None
-        self.unified = len(hierarchies) == 1 and hierarchies[0].version == 2
+        self.unified = len(hierarchies) == 1 and hierarchies[0].version == 2 if unified is None else unified
+
+    @property
+    def controllers(self) -> frozenset[str]:
+        """What limits anything in groups that we make."""
+        return frozenset(c for h in self.hierarchies for c in self._offered(h))
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Controllers this host does not have."""
-        there = {c for h in self.hierarchies for c in h.controllers}
+        """Controllers this host does not have, or does not let us use."""
+        there = self.controllers
         return tuple(c for c in WANTED if c not in there and not (self.unified and c == "devices"))
+
+    def _offered(self, hierarchy: Hierarchy) -> tuple[str, ...]:
+        """In a part of the tree what its processes allowed us to switch on, once our own group is there."""
+        if not hierarchy.top:
+            return hierarchy.controllers
+        try:
+            with open(f"{hierarchy.mount}/{self.parent}/cgroup.controllers", encoding="ascii") as file:
+                return tuple(file.read().split())
+        except OSError:
+            return hierarchy.controllers
+
+    def runtime_path(self, path: str) -> str:
+        """A group as the OCI runtime is told about it, from the root of the tree; "" = the container gets no group."""
+        return f"{self.hierarchies[0].top}{path}" if self.hierarchies else ""
 
     def pod(self, uid: str, qos: str) -> str:
         """Path of a pod's group: /PARENT/kubepods/burstable/podUID."""
@@ -78,7 +108,7 @@ class Cgroups:
         """Kill what is left in a pod's group, remove it and the parents that became empty."""
         for quality in ("Guaranteed", "Burstable", "BestEffort"):
             path = self.pod(uid, quality)
-            if any(os.path.isdir(h.mount + path) for h in self.hierarchies):
+            if any(os.path.isdir(h.mount + path) for h in self._everywhere):
                 self.kill(path)
                 self.remove(path)
         self.prune()
@@ -86,7 +116,7 @@ class Cgroups:
     def prune(self) -> None:
         """Remove our upper groups where they are empty."""
         for name in ("/kubepods/burstable", "/kubepods/besteffort", "/kubepods", "/monitors", ""):
-            for hierarchy in self.hierarchies:
+            for hierarchy in self._everywhere:
                 try:
                     os.rmdir(f"{hierarchy.mount}/{self.parent}{name}")
                 except OSError:
@@ -94,6 +124,8 @@ class Cgroups:
 
     def _enable(self, hierarchy: Hierarchy, path: str) -> None:
         at = hierarchy.mount
+        if hierarchy.top and group_of_self() == hierarchy.top:
+            _try_write(f"{self._monitors(hierarchy)}/cgroup.procs", "0")  # else it may not limit its children
         for part in path.strip("/").split("/"):
             for controller in hierarchy.controllers:
                 _try_write(f"{at}/cgroup.subtree_control", f"+{controller}")
@@ -126,18 +158,20 @@ class Cgroups:
     def _foreign_groups(self) -> list[Hierarchy]:
         """Hierarchies where this process is in somebody's group: killing that must not reach our conmons. A root group harms nobody."""
         if self._foreign is None:
-            self._foreign = own_groups(self.hierarchies)
+            part = [h for h in self.hierarchies if h.top]  # never in the way of others, wherever the caller is
+            self._foreign = part or own_groups(self.hierarchies)
         return self._foreign
 
     def pids(self, path: str) -> list[int]:
         """Processes in the group and below it."""
         found: list[int] = []
-        for directory in _walk(self._tracking().mount + path):
-            try:
-                with open(f"{directory}/cgroup.procs", "rb") as file:
-                    found += [int(line) for line in file]
-            except OSError:
-                continue
+        for hierarchy in self._tracking():
+            for directory in _walk(hierarchy.mount + path):
+                try:
+                    with open(f"{directory}/cgroup.procs", "rb") as file:
+                        found += [int(line) for line in file]
+                except OSError:
+                    continue
         return found
 
     def kill(self, path: str, seconds: float = 10.0) -> bool:
@@ -148,7 +182,8 @@ class Cgroups:
             pids = self.pids(path)
             if not pids:
                 return True
-            _try_write(f"{self._tracking().mount}{path}/cgroup.kill", "1")  # version 2, Linux 5.14
+            for hierarchy in self._tracking():
+                _try_write(f"{hierarchy.mount}{path}/cgroup.kill", "1")  # version 2, Linux 5.14
             for pid in pids:
                 try:
                     os.kill(pid, signal.SIGKILL)
@@ -161,7 +196,7 @@ class Cgroups:
 
     def remove(self, path: str, seconds: float = 5.0) -> bool:
         """Remove a group and those below it in every hierarchy; False when one stays busy. Idempotent."""
-        left = [h.mount + path for h in self.hierarchies]
+        left = [h.mount + path for h in self._everywhere]
         deadline = time.monotonic() + seconds
         pause = 0.0005
         while True:
@@ -173,10 +208,11 @@ class Cgroups:
 
     def oom_killed(self, path: str) -> bool:
         """Whether the kernel killed a process of this group for memory."""
-        for hierarchy in self.hierarchies:
+        for hierarchy in self._everywhere:
             if _has(hierarchy, "memory"):
                 name = "memory.events" if hierarchy.version == 2 else "memory.oom_control"
-                return _field(f"{hierarchy.mount}{path}/{name}", b"oom_kill") > 0
+                if _field(f"{hierarchy.mount}{path}/{name}", b"oom_kill") > 0:
+                    return True
         return False
 
     def swap_limited(self) -> bool:
@@ -192,7 +228,7 @@ class Cgroups:
     def children(self, path: str) -> list[str]:
         """Names of the groups directly below `path`, from every hierarchy."""
         names: set[str] = set()
-        for hierarchy in self.hierarchies:
+        for hierarchy in self._everywhere:
             try:
                 with os.scandir(hierarchy.mount + path) as entries:
                     names.update(e.name for e in entries if e.is_dir(follow_symlinks=False))
@@ -200,13 +236,23 @@ class Cgroups:
                 continue
         return sorted(names)
 
-    def _tracking(self) -> Hierarchy:
-        """The hierarchy we count processes in: every runtime puts containers into this one."""
+    def _tracking(self) -> tuple[Hierarchy, ...]:
+        """Where we count processes: every runtime puts containers into this hierarchy; of version 2 every part that was ours."""
         for wanted in ("pids", "freezer", "devices", "memory"):
             for hierarchy in self.hierarchies:
                 if hierarchy.version == 1 and wanted in hierarchy.controllers:
-                    return hierarchy
-        return self.hierarchies[0]
+                    return (hierarchy,)
+        if not self.hierarchies or self.hierarchies[0].version == 2:
+            return self._everywhere
+        return self.hierarchies[:1]
+
+    def control_file(self, path: str, name: str, controller: str = "") -> str:
+        """Where a group's control file is: of the version 1 hierarchy of `controller`, "" = of version 2; "" when there is none."""
+        for hierarchy in self._everywhere:
+            file = f"{hierarchy.mount}{path}/{name}"
+            if (hierarchy.version == 2) is (not controller) and (not controller or _has(hierarchy, controller)) and os.path.exists(file):
+                return file
+        return ""
 
 
 def discover(mountinfo: str = "/proc/self/mountinfo") -> tuple[Hierarchy, ...]:
@@ -232,6 +278,12 @@ def _hierarchy(mount: str, second: bool, options: list[str]) -> Hierarchy:
             return Hierarchy(mount, 2, tuple(file.read().split()))
     except OSError:
         return Hierarchy(mount, 2, ())
+
+
+def group_of_self() -> str:
+    """This process's group in the version 2 tree; "" without one."""
+    with open("/proc/self/cgroup", encoding="utf-8", errors="surrogateescape") as file:
+        return next((line.rstrip("\n")[3:] for line in file if line.startswith("0::")), "")
 
 
 def own_groups(hierarchies: tuple[Hierarchy, ...]) -> list[Hierarchy]:

@@ -13,6 +13,8 @@ import select
 import time
 
 from kubeplay.engine.host import faults, processes
+from kubeplay.engine.host.credentials import shed
+from kubeplay.engine.host.machine import machine
 from kubeplay.engine.host.paths import Paths
 from kubeplay.engine.host.threads import in_thread
 from kubeplay.engine.host.trace import trace
@@ -71,6 +73,7 @@ def _spawn(argv: list[str], env: dict[str, str], fds: dict[int, int], cgroups: C
 
     def work() -> int:
         cgroups.leave()
+        shed()
         return processes.spawn(argv, env=env, fds=fds)
 
     return in_thread(work)
@@ -90,6 +93,7 @@ def command(runtime: Runtime, paths: Paths, monitor: Monitor) -> list[str]:
     ]  # fmt: skip
     if monitor.log_path and monitor.log.max_size:  # a backstop: logs.rotate keeps files smaller, this bounds what nobody rotates
         argv += ["--log-size-max", str(monitor.log.max_size * max(1, monitor.log.max_files))]
+    argv += ["--no-new-keyring"] if machine().user_namespace else []  # a keyring per container would use up the user's quota of keys
     argv += ["-t"] if monitor.terminal else []
     argv += ["-i"] if monitor.stdin else []
     argv += ["--leave-stdin-open"] if monitor.leave_stdin_open else []
@@ -133,6 +137,16 @@ def _errors(bundle: str) -> str:
             return file.read(4096).strip()
     except OSError:
         return ""
+
+
+def is_monitor_of(pid: int, bundle: str) -> bool:
+    """Whether this process is the conmon of this bundle: numbers are given anew, command lines are not."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read(1 << 16).split(b"\0")
+    except OSError:
+        return False
+    return os.path.basename(words[0]) == b"conmon" and os.fsencode(bundle) in words
 
 
 def monitor_pid(bundle: str) -> int:

@@ -12,7 +12,8 @@ import os
 import stat
 from collections.abc import Sequence
 
-from kubeplay.engine.host.syscalls import MS_NOSUID, MS_STRICTATIME, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS, mount, openat2
+from kubeplay.engine.host.machine import machine
+from kubeplay.engine.host.syscalls import MS_BIND, MS_NOSUID, MS_STRICTATIME, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS, mount, openat2
 from kubeplay.errors import ContainerError
 
 # runtime-spec, config-linux.md "Default Devices" and "Dev symbolic links"; numbers of Documentation/admin-guide/devices.txt
@@ -30,13 +31,22 @@ def make(path: str) -> None:
     mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_STRICTATIME, "mode=755,size=65536k")
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        for name, major, minor in _NODES:
+        if machine().user_namespace:
+            _bind_nodes(path)
+        for name, major, minor in () if machine().user_namespace else _NODES:
             os.mknod(name, stat.S_IFCHR | 0o666, os.makedev(major, minor), dir_fd=directory)
             os.chmod(name, 0o666, dir_fd=directory)  # whatever the umask
         for name, target in _LINKS:
             os.symlink(target, name, dir_fd=directory)
     finally:
         os.close(directory)
+
+
+def _bind_nodes(path: str) -> None:
+    """In a user namespace nobody makes device nodes: the machine's own are bound (and so /dev must be, with what is below it)."""
+    for name, _, _ in _NODES:
+        os.close(os.open(f"{path}/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+        mount(f"/dev/{name}", f"{path}/{name}", flags=MS_BIND)
 
 
 def check_masks(pid: int, paths: Sequence[str]) -> None:

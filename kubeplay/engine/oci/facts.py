@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from typing import Any
 
 from kubeplay.engine.host.machine import machine
 from kubeplay.engine.host.syscalls import RESOLVE_IN_ROOT, open_ordinary, openat2
+from kubeplay.engine.host.userns import ranges
 from kubeplay.engine.oci import seccomp
 from kubeplay.engine.oci.cgroup import Cgroups
+from kubeplay.engine.oci.mounts import TTY
 from kubeplay.engine.oci.spec import HostFacts
+from kubeplay.engine.oci.user import covers
 
 
 def host_facts(cgroups: Cgroups) -> HostFacts:
@@ -18,8 +22,16 @@ def host_facts(cgroups: Cgroups) -> HostFacts:
     return HostFacts(
         machine=os.uname().machine, cgroup_v2=cgroups.unified, swap=cgroups.swap_limited(), hugetlb=cgroups.has("hugetlb"),
         capabilities=facts.capabilities, can_raise_limits=facts.can_raise_limits, oom_floor=facts.oom_score_adj,
-        nofile_hard=facts.nofile_hard, seccomp=facts.seccomp, apparmor=facts.apparmor, selinux=facts.selinux,
+        nofile_hard=facts.nofile_hard, seccomp=facts.seccomp, apparmor=facts.apparmor and not facts.user_namespace, selinux=facts.selinux,
+        **(_namespaced(cgroups) if facts.user_namespace else {}),
     )  # fmt: skip
+
+
+def _namespaced(cgroups: Cgroups) -> dict[str, Any]:
+    return {
+        "user_namespace": True, "controllers": tuple(sorted(cgroups.controllers)), "tty_group": covers(ranges("gid"), TTY),
+        "mqueue": os.path.isdir("/dev/mqueue"),
+    }  # fmt: skip
 
 
 def has_32_bit(root: str) -> bool:

@@ -42,15 +42,11 @@ def is_frozen(cgroups: Cgroups, path: str) -> bool:
 
 def _control(cgroups: Cgroups, path: str) -> tuple[str, str, str] | None:
     """The control file, what freezes and what thaws."""
-    for hierarchy in cgroups.hierarchies:
-        base = f"{hierarchy.mount}{path}"
-        if hierarchy.version == 1 and "freezer" in hierarchy.controllers and os.path.exists(f"{base}/freezer.state"):
-            return f"{base}/freezer.state", "FROZEN", "THAWED"
-    for hierarchy in cgroups.hierarchies:
-        base = f"{hierarchy.mount}{path}"
-        if hierarchy.version == 2 and os.path.exists(f"{base}/cgroup.freeze"):
-            return f"{base}/cgroup.freeze", "1", "0"
-    return None
+    first = cgroups.control_file(path, "freezer.state", "freezer")
+    if first:
+        return first, "FROZEN", "THAWED"
+    second = cgroups.control_file(path, "cgroup.freeze")
+    return (second, "1", "0") if second else None
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 from kubeplay.engine.host import processes
 from kubeplay.engine.host.machine import machine
 from kubeplay.engine.oci import seccomp
+from kubeplay.engine.oci.mounts import locked
 
 _PROGRAM = "/catatonit"
 
@@ -37,12 +38,11 @@ def _spec(program: str, sandbox: str, group: str, score: int) -> dict[str, Any]:
         "mounts": [
             {"destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"]},
             {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "noexec", "mode=755", "size=64k"]},
-            {"destination": _PROGRAM, "type": "bind", "source": program, "options": ["bind", "ro", "nosuid", "nodev"]},
+            {"destination": _PROGRAM, "type": "bind", "source": program, "options": ["bind", "ro", "nosuid", "nodev", *locked(program)]},
         ],
         "linux": {
-            "cgroupsPath": group,
+            **({"cgroupsPath": group, "resources": {"cpu": {"shares": 2}}} if group else {}),
             "namespaces": [{"type": "pid"}, {"type": "mount"}, *pins],
-            "resources": {"cpu": {"shares": 2}},
             "maskedPaths": ["/proc/kcore", "/proc/keys", "/proc/timer_list"],
             **({"seccomp": calls} if calls else {}),
             "readonlyPaths": ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs"],

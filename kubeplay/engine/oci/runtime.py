@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from kubeplay.engine.host import processes
-from kubeplay.engine.host.machine import boot_id
+from kubeplay.engine.host.machine import boot_id, machine
 from kubeplay.engine.host.paths import Paths
 from kubeplay.engine.host.trace import trace
 from kubeplay.engine.oci.cgroup import Cgroups, Hierarchy, discover
+from kubeplay.engine.oci.mounts import locked
 from kubeplay.errors import CommandFailed, MissingPrerequisite, RuntimeFailed
 from kubeplay.record import Record
 
@@ -84,6 +85,11 @@ class Runtime:
             return []
 
 
+def keyring() -> tuple[str, ...]:
+    """What `create` and `run` are told: a session keyring for each container would use up an ordinary user's quota of keys."""
+    return ("--no-new-keyring",) if machine().user_namespace else ()
+
+
 def remove_tree(path: str) -> None:
     """Remove a small directory of our own; a missing one is fine. Symbolic links are removed, never followed."""
     try:
@@ -122,12 +128,21 @@ def host(paths: Paths, parent: str, wanted: str = "") -> Host:
     if kept is not None:
         return kept
     hierarchies = discover()
-    if not hierarchies:
+    if not hierarchies and not machine().user_namespace:
         raise MissingPrerequisite("no cgroup file system is mounted below /sys/fs/cgroup", hint="mount -t cgroup2 cgroup2 /sys/fs/cgroup")
     with trace("probe the runtime"):
-        found = Host(_choose(paths, Cgroups(parent, hierarchies), wanted), hierarchies)
+        found = Host(_choose(paths, cgroups_of(paths, parent, hierarchies), wanted), hierarchies)
     _keep(f"{paths.root}/host.json", key, found)
     return found
+
+
+def cgroups_of(paths: Paths, parent: str, hierarchies: tuple[Hierarchy, ...]) -> Cgroups:
+    """The groups we may use: all of the machine's, in a user namespace the part that was delegated to us."""
+    if not machine().user_namespace:
+        return Cgroups(parent, hierarchies)
+    from kubeplay.engine.oci import delegation
+
+    return delegation.cgroups(paths, parent)
 
 
 def _key(wanted: str) -> str:
@@ -177,8 +192,8 @@ def _try(path: str, paths: Paths, cgroups: Cgroups) -> str:
     os.makedirs(f"{bundle}/rootfs", mode=0o700)
     try:
         with open(f"{bundle}/config.json", "w", encoding="utf-8") as file:
-            json.dump(_probe_spec(group), file)
-        argv = [path, "--root", f"{paths.runroot}/runtime", "run", "--bundle", bundle, container_id]
+            json.dump(_probe_spec(cgroups.runtime_path(group)), file)
+        argv = [path, "--root", f"{paths.runroot}/runtime", "run", *keyring(), "--bundle", bundle, container_id]
         result = processes.run(argv, check=False, seconds=20.0)
         return "" if result.status == 0 else result.stderr.decode(errors="replace").strip()[-300:] or f"exit status {result.status}"
     except CommandFailed as error:
@@ -192,7 +207,9 @@ def _try(path: str, paths: Paths, cgroups: Cgroups) -> str:
 
 
 def _probe_spec(group: str) -> dict[str, Any]:
-    mounts: list[dict[str, Any]] = [{"destination": d, "type": "bind", "source": d, "options": ["rbind", "ro"]} for d in host_directories()]
+    mounts: list[dict[str, Any]] = [
+        {"destination": d, "type": "bind", "source": d, "options": ["rbind", "ro", *locked(d)]} for d in host_directories()
+    ]
     mounts.append({"destination": "/proc", "type": "proc", "source": "proc"})
     mounts.append({"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755", "size=64k"]})
     return {
@@ -200,7 +217,10 @@ def _probe_spec(group: str) -> dict[str, Any]:
         "process": {"args": ["/bin/true"], "cwd": "/", "user": {"uid": 0, "gid": 0}, "env": ["PATH=/usr/bin:/bin"]},
         "root": {"path": "rootfs"},
         "mounts": mounts,
-        "linux": {"cgroupsPath": group, "namespaces": [{"type": t} for t in ("pid", "mount", "ipc", "uts", "network")]},
+        "linux": {
+            **({"cgroupsPath": group} if group else {}),
+            "namespaces": [{"type": t} for t in ("pid", "mount", "ipc", "uts", "network")],
+        },
     }
 
 

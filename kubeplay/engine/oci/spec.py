@@ -41,7 +41,11 @@ class ImageDefaults(Record):
 
 
 class HostFacts(Record):
-    """What this machine can do; `capabilities` a mask, `oom_floor` the lowest oom_score_adj we may set."""
+    """What this machine can do; `capabilities` a mask, `oom_floor` the lowest oom_score_adj we may set.
+
+    In a `user_namespace`: `controllers` that can limit (None elsewhere: all there are), whether the terminals' group is one of its ids, and
+    whether the machine has POSIX message queues to be bound.
+    """
 
     machine: str = "x86_64"
     cgroup_v2: bool = False
@@ -54,6 +58,10 @@ class HostFacts(Record):
     seccomp: bool = True
     apparmor: bool = False
     selinux: bool = False
+    user_namespace: bool = False
+    controllers: tuple[str, ...] | None = None
+    tty_group: bool = True
+    mqueue: bool = True
 
 
 class Namespace(Record):
@@ -208,10 +216,10 @@ def masked(security: Security) -> tuple[str, ...]:
 def _linux(inputs: SpecInputs, caps: list[str]) -> dict[str, Any]:
     security = inputs.plan.security
     linux: dict[str, Any] = {
-        "cgroupsPath": inputs.cgroups_path,
         "namespaces": [{"type": n.kind, **({"path": n.path} if n.path else {})} for n in inputs.namespaces],
-        "resources": _resources(inputs),
     }
+    if inputs.cgroups_path:  # else the container stays in the group it is started in, and nothing can be limited
+        linux |= {"cgroupsPath": inputs.cgroups_path, "resources": _resources(inputs)}
     propagation = root_propagation(inputs.mounts)
     if propagation:
         linux["rootfsPropagation"] = propagation
@@ -258,6 +266,15 @@ def _resources(inputs: SpecInputs) -> dict[str, Any]:
     pages = [(name.removeprefix("hugepages-"), limit) for name, limit in wanted.others if name.startswith("hugepages-")]
     if pages and host.hugetlb:
         found["hugepageLimits"] = [{"pageSize": _page_size(size), "limit": limit} for size, limit in pages]
+    return found if host.controllers is None else _enforceable(found, host.controllers)
+
+
+def _enforceable(resources: dict[str, Any], controllers: tuple[str, ...]) -> dict[str, Any]:
+    """What the controllers we were given can do: the runtime takes everything else for a failure. Device rules need the machine's root."""
+    there = {"cpu": "cpu", "memory": "memory", "pids": "pids", "hugepageLimits": "hugetlb", "unified": "memory"}
+    found = {key: value for key, value in resources.items() if there.get(key) in controllers}
+    if "cpu" in found and "cpuset" not in controllers:
+        found["cpu"] = {key: value for key, value in found["cpu"].items() if key not in ("cpus", "mems")}
     return found
 
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 
+from kubeplay.engine.host.machine import machine
 from kubeplay.engine.host.syscalls import RESOLVE_IN_ROOT, open_ordinary
+from kubeplay.engine.host.userns import Range, ranges
 from kubeplay.errors import ContainerError
 from kubeplay.plan.security import Security
 from kubeplay.record import Record
@@ -76,6 +79,27 @@ def check_non_root(security: Security, image_user: str, where: str) -> None:
         )
     if not number:
         raise ContainerError(CONFIG_ERROR, f"container has runAsNonRoot and image will run as root ({where})")
+
+
+def covers(map_: Sequence[Range], number: int) -> bool:
+    """Whether `number` is an id of a namespace with this map."""
+    return any(r.inside <= number < r.inside + r.length for r in map_)
+
+
+def check_mapped(identity: Identity, name: str) -> None:
+    """Refuse ids that this user namespace does not have, in words that say why. Raises ContainerError."""
+    if not machine().user_namespace:
+        return
+    for kind, numbers in (("uid", (identity.uid,)), ("gid", (identity.gid, *identity.groups))):
+        map_ = ranges(kind)
+        for number in numbers:
+            if not covers(map_, number):
+                last = max(r.inside + r.length for r in map_) - 1
+                what = "user" if kind == "uid" else "group"
+                raise ContainerError(
+                    "CreateContainerError", f'container "{name}": {what} {number} is not among the ids you have (0 to {last})',
+                    hint=f"more ids come from /etc/sub{kind}: usermod --add-sub{kind}s FIRST-LAST USER, then kubeplay system migrate",
+                )  # fmt: skip
 
 
 def resolve(security: Security, image_user: str, accounts: Accounts) -> Identity:
