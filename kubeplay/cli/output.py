@@ -117,9 +117,11 @@ def _read(
     timestamps: bool,
     names: bool,
 ) -> None:
+    from kubeplay import supervisor
     from kubeplay.cli.moments import moment
     from kubeplay.engine import logs as engine_logs
 
+    supervisor.ensure(app.engine)  # a log that has grown large is cut here, when nobody else has come by
     now = app.engine.clock.now()
     start, end = moment(since, now) if since else None, moment(until, now) if until else None
     engine_logs.read(

@@ -97,6 +97,7 @@ def _create(
     engine: Engine, row: ContainerRow, sandbox: SandboxRow, pod: PodPlan, plan: ContainerPlan, resolved: Resolved, layers: tuple[str, ...]
 ) -> ContainerRow:
     from kubeplay.engine import bundle as bundles
+    from kubeplay.engine import logfiles
     from kubeplay.engine.oci import conmon, dev, spec
 
     bundle = engine.paths.bundle(row.id)
@@ -110,8 +111,10 @@ def _create(
         faults.point("create:bundle")
         if row.log_path:
             os.makedirs(os.path.dirname(row.log_path), mode=0o755, exist_ok=True)
+            if pod.log.max_size:
+                logfiles.create(row.log_path)
         monitor = conmon.Monitor(
-            row.id, row.pod_uid, bundle, row.log_path, pod.log, plan.tty, plan.stdin, plan.stdin and not plan.stdin_once
+            row.id, row.pod_uid, bundle, row.log_path, logfiles.own_bound(pod.log), plan.tty, plan.stdin, plan.stdin and not plan.stdin_once
         )
         with trace(f"{plan.name}: conmon and runtime"):
             pid = conmon.create(engine.runtime, engine.cgroups, engine.paths, monitor)

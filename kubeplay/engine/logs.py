@@ -1,4 +1,4 @@
-"""Container logs as conmon writes them: CRI lines `TIME stdout|stderr F|P TEXT`, read across rotations, followed, rotated (CS12).
+"""Container logs as conmon writes them: CRI lines `TIME stdout|stderr F|P TEXT`, read across rotations and followed (CS12).
 
 Files are opened without following links and must be ordinary ones (GHSA-rgh6-rfwx-v388); nothing is kept of a line but one block, so a
 container cannot make us large.
@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from kubeplay.engine import logfiles
+from kubeplay.engine.logfiles import files
 from kubeplay.engine.store.runtime import CREATED, RUNNING, ContainerRow
 from kubeplay.record import Record
 
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 16
 _LONGEST = 1 << 18  # bytes of one log entry; conmon cuts at its buffer of 8 KiB, more means a foreign hand
 _POLL_SECONDS = 0.1  # -f: changes must show within about a second (RB5)
-_REOPEN = b"2 0 0\n"  # conmon's ctl FIFO: message type 2 = reopen log files
-_REOPEN_SECONDS = 2.0
 _RACES = 20  # rotations are seconds apart
 
 
@@ -65,16 +65,6 @@ def seconds(raw: bytes) -> float:
         return value
     except ValueError:
         return 0.0
-
-
-def files(path: str) -> list[str]:
-    """The log's files, oldest first: rotated ones are PATH.TIME."""
-    directory, name = os.path.split(path)
-    try:
-        older = sorted(n for n in os.listdir(directory) if n.startswith(name + "."))
-    except FileNotFoundError:
-        return []
-    return [f"{directory}/{n}" for n in older] + [path]
 
 
 def _open(path: str) -> int:
@@ -312,33 +302,5 @@ def last_text(path: str, lines: int, size: int) -> str:
 
 
 def rotate(engine: Engine, row: ContainerRow, plan: LogPlan, *, force: bool = False) -> bool:
-    """Start a new log file when this one is full; keeps `plan.max_files` in all. True when it did (CS12).
-
-    Renamed first, then conmon is told to reopen: nothing is lost, what it writes in between goes to the renamed file.
-    """
-    try:
-        size = os.stat(row.log_path, follow_symlinks=False).st_size
-    except OSError:
-        return False
-    if not force and (not plan.max_size or size <= plan.max_size):
-        return False
-    now = time.time_ns()  # one moment: the names must sort as the files came
-    rotated = f"{row.log_path}.{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now // 10**9))}-{now % 10**9:09d}"
-    try:
-        ctl = os.open(f"{engine.paths.bundle(row.id)}/ctl", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except OSError:
-        return False  # nobody writes there any more
-    try:
-        os.rename(row.log_path, rotated)
-        os.write(ctl, _REOPEN)
-    finally:
-        os.close(ctl)
-    deadline = time.monotonic() + _REOPEN_SECONDS
-    while not os.path.exists(row.log_path) and time.monotonic() < deadline:
-        time.sleep(0.002)
-    for old in files(row.log_path)[: -max(1, plan.max_files)]:
-        try:
-            os.unlink(old)
-        except FileNotFoundError:
-            continue
-    return True
+    """Start a new log file when this one is full; keeps `plan.max_files` in all. True when it did (CS12)."""
+    return logfiles.rotate(row.log_path, engine.paths.bundle(row.id), plan, force=force)

@@ -135,7 +135,7 @@ def _pause(engine: Engine, row: SandboxRow, plan: PodPlan) -> None:
     os.makedirs(f"{bundle}/rootfs", mode=0o755)
     group = engine.cgroups.runtime_path(f"{engine.cgroups.pod(row.pod_uid, qos.qos(plan))}/{row.id}")
     pause.write_bundle(bundle, engine.paths.sandbox(row.id), group, qos.PAUSE_SCORE)
-    pid = conmon.create(engine.runtime, engine.cgroups, engine.paths, conmon.Monitor(row.id, row.pod_uid, bundle, "", plan.log))
+    pid = conmon.create(engine.runtime, engine.cgroups, engine.paths, conmon.Monitor(row.id, row.pod_uid, bundle, "", 0))
     pin = f"{engine.paths.sandbox(row.id)}/ns/pid"
     os.close(os.open(pin, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400))
     from kubeplay.engine.host.syscalls import MS_BIND

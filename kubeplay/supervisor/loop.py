@@ -22,7 +22,7 @@ from kubeplay.errors import KubeplayError
 from kubeplay.reconcile import services
 from kubeplay.reconcile.model import Outcome
 from kubeplay.reconcile.pod import reconcile
-from kubeplay.supervisor import start
+from kubeplay.supervisor import logs, start
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,7 +72,8 @@ class Loop:
         self.results: list[tuple[str, Outcome | None]] = []
         self.guard = threading.Lock()
         self.routes = False
-        self.next_logs = time.monotonic() + LOG_SECONDS
+        self.next_logs = 0.0
+        self.watching = False  # a log that grows fast
         self.parent = _pidfd(os.getppid())
 
     def run(self) -> bool:
@@ -85,11 +86,11 @@ class Loop:
             self._collect()
             now = self.engine.clock.now()
             self._begin(now)
-            if self.active or self.waiting or self.engine.store.runtime.next_wake() is not None:
+            self._rotate()
+            if self.active or self.waiting or self.watching or self.engine.store.runtime.next_wake() is not None:
                 quiet_since = time.monotonic()
             elif time.monotonic() - quiet_since >= LINGER:
                 return True
-            self._rotate()
             self._sleep(now)
 
     def woken(self) -> bool:
@@ -162,14 +163,13 @@ class Loop:
         if time.monotonic() < self.next_logs:
             return
         self.next_logs = time.monotonic() + LOG_SECONDS
-        from kubeplay.supervisor import logs
-
         logs.rotate_all(self.engine)
+        self.watching = logs.growing(self.engine)
 
     def _sleep(self, now: float) -> None:
         """Until a wake-up, a finished worker, the next timer, or our parent's death."""
         times: list[float] = list(self._timers(now))
-        seconds = min(times) - now if times else LINGER
+        seconds = min(times) - now if times else LOG_SECONDS if self.watching else LINGER
         if self.active:
             seconds = min(seconds, 60.0) if times else 60.0
         poll = select.poll()

@@ -97,9 +97,12 @@ def running(engine: Engine) -> bool:
 
 
 def due(engine: Engine) -> bool:
-    """Whether anything of the root waits for a time or for somebody to end it."""
+    """Whether anything of the root waits for a time or for somebody to end it, or writes so much that its log must be watched."""
+    from kubeplay.supervisor import logs
+
     runtime = engine.store.runtime
-    return runtime.next_wake() is not None or any(row.desired == DELETE for row in runtime.pods()) or bool(marked(engine))
+    waits = runtime.next_wake() is not None or any(row.desired == DELETE for row in runtime.pods()) or bool(marked(engine))
+    return waits or logs.growing(engine)
 
 
 def marked(engine: Engine) -> list[str]:
@@ -116,7 +119,10 @@ def ensure(engine: Engine) -> None:
 
     `install` before containers are started lets their exits start it, also when the command is killed before it comes here.
     """
+    from kubeplay.supervisor import logs
+
     install(engine)
+    logs.rotate_all(engine)
     if not due(engine):
         wake(engine)  # one that waits for what is no longer due ends
         return

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from kubeplay import supervisor
+from kubeplay.engine import logs
 from kubeplay.engine.engine import Engine
 from kubeplay.engine.host import runroot
 from kubeplay.errors import StoreError
@@ -57,6 +58,25 @@ def test_a_quiet_stack_has_no_process_of_ours(root: Root) -> None:
     root.play(pod("quiet", "sleep 1000"))
     root.wait(lambda: _gone(root))
     assert len(root.monitors()) == 2  # the pod's container and the DNS server
+
+
+def test_a_log_that_grows_fast_is_something_to_stay_for(root: Root) -> None:
+    """The next command that comes by finds it full; from then on it is rotated as by a kubelet, every 10 s."""
+    text = pod("busy", "i=0; while :; do echo $i; i=$((i+1)); [ $((i % 50)) = 0 ] && sleep 0.1; done")
+    text = text.replace("{name: busy}", '{name: busy, annotations: {kubeplay.io/log-max-size: "20000", kubeplay.io/log-max-files: "100"}}')
+    root.play(text)
+    row = root.rows("busy")[0]
+    root.wait(lambda: os.path.getsize(row.log_path) > 25_000)
+    assert _gone(root)
+    root.play(text)
+    assert len(logs.files(row.log_path)) == 2 and os.path.getsize(row.log_path) < 20_000
+    time.sleep(loop.LINGER * 4)
+    assert root.supervisors(), "it stays"
+    root.wait(lambda: len(logs.files(row.log_path)) > 2, 15)
+    written = [int(line) for line in root.log("busy").split()]
+    assert written == list(range(len(written)))
+    root.down(text)
+    root.wait(lambda: _gone(root))
 
 
 def test_an_exit_is_seen_with_no_supervisor_running_and_it_ends_again(root: Root) -> None:

@@ -21,7 +21,6 @@ from kubeplay.engine.host.trace import trace
 from kubeplay.engine.oci.cgroup import Cgroups
 from kubeplay.engine.oci.runtime import Runtime
 from kubeplay.errors import RuntimeFailed
-from kubeplay.plan.pod import LogPlan
 from kubeplay.record import Record
 
 CREATE_SECONDS = 120.0  # containerd's and cri-o's runtime request timeout
@@ -29,13 +28,13 @@ _LINE = 1 << 16
 
 
 class Monitor(Record):
-    """What conmon is told about one container; `log_path` "" = output is thrown away."""
+    """What conmon is told about one container; `log_path` "" = output is thrown away; `log_bound` bytes of one log file, 0 = no bound."""
 
     container_id: str
     pod_uid: str
     bundle: str
     log_path: str
-    log: LogPlan
+    log_bound: int
     terminal: bool = False
     stdin: bool = False
     leave_stdin_open: bool = False
@@ -91,8 +90,8 @@ def command(runtime: Runtime, paths: Paths, monitor: Monitor) -> list[str]:
         "--full-attach", "--no-sync-log", "--log-level", "error", "-l", log,
         "--exit-command", "/bin/sh", *_arguments(paths.on_exit, monitor.pod_uid, monitor.container_id),
     ]  # fmt: skip
-    if monitor.log_path and monitor.log.max_size:  # a backstop: logs.rotate keeps files smaller, this bounds what nobody rotates
-        argv += ["--log-size-max", str(monitor.log.max_size * max(1, monitor.log.max_files))]
+    if monitor.log_path and monitor.log_bound:  # a backstop: engine/logfiles.py keeps files smaller, this bounds what nobody rotates
+        argv += ["--log-size-max", str(monitor.log_bound)]
     argv += ["--no-new-keyring"] if machine().user_namespace else []  # a keyring per container would use up the user's quota of keys
     argv += ["-t"] if monitor.terminal else []
     argv += ["-i"] if monitor.stdin else []
