@@ -24,11 +24,14 @@ def lie_below(home: str, runtime: str) -> None:
 
 
 class Settings(Record):
-    """One table of settings. Paths are absolute; `runtime` is a path, a name or "" (probe)."""
+    """One table of settings. Paths are absolute; `runtime` is a path, a name or "" (probe), `storage_driver` overlay, fuse-overlayfs,
+    vfs or "" (the first that works).
+    """
 
     root: str = DEFAULT_ROOT
     runroot: str = DEFAULT_RUNROOT
     runtime: str = ""
+    storage_driver: str = ""
     cgroup_manager: str = "cgroupfs"
     log_level: str = "warning"
     log_format: str = "text"

@@ -128,6 +128,8 @@ GLOBAL: tuple[Option, ...] = (
     text("--root", help="Directory of everything that outlives a reboot (KUBEPLAY_ROOT; /var/lib/kubeplay).", metavar="DIR"),
     text("--runroot", help="Directory of everything that does not (KUBEPLAY_RUNROOT; /run/kubeplay).", metavar="DIR"),
     text("--runtime", help="OCI runtime, a name or a path; probed when not given.", metavar="PATH"),
+    choice("--storage-driver", choices=("overlay", "fuse-overlayfs", "vfs"),
+           help="How layers are stacked (KUBEPLAY_STORAGE_DRIVER); when not given, the first that works on this machine."),
     choice("--cgroup-manager", choices=("cgroupfs",), help="How cgroups are made: by us, as systemd is not needed; there is no other way."),
     choice("--log-level", choices=("trace", "debug", "info", "warn", "warning", "error", "fatal", "panic"),
            help="What is reported on stderr; debug shows tracebacks and the commands that are run."),

@@ -90,10 +90,18 @@ def _store(app: App) -> dict[str, Any]:
     for row in app.store.runtime.containers():
         states[row.state] = states.get(row.state, 0) + 1
     return {
-        "root": app.settings.root, "runroot": app.settings.runroot, "database": app.engine.paths.database, "snapshotter": "overlay",
+        "root": app.settings.root, "runroot": app.settings.runroot, "database": app.engine.paths.database,
+        "snapshotter": _try(lambda: _snapshotter(app)),
         "pods": len(app.store.runtime.pods()), "containers": {"number": sum(states.values()), **states},
         "images": len(app.store.images.list()), "volumes": len(app.store.resources.volumes()), "objects": len(app.store.objects.list()),
     }  # fmt: skip
+
+
+def _snapshotter(app: App) -> dict[str, str]:
+    from kubeplay.engine.layers import snapshotter
+
+    choice = snapshotter.choice(app.engine.paths)
+    return {"driver": choice.driver, **({"instead": choice.why} if choice.why else {})}
 
 
 def _network(app: App) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kubeplay.cli import human, listing
 from kubeplay.cli.declare import argument, choice, command, flag, many, text
 from kubeplay.cli.listing import Column
-from kubeplay.errors import InvalidInput, KubeplayError, NotFound
+from kubeplay.errors import Forbidden, InvalidInput, KubeplayError, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -150,6 +150,15 @@ def _tops(app: App) -> dict[Stack, list[str]]:
 
 
 # mount
+def _needs_sight(what: str) -> None:
+    """A mount that its caller cannot see is of no use (podman's rule, and its words). Raises Forbidden."""
+    from kubeplay.engine.rootless import who
+
+    if not who.sees_mounts():
+        message = f"cannot run `{what}` as an ordinary user: what it mounts is seen inside the user namespace only"
+        raise Forbidden(message, hint=f"run it there: kubeplay unshare, and then kubeplay {what}")
+
+
 @command(
     "mount",
     "Mount images read-only and print where; without names, list what is mounted.",
@@ -162,6 +171,7 @@ def image_mount(app: App, *, image: tuple[str, ...], all: bool, format: str | No
     from kubeplay.engine.images import mounts
 
     paths = app.engine.paths
+    _needs_sight("image mount")
     if image or all:
         rows = [find(app, name) for name in image] if image else app.store.images.list()
         with app.engine.images.layers.reading():
@@ -192,6 +202,7 @@ def image_unmount(app: App, *, image: tuple[str, ...], all: bool, force: bool) -
     from kubeplay.engine.images import mounts
 
     paths = app.engine.paths
+    _needs_sight("image unmount")
     if not image and not all:
         raise InvalidInput("no image is named", hint="give names or ids, or --all")
     ids = [find(app, name).id for name in image] if image else mounts.mounted(paths)
@@ -220,6 +231,7 @@ def mount(app: App, *, name: tuple[str, ...], all: bool, format: str | None, no_
     from kubeplay.cli.commit import made
     from kubeplay.engine.layers.overlay import is_mounted
 
+    _needs_sight("mount")
     rows = [made(app, one, container)[0] for one in name] if name else app.store.runtime.containers()
     places = [(row, f"{app.engine.paths.bundle(row.id)}/rootfs") for row in rows]
     for row, path in places if name else ():

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # what lies in a root; a directory with anything else is not ours to remove (a typing error in --root must not cost a home)
 OURS = frozenset(
     ("state.db", "state.db-wal", "state.db-shm", "images", "layers", "blobs", "containers", "pods", "volumes", "logs", "host.json",
+     "snapshotter.json", "vfs",
      ".runroot.lock", "net", "cache", "dns", "locks", "tmp", "supervisor", "seccomp", "snapshots",
      "build", "build-cache")
 )  # fmt: skip
@@ -52,7 +53,8 @@ def _check(settings: Settings) -> None:
         if os.path.realpath(path) in ("/", "/var", "/var/lib", "/run", "/tmp", "/home", "/root", "/etc", "/usr"):
             raise Forbidden(f"{path} is not a directory of kubeplay's")
     if os.path.isdir(settings.root):
-        foreign = [name for name in os.listdir(settings.root) if name not in OURS and not name.startswith((".", "host.json", "state.db"))]
+        ours = (".", "host.json", "snapshotter.json", "state.db")
+        foreign = [name for name in os.listdir(settings.root) if name not in OURS and not name.startswith(ours)]
         if foreign:
             raise Forbidden(
                 f"{settings.root} holds what is not kubeplay's: {', '.join(foreign[:5])}", hint="remove it yourself, or check --root"

@@ -59,8 +59,8 @@ def _still(engine: Engine, row: ContainerRow, pause: bool) -> AbstractContextMan
 def _layer(engine: Engine, row: ContainerRow, plan: ContainerPlan) -> Meta:
     """The writable layer; what the runtime made there to mount things on is no part of it."""
     places = frozenset(map(os.fsencode, views.mount_points(plan)))
-    with views.upper(engine, row):  # says what is wrong when there is none
-        return engine.images.layers.commit(views.upper_path(engine, row), root=True, skip=lambda path, status: path in places)
+    with views.upper(engine, row) as upper:
+        return engine.images.layers.commit(upper, root=True, skip=lambda path, status: path in places)
 
 
 def _squashed(engine: Engine, row: ContainerRow) -> Meta:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
-from kubeplay.engine.host import processes
+from kubeplay.engine.host import owners, processes
 from kubeplay.engine.host.processes import Process
 from kubeplay.engine.host.syscalls import RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS, open_ordinary, openat2
 from kubeplay.engine.store.runtime import RUNNING, ContainerRow
@@ -260,7 +260,7 @@ def _copy_entry(source: int, name: str, target: int, depth: int, how: How) -> No
         return  # removed while we copy
     if stat.S_ISLNK(status.st_mode):
         _replace_link(os.readlink(name, dir_fd=source), target, name, how)
-        os.chown(name, *(how.owner or (status.st_uid, status.st_gid)), dir_fd=target, follow_symlinks=False)
+        owners.give(name, *(how.owner or (status.st_uid, status.st_gid)), name, target)
     elif stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode):
         fd = _open_entry(source, name)
         if fd < 0:
@@ -319,9 +319,8 @@ def _like(fd: int, status: os.stat_result, how: How) -> None:
 
 
 def _own(fd: int, original: tuple[int, int], mode: int, how: How) -> None:
-    owner = how.owner or original
     try:
-        os.fchown(fd, *owner)
+        owner = owners.give(fd, *(how.owner or original), "what is copied")
         kept = 0o7777 if owner == original and how.set_id else 0o1777
     except PermissionError:
         kept = 0o1777
@@ -441,7 +440,7 @@ def _tar_make(entry: Entry, reader: TarReader, parent: int, name: str, how: How)
             os.close(fd)
     elif entry.type == b"2":
         _replace_link(os.fsdecode(entry.link), parent, name, how)
-        os.chown(name, *(how.owner or (entry.uid, entry.gid)), dir_fd=parent, follow_symlinks=False)
+        owners.give(name, *(how.owner or (entry.uid, entry.gid)), name, parent)
     elif entry.type == b"0":
         _tar_file(entry, reader, parent, name, how)
     else:

@@ -9,6 +9,7 @@ import os
 import stat
 from collections.abc import Collection, Iterator
 
+from kubeplay.engine.layers import marks
 from kubeplay.errors import InvalidInput
 from kubeplay.record import Record
 
@@ -34,18 +35,14 @@ def between(old: int, new: int) -> list[Change]:
     return sorted(_trees(old, new, "", 0), key=lambda change: change.path)
 
 
-def is_whiteout(status: os.stat_result) -> bool:
-    """overlayfs.rst: a character device 0/0 hides the name below."""
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
-
-
 def _upper(upper: int, lower: int, prefix: str, skip: frozenset[str], depth: int) -> Iterator[Change]:
+    own = marks.is_fuse_opaque(upper)
     for name in os.listdir(upper):
         path = f"{prefix}/{name}"
         here, there = _status(upper, name), _status(lower, name)
-        if here is None or path[1:] in skip:
+        if here is None or path[1:] in skip or own and os.fsencode(name) in marks.FUSE_NAMES:
             continue
-        if is_whiteout(here):
+        if marks.is_whiteout(here):
             if there is not None:
                 yield Change(DELETED, path)
         elif stat.S_ISDIR(here.st_mode):
@@ -65,7 +62,7 @@ def _upper_directory(
         if inner < 0:
             return
         found = list(_upper(inner, below, path, skip, depth + 1))
-        if below >= 0 and _is_opaque(inner):
+        if below >= 0 and marks.is_opaque(inner):
             own = set(os.listdir(inner))
             found += [Change(DELETED, f"{path}/{gone}") for gone in os.listdir(below) if gone not in own]
         if there is None:
@@ -130,13 +127,6 @@ def _open(directory: int, name: str) -> int:
         return os.open(name, _DIRECTORY, dir_fd=directory)
     except OSError:
         return -1
-
-
-def _is_opaque(fd: int) -> bool:
-    try:
-        return os.getxattr(fd, "trusted.overlay.opaque") == b"y"
-    except OSError:
-        return False
 
 
 def _check(depth: int, path: str) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from kubeplay.engine.host.paths import ensure_directory
@@ -39,20 +39,27 @@ def root(engine: Engine, row: ContainerRow) -> Iterator[int]:
 
 
 @contextmanager
-def upper(engine: Engine, row: ContainerRow) -> Iterator[int]:
-    """A descriptor of the container's writable layer. Raises NotRunning."""
-    try:
-        fd = os.open(upper_path(engine, row), _DIRECTORY)
-    except FileNotFoundError:
-        raise NotRunning(f"container {row.name} has no writable layer (it never started)") from None
-    try:
-        yield fd
-    finally:
-        os.close(fd)
+def upper(engine: Engine, row: ContainerRow) -> Iterator[str]:
+    """The path of a directory that holds the container's writable layer. Raises NotRunning."""
+    from kubeplay.engine.layers import overlay
+
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(overlay.upper_of(row.id, image_layers(engine, row), engine.paths))
+        except FileNotFoundError:
+            raise NotRunning(f"container {row.name} has no writable layer (it never started)") from None
+        yield found
 
 
-def upper_path(engine: Engine, row: ContainerRow) -> str:
-    return f"{engine.paths.container(row.id)}/upper"
+@contextmanager
+def upper_open(engine: Engine, row: ContainerRow) -> Iterator[int]:
+    """As `upper`, a descriptor."""
+    with upper(engine, row) as path:
+        fd = os.open(path, _DIRECTORY)
+        try:
+            yield fd
+        finally:
+            os.close(fd)
 
 
 @contextmanager

@@ -16,8 +16,10 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.engine.build import places
+from kubeplay.engine.host import owners
 from kubeplay.engine.host.paths import Paths, ensure_directory
-from kubeplay.engine.host.syscalls import MS_BIND, RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, mount, openat2, umount
+from kubeplay.engine.host.syscalls import MS_BIND, MS_REC, RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, mount, openat2, umount
+from kubeplay.engine.layers import overlay
 from kubeplay.errors import BuildError
 from kubeplay.record import Record
 
@@ -119,7 +121,7 @@ class Mounts:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
         else:
             raise BuildError("neither a file nor a directory can be mounted there")
-        mount(f"/proc/self/fd/{fd}", path, flags=MS_BIND)
+        mount(f"/proc/self/fd/{fd}", path, flags=MS_BIND | MS_REC)  # a user namespace may not look below what is mounted in it
         stack.callback(umount, path)
         return path, stat.S_ISDIR(kind)
 
@@ -145,18 +147,8 @@ class Mounts:
         if not directory:
             return _copied(source, f"{disk}/file")
         target = f"{self._directory}/{number}w"
-        for path in (f"{disk}/upper", f"{disk}/work", target):
-            os.mkdir(path, 0o755)
-        status = os.stat(source)
-        os.chown(f"{disk}/upper", status.st_uid, status.st_gid)
-        os.chmod(f"{disk}/upper", stat.S_IMODE(status.st_mode))
-        fds = [os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for path in (source, f"{disk}/upper", f"{disk}/work")]
-        try:
-            lower, upper, work = (f"/proc/self/fd/{fd}" for fd in fds)
-            mount("overlay", target, "overlay", 0, f"lowerdir={lower},upperdir={upper},workdir={work}")
-        finally:
-            for fd in fds:
-                os.close(fd)
+        os.mkdir(target, 0o755)
+        overlay.scratch(source, disk, target, self._workspace.paths)
         stack.callback(umount, target)
         return target
 
@@ -206,7 +198,7 @@ class Mounts:
             finally:
                 transfer.close()
                 os.close(out)
-        os.chown(path, one.uid, one.gid)
+        owners.give(path, one.uid, one.gid, f"the cache {one.id}")
         os.chmod(path, one.mode)
 
     # secrets and agents
@@ -229,7 +221,7 @@ class Mounts:
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.write(fd, data)
-            os.fchown(fd, one.uid, one.gid)
+            owners.give(fd, one.uid, one.gid, f"the secret {one.id}")
             os.fchmod(fd, one.mode)
         finally:
             os.close(fd)
@@ -247,7 +239,7 @@ class Mounts:
             return
         directory = ensure_directory(f"{self._directory}/{number}ssh")
         path = agent.forwarded(stack, directory, self._ssh[one.id])
-        os.chown(path, one.uid, one.gid)
+        owners.give(path, one.uid, one.gid, f"the agent {one.id}")
         os.chmod(path, one.mode)
         self._add(target, path, directory=False, read_only=False, options=("nosuid",))
         if not any(entry.startswith("SSH_AUTH_SOCK=") for entry in self.env):

@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 
+from kubeplay.engine.host import owners
 from kubeplay.engine.host.syscalls import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
 from kubeplay.errors import BuildError
 
@@ -64,7 +65,7 @@ def _make(root: int, parts: list[str], owner: tuple[int, int], mode: int, new: l
             try:
                 os.mkdir(name, mode, dir_fd=parent)
                 os.chmod(name, mode, dir_fd=parent)  # whatever the umask
-                os.chown(name, *owner, dir_fd=parent, follow_symlinks=False)
+                owners.give(name, *owner, f"{at}/{name}", parent)
                 new.append(f"{at}/{name}")
             except FileExistsError:
                 if stat.S_ISLNK(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):

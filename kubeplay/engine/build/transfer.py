@@ -12,7 +12,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from kubeplay.engine.build import places
+from kubeplay.engine.host import owners
 from kubeplay.engine.layers import tree
+from kubeplay.engine.layers.extract import kept_xattr
 from kubeplay.errors import BuildError
 from kubeplay.record import Record
 
@@ -25,8 +27,7 @@ _DEPTH = 250  # directories below each other; each holds two descriptors, and a 
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_XATTRS = ("security.capability", "system.posix_acl_access", "system.posix_acl_default")
-_IGNORED_ERRORS = (95, 1)  # ENOTSUP, EPERM: a file system without xattrs, or a link
+_IGNORED_ERRORS = (95, 1, 22)  # ENOTSUP, EPERM, EINVAL: a file system without xattrs, a link, an ACL of ids that are not mapped
 
 
 class Result(Record):
@@ -91,7 +92,7 @@ class Target:
         mode = stat.S_IMODE(status.st_mode)
         if self.wanted.change is not None:
             mode = self.wanted.change(mode, stat.S_ISDIR(status.st_mode))
-        os.fchown(fd, *owner)
+        owners.give(fd, *owner, "a file of COPY or ADD")
         os.fchmod(fd, mode)
         for name, value in xattrs:
             _tolerant(fd, name, value)
@@ -254,7 +255,7 @@ class Transfer:
             parent = out.fd()
             out.target.make_way(parent, name)
             os.symlink(text, name, dir_fd=parent)
-            os.chown(name, *(out.target.wanted.owner or (status.st_uid, status.st_gid)), dir_fd=parent, follow_symlinks=False)
+            owners.give(name, *(out.target.wanted.owner or (status.st_uid, status.st_gid)), label, parent)
             os.utime(name, ns=(status.st_atime_ns, status.st_mtime_ns), dir_fd=parent, follow_symlinks=False)
 
     def _special(self, status: os.stat_result, label: str, out: _Out | None, name: str) -> None:
@@ -263,11 +264,11 @@ class Transfer:
         if out is not None:
             parent = out.fd()
             out.target.make_way(parent, name)
-            os.mknod(name, stat.S_IFMT(status.st_mode) | 0o600, status.st_rdev, dir_fd=parent)
+            _make_node(parent, name, status, label)
             fd = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
             try:
                 owner = out.target.wanted.owner or (status.st_uid, status.st_gid)
-                os.chown(f"/proc/self/fd/{fd}", *owner)
+                owners.give(name, *owner, label, parent)
                 os.chmod(f"/proc/self/fd/{fd}", stat.S_IMODE(status.st_mode))
             finally:
                 os.close(fd)
@@ -278,6 +279,14 @@ class Transfer:
         self._hash.update(os.fsencode(f"{kind}{status.st_mode:o} {owner} {label}\0"))
         for name, value in xattrs:
             self._hash.update(os.fsencode(f"x{name}\0{len(value)}\0") + value)
+
+
+def _make_node(parent: int, name: str, status: os.stat_result, label: str) -> None:
+    try:
+        os.mknod(name, stat.S_IFMT(status.st_mode) | 0o600, status.st_rdev, dir_fd=parent)
+    except PermissionError as error:
+        message = f"{label.lstrip('/')} is a device node, which cannot be made in a user namespace"
+        raise BuildError(message, hint="name it in .containerignore, or build as root") from error
 
 
 def _check_name(name: str) -> None:
@@ -315,7 +324,7 @@ def _xattrs(fd: int) -> list[tuple[str, bytes]]:
         if error.errno in _IGNORED_ERRORS:
             return []
         raise
-    wanted = sorted(n for n in names if n in _XATTRS or (n.startswith("user.") and not n.startswith("user.overlay.")))
+    wanted = sorted(name for name in names if kept_xattr(os.fsencode(name)))
     return [(name, os.getxattr(fd, name)) for name in wanted]
 
 

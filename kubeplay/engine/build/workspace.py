@@ -56,7 +56,7 @@ class _BuildPaths(Paths):
     """The engine's paths, with the containers of one build in its own directories."""
 
     def __init__(self, paths: Paths, build: str) -> None:
-        self.root, self.runroot = paths.root, paths.runroot
+        self.root, self.runroot, self.storage_driver = paths.root, paths.runroot, paths.storage_driver
         self._build = build
 
     def container(self, container_id: str) -> str:
@@ -77,6 +77,7 @@ class Workspace:
         self.volatile = f"{engine.paths.runroot}/build/{self.id}"
         self._mounted: list[str] = []
         self._views: dict[tuple[str, ...], str] = {}
+        self._below: dict[str, tuple[str, ...]] = {}
         self._count = 0
         self._lock = -1
 
@@ -107,10 +108,12 @@ class Workspace:
         """Mount a writable root file system over `layers` (diff ids, base first); returns its path."""
         path = overlay.mount_rootfs(name, layers, self.paths)
         self._mounted.append(name)
+        self._below[name] = tuple(layers)
         return path
 
     def upper(self, name: str) -> str:
-        return f"{self.paths.container(name)}/upper"
+        """What was written to the unmounted file system `name`; the directory may be taken."""
+        return overlay.taken_upper(name, self._below[name], self.paths)
 
     def unmount(self, name: str) -> None:
         overlay.unmount_rootfs(name, self.paths)

@@ -19,6 +19,7 @@ class Paths:
     def __init__(self, settings: Settings) -> None:
         self.root = settings.root
         self.runroot = settings.runroot
+        self.storage_driver = settings.storage_driver
 
     @property
     def database(self) -> str:

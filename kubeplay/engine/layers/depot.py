@@ -6,6 +6,7 @@
     layers/HEX/replaced/ contents that later members of the same tar replaced, where there are any
     layers/HEX/root      there when the layer describes its root directory
     layers/HEX/opaque    there when the layer hides everything below it
+    layers/HEX/lacking   there when not everything of it could be made (lacking.py)
     layers/.tmp-*        being made: its maker holds an flock on the directory, so a dead maker's is told apart
     layers/.del-*        being removed
 
@@ -20,24 +21,21 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 from kubeplay.engine.host import faults
 from kubeplay.engine.host.paths import Paths, ensure_directory, hex_digest
-from kubeplay.engine.layers import tree
+from kubeplay.engine.layers import lacking, temporaries, tree
 from kubeplay.engine.layers.limits import MAX_LAYER, translated
 from kubeplay.engine.layers.records import Headers, write_all, write_records
 from kubeplay.engine.layers.records import Meta as Meta
-from kubeplay.engine.store.locks import try_lock_directory
 from kubeplay.errors import InvalidInput, NotFound, NotSupported, StoreError
 
 if TYPE_CHECKING:
     from kubeplay.engine.layers.stream import Blob, Incoming, Tee
     from kubeplay.engine.layers.walk import Skip
     from kubeplay.engine.layers.write import Pieces
-
-_TEMPORARY, _DOOMED = ".tmp-", ".del-"
 
 
 class Depot:
@@ -60,6 +58,10 @@ class Depot:
         except (ValueError, TypeError) as error:
             message = f"the record of layer {diff_id} in {self._directory} is damaged"
             raise StoreError(message, hint="remove the image and load it again") from error
+
+    def lacking(self, diff_id: str) -> lacking.Lacking:
+        """What of the layer could not be made."""
+        return lacking.read(self._paths.layer(diff_id))
 
     def list(self) -> list[str]:
         """The diff ids that are there."""
@@ -157,9 +159,13 @@ class Depot:
             keep = set(used())  # asked under the lock: a load that ended just now counts
             for diff_id in self.list():
                 if diff_id not in keep:
-                    os.rename(self._paths.layer(diff_id), f"{self._directory}/{_DOOMED}{hex_digest(diff_id)}-{os.getpid()}")
+                    temporaries.doom(self._directory, hex_digest(diff_id))
                     removed.append(diff_id)
                     faults.point("collect:doomed")
+            if removed and os.path.isdir(f"{self._paths.root}/vfs"):
+                from kubeplay.engine.layers import copies
+
+                copies.collect(self._paths.root)
         except BlockingIOError:
             pass
         finally:
@@ -170,34 +176,14 @@ class Depot:
     def sweep(self) -> None:
         """Remove what dead processes left half made or half removed."""
         ensure_directory(self._directory)
-        for name in os.listdir(self._directory):
-            path = f"{self._directory}/{name}"
-            if name.startswith(_DOOMED):
-                tree.remove(path)
-            elif name.startswith(_TEMPORARY):
-                fd = try_lock_directory(path)
-                if fd >= 0:
-                    tree.remove(path)
-                    os.close(fd)
+        temporaries.sweep(self._directory)
 
     def _open(self) -> int:
         ensure_directory(self._directory)
         return os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
-    @contextmanager
-    def _temporary(self) -> Iterator[str]:
-        ensure_directory(self._directory)
-        while True:
-            path = f"{self._directory}/{_TEMPORARY}{os.getpid()}-{os.urandom(4).hex()}"
-            os.mkdir(path, 0o700)
-            fd = try_lock_directory(path)
-            if fd >= 0:
-                break  # else a sweep took it before we had the lock
-        try:
-            yield path
-        finally:
-            os.close(fd)
-            tree.remove(path)
+    def _temporary(self) -> AbstractContextManager[str]:
+        return temporaries.temporary(self._directory)
 
     def _install(self, temporary: str, diff_id: str) -> None:
         try:
@@ -233,4 +219,5 @@ def _unpack(blob: Blob | Incoming, diff_id: str, directory: str, limit: int, tee
     stored = (stream.compression, stream.stored_digest, stream.stored)
     meta = Meta(actual, stream.size, found.size, found.entries, *stored, found.reproducible)
     write_records(directory, meta, found.has_root, found.opaque_root)
+    lacking.write(directory, found.lacking)
     return meta

@@ -5,9 +5,12 @@ How a hostile archive is held in: a parent directory is opened by openat2(2) wit
 component is created with O_EXCL | O_NOFOLLOW, or by calls that never follow it. Names with `..` are refused
 before that. Directory descriptors are cached: most members share their parent with the one before.
 
-OCI whiteouts become overlayfs's: `.wh.NAME` a character device 0/0, `.wh..wh..opq` the xattr
-trusted.overlay.opaque (image-spec layer.md; Documentation/filesystems/overlayfs.rst). A layer may not bring
-such xattrs itself: it could redirect a name to a file of another layer or hide what it did not declare.
+OCI whiteouts become overlayfs's (marks.py): `.wh.NAME` a character device 0/0, `.wh..wh..opq` an xattr
+(image-spec layer.md). A layer may not bring such xattrs itself: it could redirect a name to a file of another layer or hide
+what it did not declare.
+
+In a user namespace device nodes cannot be made: a whiteout takes their place, so that nothing of a lower layer shows
+there. That, owners that a namespace of one id lacks and xattrs it refuses are what the layer is `lacking` (lacking.py).
 """
 
 from __future__ import annotations
@@ -19,7 +22,9 @@ import stat
 from collections.abc import Callable
 
 from kubeplay.engine.host import syscalls
-from kubeplay.engine.layers import tree
+from kubeplay.engine.host.owners import Owners
+from kubeplay.engine.layers import marks, tree
+from kubeplay.engine.layers.lacking import Lacking, Missed
 from kubeplay.engine.layers.limits import translated as translated
 from kubeplay.engine.layers.replaced import Kept, unsure_bits
 from kubeplay.engine.layers.tar import Entry, TarReader, show
@@ -33,7 +38,6 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _CACHED, _CACHED_MOST = 128, 1024  # directory descriptors kept open: three layers come at a time, the usual limit is 1024
 _WHITEOUT = b".wh."
 _OPAQUE = b".wh..wh..opq"
-_OPAQUE_XATTR = "trusted.overlay.opaque"
 MAX_ENTRIES = 20_000_000  # of one layer; a million-file image is large already
 _ODD = re.compile(rb"//|/\.|^[/.]|/$|\0").search
 _NOBODY = 0xFFFFFFFF  # (uid_t) -1 means `leave it` to chown(2), so it cannot be an owner
@@ -46,7 +50,7 @@ class Extracted(Record):
     `opaque_root`: it hides all layers below.
 
     `reproducible`: the archive can be rebuilt from the recorded headers and the files; false when a member
-    replaced a link that led to earlier ones, or a whiteout had content.
+    replaced a link that led to earlier ones, or a whiteout had content. `lacking`: what could not be made.
     """
 
     entries: int
@@ -54,6 +58,7 @@ class Extracted(Record):
     has_root: bool
     opaque_root: bool
     reproducible: bool
+    lacking: Lacking = Lacking()
 
 
 class Extractor:
@@ -71,12 +76,14 @@ class Extractor:
         self._directories: dict[bytes, Entry] = {}  # metadata is set last: adding children changes times
         self._cache: dict[bytes, int] = {}
         self._cached = _cached()
-        self._missed = b""  # the directory of the latest file that was made without a descriptor of its directory
+        self._passed = b""  # the directory of the latest file that was made without a descriptor of its directory
         self._now = b""  # the member at work, for messages
         self._entries = 0
         self._size = 0
         self._opaque_root = False
         self._reproducible = True
+        self._owners = Owners()
+        self._missed = Missed()
 
     def run(self, reader: TarReader) -> Extracted:
         """Everything. Raises InvalidInput, Exhausted (disk full) or StoreError (disk broken)."""
@@ -94,14 +101,15 @@ class Extractor:
                 self._member(entry, reader)
             self._finish_directories()
         except OSError as error:
-            raise translated(error, f"layer entry {show(self._now)}" if self._now else "layer") from error
+            raise translated(error, self._what()) from error
         except (OverflowError, ValueError) as error:
             raise InvalidInput(f"layer entry {show(self._now)}: {error}") from error
         finally:
             self._forget()
             if self._kept:
                 self._kept.close()
-        return Extracted(self._entries, self._size, b"" in self._directories, self._opaque_root, self._reproducible)
+        lacking = self._missed.found(self._owners.squashed)
+        return Extracted(self._entries, self._size, b"" in self._directories, self._opaque_root, self._reproducible, lacking)
 
     def _member(self, entry: Entry, reader: TarReader) -> None:
         path = clean(entry.name)
@@ -123,7 +131,7 @@ class Extractor:
         elif kind == b"1":
             self._link(path, self._parent(parent), name, entry)
         else:
-            self._special(self._parent(parent), name, entry)
+            self._special(path, self._parent(parent), name, entry)
 
     # regular files
     def _plain(self, name: bytes, owner: tuple[int, int, int], mtime: int, content: memoryview) -> bool:
@@ -138,10 +146,10 @@ class Extractor:
         try:
             if directory is not None:
                 fd = os.open(base, _CREATE, mode if simple else 0o600, dir_fd=directory)
-            elif len(self._cache) < self._cached or parent == self._missed:
+            elif len(self._cache) < self._cached or parent == self._passed:
                 return False
             else:  # files that take turns in more directories than we keep open: opening one for each would cost as much again
-                self._missed = parent
+                self._passed = parent
                 fd = syscalls.openat2(self._root, os.fsdecode(name), _CREATE, _IN_ROOT, mode if simple else 0o600)
         except (FileExistsError, FileNotFoundError, NotADirectoryError):
             return False
@@ -151,7 +159,7 @@ class Extractor:
                     self._kept.created(fd)
                 _write(fd, content)
             if uid or gid or self._to_change == ~0:
-                os.fchown(fd, uid, gid)
+                self._own(fd, uid, gid)
             if not simple:
                 os.fchmod(fd, mode)
             os.utime(fd, ns=(mtime, mtime))
@@ -177,11 +185,11 @@ class Extractor:
                 _write_content(fd, reader)
             self._size += entry.size
             if entry.uid or entry.gid or to_change == ~0:
-                os.fchown(fd, *_owner(entry))
+                self._own(fd, *_owner(entry))
             if not simple:
                 os.fchmod(fd, mode)
             if entry.xattrs:
-                _set_xattrs(fd, entry)
+                self._set_xattrs(fd, entry)
             _set_times(fd, entry.mtime)
         finally:
             os.close(fd)
@@ -208,21 +216,22 @@ class Extractor:
             if not stat.S_ISDIR(status.st_mode):
                 self._clear(parent, name)
                 os.mkdir(name, 0o700, dir_fd=parent)
-                if _is_whiteout(status):  # deleted, then made anew: nothing below may shine through
+                if marks.is_whiteout(status):  # deleted, then made anew: nothing below may shine through
                     _mark_opaque(parent, name)
         self._directories[path] = entry
 
     def _finish_directories(self) -> None:
         for path, entry in self._directories.items():
+            self._now = entry.name
             try:
                 fd = os.dup(self._root) if not path else syscalls.openat2(self._root, os.fsdecode(path), _DIRECTORY, _IN_ROOT)
             except (FileNotFoundError, NotADirectoryError):
                 continue  # a later member took its place
             try:
-                os.fchown(fd, *_owner(entry))
+                self._own(fd, *_owner(entry))
                 os.fchmod(fd, entry.mode)
                 if entry.xattrs:
-                    _set_xattrs(fd, entry)
+                    self._set_xattrs(fd, entry)
                 _set_times(fd, entry.mtime)
             finally:
                 os.close(fd)
@@ -254,7 +263,7 @@ class Extractor:
                 os.chmod(name, 0o755, dir_fd=above)
             except FileExistsError:
                 status = os.stat(name, dir_fd=above, follow_symlinks=False)
-                if _is_whiteout(status):
+                if marks.is_whiteout(status):
                     os.unlink(name, dir_fd=above)
                     os.mkdir(name, 0o755, dir_fd=above)
                     _mark_opaque(above, name)
@@ -263,6 +272,9 @@ class Extractor:
     def _link(self, path: bytes, parent: int, name: bytes, entry: Entry) -> None:
         target = clean(entry.link)
         if target == path:
+            return
+        if self._missed.is_device(target):
+            _retry(lambda: self._without(path, parent, name, entry), lambda: self._clear(parent, name))
             return
         directory, _, base = target.rpartition(b"/")
         try:
@@ -283,16 +295,28 @@ class Extractor:
         finally:
             os.close(source)
 
-    def _special(self, parent: int, name: bytes, entry: Entry) -> None:
+    def _special(self, path: bytes, parent: int, name: bytes, entry: Entry) -> None:
         """Symbolic links, devices and FIFOs: made, then described without being followed or opened."""
-        _retry(lambda: _make_special(parent, name, entry), lambda: self._clear(parent, name))
-        os.chown(name, *_owner(entry), dir_fd=parent, follow_symlinks=False)
+        try:
+            _retry(lambda: _make_special(parent, name, entry), lambda: self._clear(parent, name))
+        except PermissionError:
+            if entry.type not in b"34":
+                raise
+            self._without(path, parent, name, entry)  # mknod(2): CAP_MKNOD counts in the first user namespace only
+            return
+        self._own(name, *_owner(entry), parent)
         if entry.type != b"2":
             os.chmod(_by_descriptor(parent, name), entry.mode)  # not a link: we have just made it
         if entry.xattrs:
-            _set_xattrs(_by_descriptor(parent, name), entry)
+            self._set_xattrs(_by_descriptor(parent, name), entry)
         time = _clamped(entry.mtime)
         os.utime(name, ns=(time, time), dir_fd=parent, follow_symlinks=False)
+
+    def _without(self, path: bytes, parent: int, name: bytes, entry: Entry) -> None:
+        """A device that cannot be made. In a layer a deletion stands for it; what the name had meant in the root file system is gone."""
+        self._missed.device(entry, path)
+        if self._kept:
+            marks.hide(name, parent)
 
     def _whiteout(self, parent: bytes, name: bytes) -> None:
         if name == _OPAQUE:
@@ -302,7 +326,7 @@ class Extractor:
             self._parent(parent)
             fd = syscalls.openat2(self._root, os.fsdecode(parent), os.O_RDONLY | os.O_DIRECTORY, _IN_ROOT)
             try:
-                os.setxattr(fd, _OPAQUE_XATTR, b"y")
+                marks.set_opaque(fd)
             finally:
                 os.close(fd)
             return
@@ -313,17 +337,40 @@ class Extractor:
             raise InvalidInput(f"layer entry {show(name)} is not a valid whiteout")
         directory = self._parent(parent)
         try:
-            os.mknod(hidden, stat.S_IFCHR | 0o000, 0, dir_fd=directory)
+            marks.hide(hidden, directory)
         except FileExistsError:  # the layer has its own, which stays; a directory must not merge with the one below
             if tree.is_directory(directory, hidden):
                 _mark_opaque(directory, hidden)
+
+    # what a member says of itself
+    def _own(self, where: int | bytes, uid: int, gid: int, parent: int | None = None) -> None:
+        self._owners.give(where, uid, gid, self._what, parent)
+
+    def _what(self) -> str:
+        return f"layer entry {show(self._now)}" if self._now else "the layer"
+
+    def _set_xattrs(self, where: int | str, entry: Entry) -> None:
+        """The names an image may set; others (trusted.*, security.selinux, overlayfs's) are the host's business."""
+        for name, value in entry.xattrs:
+            if not kept_xattr(name):
+                continue
+            try:
+                if isinstance(where, int):
+                    os.setxattr(where, name, value)
+                else:
+                    os.setxattr(where, name, value, follow_symlinks=False)
+            except OSError as error:
+                # user.* on a link or device, a file system without them; ids in an ACL, or a capability, that this namespace cannot write
+                if error.errno not in (errno.ENOTSUP, errno.EPERM, errno.EINVAL):
+                    raise
+                self._missed.xattr(name)
 
     def _clear(self, parent: int, name: bytes) -> None:
         """Make room for a member that comes a second time."""
         status = os.stat(name, dir_fd=parent, follow_symlinks=False)
         if self._kept and (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
             self._kept.keep(parent, name, status)
-        elif not _is_whiteout(status):  # a link may have led to files; without `replaced` contents are lost
+        elif not marks.is_whiteout(status):  # a link may have led to files; without `replaced` contents are lost
             self._reproducible = False
         tree.remove_at(parent, name)
         if not stat.S_ISREG(status.st_mode):  # a directory or a link may have been part of cached paths
@@ -400,22 +447,7 @@ def _owner(entry: Entry) -> tuple[int, int]:
 
 def kept_xattr(name: bytes) -> bool:
     """Whether a layer may bring, and a new layer takes along, the xattr `name`."""
-    return name in _KEPT_XATTRS or (name.startswith(b"user.") and not name.startswith(b"user.overlay."))
-
-
-def _set_xattrs(where: int | str, entry: Entry) -> None:
-    """The names an image may set; others (trusted.*, security.selinux, overlayfs's) are the host's business."""
-    for name, value in entry.xattrs:
-        if not kept_xattr(name):
-            continue
-        try:
-            if isinstance(where, int):
-                os.setxattr(where, name, value)
-            else:
-                os.setxattr(where, name, value, follow_symlinks=False)
-        except OSError as error:
-            if error.errno not in (errno.ENOTSUP, errno.EPERM):  # user.* on a link or device; a file system without them
-                raise
+    return name in _KEPT_XATTRS or (name.startswith(b"user.") and not marks.is_reserved(name))
 
 
 def _set_times(fd: int, mtime: int) -> None:
@@ -432,13 +464,9 @@ def _by_descriptor(parent: int, name: bytes) -> str:
     return f"/proc/self/fd/{parent}/{os.fsdecode(name)}"
 
 
-def _is_whiteout(status: os.stat_result) -> bool:
-    return stat.S_ISCHR(status.st_mode) and status.st_rdev == 0
-
-
 def _mark_opaque(parent: int, name: bytes) -> None:
     fd = os.open(name, _DIRECTORY, dir_fd=parent)
     try:
-        os.setxattr(fd, _OPAQUE_XATTR, b"y")
+        marks.set_opaque(fd)
     finally:
         os.close(fd)

@@ -1,13 +1,14 @@
-"""The snapshotter: layers stacked by overlayfs, with a writable directory of the container's own on top.
+"""Root file systems: layers stacked, by the way that works here (snapshotter.py), with a writable directory of the container's own on top.
 
 Layers are always given base first (as in an image's rootfs.diff_ids); overlayfs wants the topmost first.
 
-Options, each for a reason:
+Options of the kernel's overlayfs, each for a reason:
 - volatile (5.10): unmounting does not sync the whole disk below. A container's writable layer never outlives
   the boot: an instance of another boot is void, and fsync on a volume is not affected.
 - redirect_dir=nofollow, metacopy=off, index=off: an upper directory that a container wrote stays plain files,
   which `commit`, `diff` and `cp` can read, and xattrs smuggled into one are not obeyed
   (Documentation/filesystems/overlayfs.rst, "Permission model").
+- userxattr (5.11), in a user namespace: marks are xattrs that such a one may write (marks.py).
 - nodev on the mount: device nodes in an image are not usable; the runtime mounts its own /dev.
 
 mount(2) takes one page of options. Up to 127 layers fit by naming directories through their descriptors,
@@ -18,16 +19,19 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from kubeplay.engine.host import syscalls
 from kubeplay.engine.host.paths import Paths, component, ensure_directory
-from kubeplay.engine.layers import tree
+from kubeplay.engine.layers import marks, snapshotter, tree
+from kubeplay.engine.layers.snapshotter import COPIES, FUSE, OVERLAY, Stack
 from kubeplay.errors import Exhausted, MissingPrerequisite, NotFound, StoreError
 
 MAX_LAYERS = 127  # docker's and podman's limit; overlayfs itself allows 500
 _PAGE = 4096 - 1  # mount(2): the options with their terminating NUL fit in a page
 _OPTIONS = "redirect_dir=nofollow,metacopy=off,index=off"
+_OWN = ("upper", "work", "fuse", "copy", "copy.part", "copied")  # what is made in a container's directory
 
 
 def mount_rootfs(container_id: str, layers: Sequence[str], paths: Paths, *, read_only: bool = False) -> str:
@@ -40,21 +44,27 @@ def mount_rootfs(container_id: str, layers: Sequence[str], paths: Paths, *, read
     container, target = paths.container(container_id), f"{paths.bundle(container_id)}/rootfs"
     try:
         if is_mounted(target):
-            return target
+            if not _is_dead(target):
+                return target
+            unmount(target)
+        driver = snapshotter.choice(paths).driver
         ensure_directory(target, 0o755)
         if read_only:
-            _mount(paths, _lowers(layers, paths), target)
+            _mount(paths, driver, _lowers(layers, paths), target)
             return target
         upper, work = f"{container}/upper", f"{container}/work"
         ensure_directory(container)
         lowers = _lowers(layers, paths)
-        if _make(upper):
-            _like(upper, _root_owner(layers, paths))
-        if not _make(work):
-            # Unmounting a volatile overlay leaves work/incompat/volatile, which refuses the next mount; within
-            # one boot nothing has been lost (the page cache still has it).
-            tree.remove(f"{work}/work")
-        _mount(paths, lowers, target, upper, work)
+        if driver != COPIES or not os.path.isdir(f"{container}/copy"):
+            if _make(upper):
+                _like(upper, _root_owner(layers, paths))
+            if not _make(work):
+                # Unmounting a volatile overlay leaves work/incompat/volatile, which refuses the next mount; within
+                # one boot nothing has been lost (the page cache still has it).
+                tree.remove(f"{work}/work")
+        if driver == FUSE:
+            _make(f"{container}/fuse")  # so that its removal looks for the process
+        _mount(paths, driver, lowers, target, upper, work)
     except OSError as error:
         raise _explained(error, container_id, paths) from error
     return target
@@ -63,7 +73,7 @@ def mount_rootfs(container_id: str, layers: Sequence[str], paths: Paths, *, read
 def view_rootfs(layers: Sequence[str], target: str, paths: Paths) -> str:
     """Mount the layers (base first) read-only at `target`, an existing directory, as an image volume needs it."""
     try:
-        _mount(paths, _lowers(layers, paths), target)
+        _mount(paths, snapshotter.choice(paths).driver, _lowers(layers, paths), target)
     except OSError as error:
         raise _explained(error, target, paths) from error
     return target
@@ -94,8 +104,13 @@ def remove_rootfs(container_id: str, paths: Paths) -> None:
         if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ENOTEMPTY):
             raise
     container = paths.container(container_id)
-    for name in ("upper", "work"):
-        tree.remove(f"{container}/{name}")
+    for name in _entries(container):
+        if name == "fuse":
+            from kubeplay.engine.layers.fuse import end
+
+            end(f"{paths.bundle(container_id)}/rootfs")
+        if name in _OWN or name.startswith("upper."):
+            tree.remove(f"{container}/{name}")
     try:
         os.rmdir(container)
     except OSError as error:
@@ -109,7 +124,81 @@ def is_mounted(target: str) -> bool:
         here, above = os.lstat(target), os.lstat(os.path.dirname(target))
     except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError as error:
+        if error.errno == errno.ENOTCONN:  # a FUSE mount whose process has died
+            return True
+        raise
     return here.st_dev != above.st_dev
+
+
+def _is_dead(target: str) -> bool:
+    """Whether a FUSE mount is there whose process has died."""
+    try:
+        os.lstat(target)
+    except OSError as error:
+        return error.errno == errno.ENOTCONN
+    return False
+
+
+def _entries(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except FileNotFoundError:
+        return []
+
+
+@contextmanager
+def upper_of(container_id: str, layers: Sequence[str], paths: Paths) -> Iterator[str]:
+    """The directory with what a container changed in its root file system over `layers`, as overlayfs writes it. For reading only.
+
+    Of a copy it is made for the occasion. Raises FileNotFoundError when the container has no writable layer.
+    """
+    container = paths.container(component(container_id))
+    if not os.path.isdir(f"{container}/copy"):
+        os.stat(f"{container}/upper")
+        yield f"{container}/upper"
+        return
+    made = f"{container}/upper.{os.getpid()}-{os.urandom(4).hex()}"
+    try:
+        _compared(container, layers, paths, made)
+        yield made
+    finally:
+        tree.remove(made)
+
+
+def taken_upper(container_id: str, layers: Sequence[str], paths: Paths) -> str:
+    """As `upper_of`, of an unmounted container that will not be mounted again: whoever takes the directory may keep it."""
+    container = paths.container(component(container_id))
+    if os.path.isdir(f"{container}/copy") and not os.path.isdir(f"{container}/upper"):
+        _compared(container, layers, paths, f"{container}/upper")
+    return f"{container}/upper"
+
+
+def _compared(container: str, layers: Sequence[str], paths: Paths, out: str) -> None:
+    from kubeplay.engine.layers import compare, copies
+
+    os.mkdir(out, 0o700)
+    lowers = _enough(paths, _lowers(layers, paths), 1)
+    copied = os.stat(f"{container}/{copies.COPIED}").st_ctime_ns
+    compare.upper(copies.merged(paths.root, lowers), f"{container}/copy", out, copied)
+
+
+def scratch(source: str, directory: str, target: str, paths: Paths) -> None:
+    """Mount a view of the directory `source` at `target` that may be written to; what is written lands below `directory`.
+
+    Raises OSError.
+    """
+    upper, work = f"{directory}/upper", f"{directory}/work"
+    for path in (upper, work):
+        os.mkdir(path, 0o755)
+    _like(upper, os.stat(source))
+    if snapshotter.choice(paths).driver == OVERLAY:
+        native(Stack(paths.root, (source,), target, upper, work))
+        return
+    from kubeplay.engine.layers import copies
+
+    copies.duplicate(source, upper)
+    syscalls.mount(upper, target, "", syscalls.MS_BIND)
 
 
 def _lowers(layers: Sequence[str], paths: Paths) -> list[str]:
@@ -156,12 +245,23 @@ def _like(path: str, status: os.stat_result | None) -> None:
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def _mount(paths: Paths, lowers: list[str], target: str, upper: str = "", work: str = "") -> None:
-    if len(lowers) < (1 if upper else 2):  # a read-only overlay needs two, any overlay one
-        lowers = [*lowers, *_empty_directories(paths, (1 if upper else 2) - len(lowers))]
+def _mount(paths: Paths, driver: str, lowers: list[str], target: str, upper: str = "", work: str = "") -> None:
+    flags = syscalls.MS_NODEV | (0 if upper else syscalls.MS_RDONLY)
+    lowers = _enough(paths, lowers, 1 if upper or driver != OVERLAY else 2)  # a read-only overlay needs two, any overlay one
+    snapshotter.mounter(driver)(Stack(paths.root, tuple(lowers), target, upper, work, flags))
+
+
+def _enough(paths: Paths, lowers: list[str], count: int) -> list[str]:
+    missing = count - len(lowers)
+    return [*lowers, *_empty_directories(paths, missing)] if missing > 0 else lowers
+
+
+def native(stack: Stack) -> None:
+    """Mount a Stack by the kernel's overlayfs. Raises OSError."""
+    lowers, upper, work = stack.lowers, stack.upper, stack.work
     plain = _options(lowers, upper, work)
-    if len(plain.encode()) <= _PAGE - 9 and not any(c in part for part in (*lowers, upper, work) for c in ":,\\"):
-        _mount_with(target, plain, bool(upper))
+    if len(plain.encode()) <= _PAGE - 19 and not any(c in part for part in (*lowers, upper, work) for c in ":,\\"):
+        _mount_with(stack, plain)
         return
     fds: list[int] = []
     try:
@@ -169,23 +269,24 @@ def _mount(paths: Paths, lowers: list[str], target: str, upper: str = "", work: 
             fds.append(os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
         names = [f"/proc/self/fd/{fd}" for fd in fds]
         count = len(lowers)
-        _mount_with(target, _options(names[:count], *names[count:]), bool(upper))
+        _mount_with(stack, _options(names[:count], *names[count:]))
     finally:
         for fd in fds:
             os.close(fd)
 
 
-def _mount_with(target: str, options: str, writable: bool) -> None:
-    flags = syscalls.MS_NODEV | (0 if writable else syscalls.MS_RDONLY)
-    if not writable:
-        syscalls.mount("overlay", target, "overlay", flags, options)
+def _mount_with(stack: Stack, options: str) -> None:
+    if marks.ours() == marks.USER:
+        options += ",userxattr"
+    if not stack.upper:
+        syscalls.mount("overlay", stack.target, "overlay", stack.flags, options)
         return
     try:
-        syscalls.mount("overlay", target, "overlay", flags, options + ",volatile")
+        syscalls.mount("overlay", stack.target, "overlay", stack.flags, options + ",volatile")
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
-        syscalls.mount("overlay", target, "overlay", flags, options)
+        syscalls.mount("overlay", stack.target, "overlay", stack.flags, options)
 
 
 def _options(lowers: Sequence[str], upper: str = "", work: str = "") -> str:

@@ -4,8 +4,8 @@ The tree may be changed under us by a container that still runs: every step is b
 is opened only once it is known to be one (opening some devices is doing), and a file that grows or shrinks is cut or
 filled up with zeros to the size its header says, as GNU tar does. What vanishes is left out.
 
-An upper directory's own marks become OCI's (image-spec layer.md): a character device 0/0 `.wh.NAME`, the xattr
-trusted.overlay.opaque `.wh..wh..opq`. Sockets are left out, as docker, podman and GNU tar do: they mean nothing once
+An upper directory's own marks (marks.py) become OCI's (image-spec layer.md): a character device 0/0 `.wh.NAME`, the xattr of an
+opaque directory `.wh..wh..opq`. Sockets are left out, as docker, podman and GNU tar do: they mean nothing once
 their owner is gone. Times are cut to seconds, as those cut them: a fraction would cost each file 1 KiB of PAX header.
 """
 
@@ -16,7 +16,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 
-from kubeplay.engine.layers import encode, tree
+from kubeplay.engine.layers import encode, marks, tree
 from kubeplay.engine.layers.extract import kept_xattr
 from kubeplay.engine.layers.stream import CHUNK
 from kubeplay.engine.layers.tar import BLOCK, Entry, show
@@ -25,7 +25,6 @@ from kubeplay.record import Record
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PATH = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-_OPAQUE = "trusted.overlay.opaque"
 _WHITEOUT = b".wh."
 _DEEPEST = 512  # levels, a descriptor each; what PATH_MAX lets a program reach is rarely fifty
 _SPARSE_FROM = 1 << 20  # bytes of holes: below that a plain file is what more readers understand, and zeros pack well
@@ -126,7 +125,10 @@ class Walk:
             if kind == stat.S_IFSOCK or (self._manner.skip and self._manner.skip(path, status)):
                 self._left_out(parent, name)
                 return -1
-            if self._manner.whiteouts and kind == stat.S_IFCHR and status.st_rdev == 0:
+            if self._manner.whiteouts and name in marks.FUSE_NAMES and marks.is_fuse_opaque(parent):
+                self._left_out(parent, name)
+                return -1
+            if self._manner.whiteouts and marks.is_whiteout(status):
                 self._mark(_below(path, _WHITEOUT + name), status)
                 return -1
             if self._manner.whiteouts and name.startswith(_WHITEOUT):
@@ -150,7 +152,7 @@ class Walk:
         fd = os.open(".", _DIRECTORY, dir_fd=found)
         try:
             self._header(path + b"/", b"5", status, xattrs=self._xattrs(fd))
-            if self._manner.whiteouts and is_opaque(fd):
+            if self._manner.whiteouts and marks.is_opaque(fd):
                 self._mark(path + b"/" + _WHITEOUT + b".wh..opq", status)
         except BaseException:
             os.close(fd)
@@ -270,8 +272,11 @@ class Settling(Walk):
 
     def _unwanted(self, where: int | str, xattr: bytes) -> None:
         """overlayfs's own notes (origin, impure, ...) are about the stack this directory was part of."""
-        if xattr.startswith((b"trusted.", b"user.")) and not (xattr == os.fsencode(_OPAQUE) and os.getxattr(where, xattr) == b"y"):
-            os.removexattr(where, xattr)
+        if not xattr.startswith((b"trusted.", b"user.")) or xattr == marks.ours() and os.getxattr(where, xattr) == b"y":
+            return
+        if xattr == marks.FUSE and isinstance(where, int):
+            marks.set_opaque(where)
+        os.removexattr(where, xattr)
 
 
 def _names(fd: int) -> Iterator[bytes]:
@@ -281,16 +286,6 @@ def _names(fd: int) -> Iterator[bytes]:
 def _below(path: bytes, name: bytes) -> bytes:
     parent = path.rpartition(b"/")[0]
     return parent + b"/" + name if parent else name
-
-
-def is_opaque(fd: int) -> bool:
-    """Whether an upper directory hides what is below it ("x" in place of "y" means something else since Linux 6.8)."""
-    try:
-        return os.getxattr(fd, _OPAQUE) == b"y"
-    except OSError as error:
-        if error.errno in (errno.ENODATA, errno.ENOTSUP):
-            return False
-        raise
 
 
 def _segments(fd: int, size: int) -> tuple[tuple[int, int], ...] | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 
+from kubeplay.engine.host import owners
+
 READ_WRITE, READ_ONLY = 0o660, 0o440
 DIRECTORY_BITS = stat.S_ISGID | 0o110
 
@@ -30,12 +32,12 @@ def _tree(directory: int, gid: int, bits: int) -> None:
         elif stat.S_ISREG(info.st_mode):
             fd = os.open(name, os.O_PATH | os.O_NOFOLLOW, dir_fd=directory)
             try:
-                os.chown(f"/proc/self/fd/{fd}", -1, gid)
+                owners.give(fd, -1, gid, "what fsGroup is given")
                 os.chmod(f"/proc/self/fd/{fd}", stat.S_IMODE(info.st_mode) | bits)
             finally:
                 os.close(fd)
         else:
-            os.chown(name, -1, gid, dir_fd=directory, follow_symlinks=False)
+            owners.give(name, -1, gid, "what fsGroup is given", directory)
     mode = stat.S_IMODE(os.fstat(directory).st_mode)
-    os.fchown(directory, -1, gid)
+    owners.give(directory, -1, gid, "what fsGroup is given")
     os.fchmod(directory, mode | bits | DIRECTORY_BITS)

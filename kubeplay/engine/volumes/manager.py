@@ -12,7 +12,7 @@ from kubeplay.engine.host.syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID, mount,
 from kubeplay.engine.store.db import Store
 from kubeplay.engine.volumes import atomic, emptydir, fsgroup, hostpath, nested, subpath
 from kubeplay.engine.volumes.named import NamedVolumes
-from kubeplay.errors import Exhausted, VolumeError
+from kubeplay.errors import Exhausted, MissingPrerequisite, VolumeError
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.volumes import Claim, EmptyDir, HostPath, ImageVolume, Mount, ObjectFiles, Volume
 from kubeplay.record import Record
@@ -54,6 +54,8 @@ class Volumes:
                 if error.errno == 28:
                     raise Exhausted(f"volume {volume.name}: no space left on the disk", hint="free some space and try again") from error
                 raise VolumeError(f"volume {volume.name}: {error.strerror}: {error.filename}") from error
+            except MissingPrerequisite as error:  # an owner that the user namespace has no id for
+                raise VolumeError(f"volume {volume.name}: {error.message}", hint=error.hint) from error
 
     def _setup_one(self, uid: str, pod: PodPlan, volume: Volume, files: _Content, image_view: ImageView) -> None:
         source = volume.source

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from kubeplay.engine.host import owners
 from kubeplay.engine.host.paths import Paths
 from kubeplay.engine.store.db import Store
 from kubeplay.engine.store.resources import VolumeRow
@@ -33,7 +34,7 @@ class NamedVolumes:
             return False
         path = self.path(namespace, name)
         os.makedirs(path, exist_ok=True)
-        os.chown(path, int(options.get("uid", 0)), int(options.get("gid", 0)))
+        owners.give(path, int(options.get("uid", 0)), int(options.get("gid", 0)), f"volume {namespace}/{name}")
         os.chmod(path, MODE)
         return True
 

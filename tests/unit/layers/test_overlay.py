@@ -170,12 +170,12 @@ def test_a_busy_rootfs_is_detached(house: House) -> None:
 
 
 def test_missing_layer_and_full_disk(tmp_path: Path) -> None:
-    made = House(tmp_path, options="nr_inodes=20")
+    made = House(tmp_path, options="nr_inodes=60")
     try:
         base = made.layer(file("a"))
         with pytest.raises(NotFound, match="not stored"):
             made.rootfs("sha256:" + "0" * 64)
-        for number in range(20):
+        for number in range(60):
             Path(made.mount / f"f{number}").touch()
     except OSError:
         with pytest.raises(Exhausted):
