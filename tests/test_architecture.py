@@ -113,4 +113,5 @@ def test_only_the_runtime_module_names_a_runtime_binary() -> None:
         for node in ast.walk(ast.parse(p.read_text()))
         if isinstance(node, ast.Constant) and node.value in ("runc", "crun", "/usr/bin/runc", "/usr/sbin/runc", "/usr/bin/crun")
     ]
-    assert set(named) <= {"kubeplay/engine/oci/runtime.py", "kubeplay/cli/check.py", "kubeplay/cli/system.py"}, named
+    allowed = {"kubeplay/engine/oci/runtime.py", "kubeplay/cli/check.py", "kubeplay/cli/system.py", "kubeplay/engine/rootless/needs.py"}
+    assert set(named) <= allowed, named

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 from kubeplay.config import Settings
+from kubeplay.engine.host.userns import rootless
 from kubeplay.errors import KubeplayError
 from kubeplay.record import Record
 
@@ -53,8 +54,12 @@ LONGEST_RULE_LIST = 5
 def run(settings: Settings) -> list[Check]:
     """Every check; one that fails in itself says so and counts as a note."""
     found: list[Check] = []
-    machine = (_rights, _python, _packages, _programs, _certificates, _runtime_programs)
-    for check in (*machine, _kernel, _cgroups, _runroot, _forwarding, _firewall):
+    if rootless():
+        machine = (_user, _python, _packages, _programs, _certificates, _runtime_programs, _kernel, _cgroups, _runroot)
+        return [one for check in machine for one in _safely(check, settings)]
+    first = (_rights, _python, _packages, _programs, _certificates)
+    everything = (*first, _runtime_programs, _kernel, _cgroups, _runroot, _forwarding, _firewall)
+    for check in everything:
         found += _safely(check, settings)
     return found
 
@@ -66,9 +71,13 @@ def _safely(check: Callable[[Settings], list[Check]], settings: Settings) -> lis
         return [Check(check.__name__.strip("_").replace("_", " "), NOTE, f"could not be checked: {error}")]
 
 
+def _user(settings: Settings) -> list[Check]:
+    from kubeplay.cli.check_user import run
+
+    return run(settings)
+
+
 def _rights(settings: Settings) -> list[Check]:
-    if os.geteuid() != 0:
-        return [Check("root", MISSING, f"running as user {os.geteuid()}", "run kubeplay as root: rootless pods come later")]
     from kubeplay.engine.host.machine import machine, notices
 
     admin = machine().capabilities >> 21 & 1  # CAP_SYS_ADMIN, linux/capability.h
@@ -133,9 +142,8 @@ def _programs(settings: Settings) -> list[Check]:
         if path:
             checks.append(Check(row.name, OK, path))
         else:
-            checks.append(
-                Check(row.name, MISSING if row.required else NOTE, f"not installed: {row.purpose}", f"apt-get install {row.package}")
-            )
+            state = MISSING if row.required or row.name == "catatonit" and rootless() else NOTE  # it holds a user's namespaces
+            checks.append(Check(row.name, state, f"not installed: {row.purpose}", f"apt-get install {row.package}"))
     return checks
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from kubeplay.cli.declare import argument, command
+from kubeplay.cli.declare import OUTSIDE, argument, command
 from kubeplay.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ zsh:  kubeplay completion zsh > "${fpath[1]}/_kubeplay"
 fish: kubeplay completion fish > ~/.config/fish/completions/kubeplay.fish"""
 
 
-@command("completion", HELP, argument("SHELL", "bash, zsh or fish."))
+@command("completion", HELP, argument("SHELL", "bash, zsh or fish."), where=OUTSIDE)
 def completion(app: App, *, shell: str) -> None:
     from click.shell_completion import get_completion_class
 

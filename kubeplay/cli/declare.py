@@ -57,13 +57,22 @@ class Argument:
         )
 
 
+INSIDE, EITHER, OUTSIDE = "inside", "either", "outside"
+
+
 class Command:
-    """A command: `help`'s first line is its summary; `run(app, **values)` returns the exit status (None = 0)."""
+    """A command: `help`'s first line is its summary; `run(app, **values)` returns the exit status (None = 0).
 
-    __slots__ = ("name", "help", "run", "options", "arguments", "hidden")
+    `where` an ordinary user's command runs: inside the user's namespaces, there if they can be had, or outside of them.
+    """
 
-    def __init__(self, name: str, help: str, run: Body, options: tuple[Option, ...], arguments: tuple[Argument, ...], hidden: bool) -> None:
+    __slots__ = ("name", "help", "run", "options", "arguments", "hidden", "where")
+
+    def __init__(
+        self, name: str, help: str, run: Body, options: tuple[Option, ...], arguments: tuple[Argument, ...], hidden: bool, where: str
+    ) -> None:
         self.name, self.help, self.run, self.options, self.arguments, self.hidden = name, help, run, options, arguments, hidden
+        self.where = where
 
     @property
     def summary(self) -> str:
@@ -110,7 +119,9 @@ def argument(
     return Argument(name, help, dest or name.lower(), many or rest, required, rest, complete)
 
 
-def command(name: str, help: str, *parameters: Option | Argument | tuple[Option, ...], hidden: bool = False) -> Callable[[Body], Command]:
+def command(
+    name: str, help: str, *parameters: Option | Argument | tuple[Option, ...], hidden: bool = False, where: str = INSIDE
+) -> Callable[[Body], Command]:
     """Make the decorated function a Command."""
     options: list[Option] = []
     arguments: list[Argument] = []
@@ -121,7 +132,7 @@ def command(name: str, help: str, *parameters: Option | Argument | tuple[Option,
             arguments.append(one)
         else:
             options.extend(one)
-    return lambda body: Command(name, help, body, tuple(options), tuple(arguments), hidden)
+    return lambda body: Command(name, help, body, tuple(options), tuple(arguments), hidden, where)
 
 
 GLOBAL: tuple[Option, ...] = (

@@ -23,24 +23,7 @@ def main() -> None:
 
     preload.install()
     light.install()
-    _leave(_entered(argv) or run(argv))
-
-
-def _entered(argv: list[str]) -> int:
-    """Go into an ordinary user's namespaces; returns the exit status of a command that cannot go on, 0 for all others."""
-    import os
-
-    if os.geteuid() == 0 and "_KUBEPLAY_USERNS" not in os.environ:
-        return 0
-    from kubeplay.engine.rootless.enter import enter
-
-    try:
-        enter()
-    except BaseException as error:
-        from kubeplay.cli.failure import report
-
-        return report(error)
-    return 0
+    _leave(run(argv))
 
 
 def _leave(status: int) -> None:
@@ -76,6 +59,7 @@ def call(command: Command, values: dict[str, Any], options: dict[str, Any]) -> i
     level, form = options.get("log_level") or "", options.get("log_format") or ""
     app = None
     try:
+        enter(command.where)
         from kubeplay.cli.app import App
 
         app = App(options)
@@ -96,6 +80,20 @@ def call(command: Command, values: dict[str, Any], options: dict[str, Any]) -> i
     finally:
         if app is not None:
             app.close()
+
+
+def enter(where: str) -> None:
+    """Take an ordinary user's command to where it runs: the user's own namespaces, as a rule. For root nothing is done or imported."""
+    import os
+
+    if where == "outside" or os.geteuid() == 0 and "_KUBEPLAY_USERNS" not in os.environ:
+        return
+    from kubeplay.engine.rootless.enter import attempt, enter
+
+    if where == "inside":
+        enter()
+    else:
+        attempt()
 
 
 def _with_click(argv: list[str]) -> int:

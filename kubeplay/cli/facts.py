@@ -52,7 +52,7 @@ def _host(app: App) -> dict[str, Any]:
     return {
         "hostname": os.uname().nodename, "cpus": os.cpu_count() or 0, "memTotal": facts.memory, "bootId": facts.boot_id,
         "ociRuntime": _try(lambda: _runtime(app)), "conmon": _try(_conmon), "cgroups": _try(lambda: _cgroups(app)),
-        "security": {"apparmor": facts.apparmor, "selinux": facts.selinux, "seccomp": facts.seccomp, "rootless": os.geteuid() != 0},
+        "security": {"apparmor": facts.apparmor, "selinux": facts.selinux, "seccomp": facts.seccomp, "rootless": facts.rootless},
     }  # fmt: skip
 
 

@@ -9,8 +9,10 @@ from typing import Any
 def names(what: str, options: dict[str, Any]) -> list[str]:
     """Names of one sort: pod, container, image, volume, network, namespace, secret, configmap."""
     from kubeplay.cli.app import App
+    from kubeplay.cli.entry import enter
 
     try:
+        enter("inside")
         known = ("root", "runroot", "namespace")
         app = App({k: v for k, v in options.items() if k in known})
         if not os.path.exists(f"{app.settings.root}/state.db"):

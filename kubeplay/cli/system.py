@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from kubeplay.cli.declare import command, flag, text
+from kubeplay.cli.declare import EITHER, OUTSIDE, command, flag, text
 from kubeplay.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 FORMAT = text("-f", "--format", help="json, yaml, or a Go template.")
 
 
-@command("version", "Show the version of kubeplay and of what it runs on.", FORMAT)
+@command("version", "Show the version of kubeplay and of what it runs on.", FORMAT, where=OUTSIDE)
 def version(app: App, *, format: str | None) -> None:
     from kubeplay.cli.facts import versions
 
@@ -59,13 +59,14 @@ def info(app: App, *, format: str | None) -> None:
     flag("-r", "--repair", help="Mend the store: take away what is damaged, and say which images must be pulled again."),
     flag("-q", "--quick", help="Do not read the contents of layers and blobs."),
     text("-m", "--max", help="What nothing refers to counts when it is older than this.", default="24h", metavar="DURATION"),
+    where=EITHER,
 )
 def check(app: App, *, format: str | None, quiet: bool, repair: bool, quick: bool, max: str | None) -> int:
     from kubeplay.cli import check as checks
     from kubeplay.cli import listing, storage, table
 
     age = storage.seconds(max or "24h")
-    found = [*checks.run(app.settings), *storage.run(app, quick, age, repair)]
+    found = [*checks.run(app.settings), *([] if _outside() else storage.run(app, quick, age, repair))]
     shown = [one for one in found if not quiet or one.state != checks.OK]
     records = [{"Name": one.name, "State": one.state, "Found": one.found, "Remedy": one.remedy} for one in shown]
     if format == "json":
@@ -77,6 +78,13 @@ def check(app: App, *, format: str | None, quiet: bool, repair: bool, quick: boo
         remedies = [one for one in shown if one.state != checks.OK and one.remedy]
         sys.stdout.write("".join(f"\n{one.name}:\n  {one.remedy}\n" for one in remedies))
     return 1 if any(one.state in (checks.MISSING, checks.DAMAGED) for one in found) else 0
+
+
+def _outside() -> bool:
+    """Whether this is an ordinary user's command that could not enter the namespaces, in which alone the store can be read."""
+    from kubeplay.engine.host.userns import handed_on, rootless
+
+    return rootless() and handed_on() is None
 
 
 @command(

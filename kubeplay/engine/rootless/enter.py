@@ -12,6 +12,7 @@ import sys
 from kubeplay import config
 from kubeplay.engine.host.userns import VARIABLE, handed_on
 from kubeplay.engine.rootless import who
+from kubeplay.errors import KubeplayError
 from kubeplay.record import Record
 
 TYPE_CHECKING = False
@@ -28,12 +29,16 @@ NS_GET_USERNS, NS_GET_PARENT, NS_GET_OWNER_UID = 0xB701, 0xB702, 0xB704
 
 
 class Holder(Record):
-    """The process that keeps the namespaces: its number, start time (proc_pid_stat(5) field 22) and the namespaces' inodes."""
+    """The process that keeps the namespaces: its number, start time (proc_pid_stat(5) field 22) and the namespaces' inodes.
+
+    `single` is 1 when only the user's own id is mapped, which an administrator may have changed since.
+    """
 
     pid: int
     start: int
     user: int
     mnt: int
+    single: int
 
 
 def enter() -> None:
@@ -45,15 +50,36 @@ def enter() -> None:
     if handed is None and os.geteuid() == 0:
         os.environ.pop(VARIABLE, None)  # left over from somebody else's environment
         return
-    if handed is None:
-        uid, gid, directory = os.geteuid(), os.getegid(), who.user_directory()
-        namespaces = opened(read(directory)) or _make(directory)
-        _join(*namespaces)
-        who.entered()
-        os.environ[VARIABLE] = f"{uid}:{gid}:{directory}"
-    else:
-        directory = handed.directory
-    config.lie_below(who.home(), os.path.dirname(directory))
+    directory = who.user_directory()
+    _settle(os.path.dirname(directory))
+    if handed is not None:
+        return
+    uid, gid = os.geteuid(), os.getegid()
+    holder = read(directory)
+    namespaces = opened(holder) if holder and not holder.single else None
+    join(*(namespaces or _make(directory)))
+    who.entered()
+    os.environ[VARIABLE] = f"{uid}:{gid}:{directory}"
+
+
+def _settle(runtime: str) -> None:
+    """Have everything that looks for the user's files and settings find the user's, also after `su` or `sudo` without a session."""
+    os.environ["HOME"] = who.home()
+    if not who.private(os.environ.get("XDG_RUNTIME_DIR", "")):
+        os.environ["XDG_RUNTIME_DIR"] = runtime
+    config.lie_below(os.environ["HOME"], runtime)
+
+
+refusal: KubeplayError | None = None
+
+
+def attempt() -> None:
+    """`enter` for a command that can do without; `refusal` says why it stands outside."""
+    global refusal
+    try:
+        enter()
+    except KubeplayError as error:
+        refusal = error
 
 
 def _make(directory: str) -> tuple[int, int]:
@@ -139,7 +165,7 @@ def _ours(user: int, mnt: int) -> bool:
         os.close(belongs)
 
 
-def _join(user: int, mnt: int) -> None:
+def join(user: int, mnt: int) -> None:
     """setns(2) to both; the working directory stays what it was, by name, as the mounts are the same there."""
     setns = _setns()
     there = os.open(".", os.O_PATH | os.O_CLOEXEC)

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kubeplay.engine.host import faults, processes, syscalls
-from kubeplay.engine.host.userns import Range
-from kubeplay.engine.rootless import subids, who
-from kubeplay.engine.rootless.enter import NEWNS, NEWUSER, RECORD, Holder, opened, read, started
+from kubeplay.engine.host import credentials, faults, processes, syscalls
+from kubeplay.engine.host.userns import Range, parse
+from kubeplay.engine.rootless import needs, subids, survivors, who
+from kubeplay.engine.rootless.enter import NEWNS, NEWUSER, RECORD, Holder, join, opened, read, started
+from kubeplay.engine.rootless.leave import end, outgrown
 from kubeplay.errors import CommandFailed, KubeplayError, MissingPrerequisite
 
 LOCK = "lock"
@@ -25,7 +27,10 @@ GO, READY = b"g", b"r"
 def namespaces(directory: str) -> tuple[int, int]:
     """Descriptors of the user's user and mount namespace: the living ones, or new ones. Raises MissingPrerequisite."""
     with _locked(f"{directory}/{LOCK}"):
-        found = opened(read(directory))  # somebody else's first command was quicker
+        holder = read(directory)
+        if holder and holder.single and outgrown(holder):
+            end(holder)
+        found = opened(holder)  # somebody else's first command was quicker
         if found is None:
             _hold(directory)
             found = opened(read(directory))
@@ -46,47 +51,72 @@ def _locked(path: str) -> Iterator[None]:
 
 
 def _hold(directory: str) -> None:
-    """Start a holder of new namespaces and wait until it is one."""
-    catatonit = processes.program("catatonit")
-    me = who.user()
-    uids, gids = wanted(me)
-    ours, its = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)  # the child reads `its`, we read `ours`
+    """See that there is a holder and that it is noted down: of namespaces that live without one, or of new ones."""
+    survivor = survivors.find()
+    if survivor is None:
+        _start(directory, None)
+    elif survivor.program == survivors.HOLDER:
+        note(directory, survivor.pid, _is_single(survivor.pid))
+    else:
+        _start(directory, survivor.namespaces)
+
+
+def _is_single(pid: int) -> bool:
+    with open(f"/proc/{pid}/uid_map", encoding="ascii") as file:
+        return sum(r.length for r in parse(file.read())) == 1
+
+
+def _start(directory: str, living: tuple[int, int] | None) -> None:
+    """Start a holder, of the `living` namespaces or of new ones, and wait until it is one."""
+    facts = needs.read()
+    try:
+        catatonit = processes.program("catatonit")
+    except MissingPrerequisite as error:
+        raise _refused(facts, error.message) from error
+    orders, its_orders = os.pipe2(os.O_CLOEXEC)
+    answers, its_answers = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
     if pid == 0:
-        os.close(its[1])
-        _become(directory, catatonit, its[0], ours[1], len(gids) > 1)
-    os.close(its[0])
-    os.close(ours[1])
+        os.close(its_orders)
+        _become(directory, catatonit, orders, its_answers, living)
+    for fd in (orders, its_answers, *(living or ())):
+        os.close(fd)
     try:
-        if os.read(ours[0], 1) != READY:
-            raise MissingPrerequisite("this machine does not let you make a user namespace", hint="kubeplay system check")
-        faults.point("rootless:unshared")
-        _write_maps(pid, uids, gids)
-        faults.point("rootless:mapped")
-        os.write(its[1], GO)
-        words = b"".join(iter(lambda: os.read(ours[0], 4096), b""))  # until exec(2) closes it
-        if words:
-            raise KubeplayError(f"your namespaces could not be made: {words.decode(errors='replace')}")
+        _converse(pid, its_orders, answers, facts, new=living is None)
     finally:
-        os.close(its[1])
-        os.close(ours[0])
+        os.close(its_orders)
+        os.close(answers)
+    if living is None:
+        said = needs.notice(facts)
+        sys.stderr.write(f"{said}\n" if said else "")
 
 
-def wanted(me: who.User) -> tuple[tuple[Range, ...], tuple[Range, ...]]:
+def _converse(pid: int, orders: int, answers: int, facts: needs.Facts, *, new: bool) -> None:
+    """The parent's half: write the maps when the child has unshared, then wait until exec(2) closes the pipe."""
+    first = os.read(answers, 4096)
+    if first == READY:
+        faults.point("rootless:unshared")
+        if new:
+            _write_maps(pid, *_wanted(facts))
+        faults.point("rootless:mapped")
+        os.write(orders, GO)
+        first = os.read(answers, 4096)
+    if first:
+        os.waitpid(pid, 0)
+        raise _refused(facts, first.decode(errors="replace"))
+
+
+def _refused(facts: needs.Facts, why: str) -> MissingPrerequisite:
+    message, hint = needs.refusal(facts, why)
+    return MissingPrerequisite(message, hint=hint)
+
+
+def _wanted(facts: needs.Facts) -> tuple[tuple[Range, ...], tuple[Range, ...]]:
     """The maps to be made: with subordinate ids when there are both kinds and the helpers, else of the own ids alone."""
+    me = who.user()
     uids = subids.mapping(me.uid, subids.of(subids.read("uid"), me.name, me.uid))
     gids = subids.mapping(me.gid, subids.of(subids.read("gid"), me.name, me.uid))
-    if len(uids) > 1 and len(gids) > 1 and helpers():
-        return uids, gids
-    return uids[:1], gids[:1]
-
-
-def helpers() -> bool:
-    """Whether newuidmap and newgidmap are installed."""
-    try:
-        return bool(processes.program("newuidmap") and processes.program("newgidmap"))
-    except MissingPrerequisite:
-        return False
+    return (uids[:1], gids[:1]) if facts.single else (uids, gids)
 
 
 def _write_maps(pid: int, uids: tuple[Range, ...], gids: tuple[Range, ...]) -> None:
@@ -100,37 +130,57 @@ def _write_maps(pid: int, uids: tuple[Range, ...], gids: tuple[Range, ...]) -> N
         try:
             processes.run([processes.program(name), str(pid), *words])
         except CommandFailed as error:
-            raise MissingPrerequisite(f"{name}: {error.stderr.strip()}", hint="apt-get install --reinstall uidmap") from error
+            raise MissingPrerequisite(f"your ids could not be mapped: {error.stderr.strip()}", hint=_why_not_mapped()) from error
 
 
-def _become(directory: str, catatonit: str, orders: int, answers: int, groups: bool) -> None:
+def _why_not_mapped() -> str:
+    import pwd
+
+    if pwd.getpwuid(os.getuid()).pw_gid != os.getgid():
+        return "newuidmap wants your login group as the current group: leave the shell that newgrp or sg has started"
+    with open("/proc/self/status", encoding="ascii", errors="replace") as file:
+        if "NoNewPrivs:\t1" in file.read():
+            return "this session may not gain privileges (no_new_privs), which newuidmap needs: begin in another one"
+    return "do /etc/subuid and /etc/subgid say what they should? Else: apt-get install --reinstall uidmap"
+
+
+def _become(directory: str, catatonit: str, orders: int, answers: int, living: tuple[int, int] | None) -> None:
     """The child: never returns."""
+    doing = "unshare"
     try:
-        syscalls.unshare(NEWUSER | NEWNS)
+        if living:
+            join(*living)
+        else:
+            syscalls.unshare(NEWUSER | NEWNS)
         os.write(answers, READY)
         if os.read(orders, 1) != GO:
             os._exit(1)
-        if groups:
-            os.setgroups([])
+        doing = "taking the ids on"
+        single = _is_single(os.getpid())
+        credentials.shed()
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
-        syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_SLAVE)
-        os.setsid()
-        os.chdir("/")
-        os.umask(0o077)
-        _only(answers)
-        note(directory, os.getpid())
+        doing = "mount"
+        if not living:
+            syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_SLAVE)
+        doing = "becoming the holder"
+        _cut_off()
+        faults.point("rootless:joined" if living else "rootless:alone")
+        note(directory, os.getpid(), single)
         faults.point("rootless:noted")
         os.execve(catatonit, ["catatonit", "-P"], {})
     except BaseException as error:
         try:
-            os.write(answers, str(error).encode())
+            os.write(answers, f"{doing}: {getattr(error, 'strerror', None) or error}".encode())
         finally:
             os._exit(1)
 
 
-def _only(kept: int) -> None:
-    """Have /dev/null for 0 to 2 and close all else but `kept`, which exec(2) closes, and the lock, which is closed by it as well."""
+def _cut_off() -> None:
+    """Keep nothing of the caller's: session, directory, descriptors. What is close-on-exec goes with exec(2): the pipe, and the lock."""
+    os.setsid()
+    os.chdir("/")
+    os.umask(0o077)
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
@@ -138,11 +188,11 @@ def _only(kept: int) -> None:
         os.close(fd)
 
 
-def note(directory: str, pid: int) -> None:
+def note(directory: str, pid: int, single: bool) -> None:
     """Write down that `pid` holds the namespaces it is in; whole or not at all."""
     user, mnt = (os.stat(f"/proc/{pid}/ns/{kind}").st_ino for kind in ("user", "mnt"))
-    holder = Holder(pid, started(pid), user, mnt)
-    temporary = f"{directory}/{RECORD}.{pid}"
+    holder = Holder(pid, started(pid), user, mnt, int(single))
+    temporary = f"{directory}/{RECORD}.new"  # one at a time: we have the lock
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         os.write(fd, (" ".join(map(str, holder)) + "\n").encode())

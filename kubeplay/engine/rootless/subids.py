@@ -38,7 +38,7 @@ def of(found: list[Entry], name: str, uid: int) -> list[Entry]:
 def mapping(own: int, found: list[Entry]) -> tuple[Range, ...]:
     """0 is the user; 1, 2, ... are the subordinate ids in ascending order, each once, however often the lines name it."""
     ranges, inside, free = [Range(0, own, 1)], 1, 0
-    for entry in sorted(found, key=lambda e: (e.start, e.length)):
+    for entry in sorted(found, key=lambda e: (e.start, -e.length)):
         start, end = max(entry.start, free), entry.start + entry.length
         for first, last in ((start, min(end, own)), (max(start, own + 1), end)) if start <= own < end else ((start, end),):
             if first < last and len(ranges) < EXTENTS:
@@ -60,3 +60,22 @@ def read(kind: str) -> list[Entry]:
             return entries(file.read())
     except OSError:
         return []
+
+
+def shared(found: list[Entry], name: str, uid: int) -> list[str]:
+    """Others who have some of the user's ids."""
+    mine = of(found, name, uid)
+    return sorted({e.owner for e in found if e not in mine and any(_meet(e, m) for m in mine)})
+
+
+def _meet(one: Entry, other: Entry) -> bool:
+    return one.start < other.start + other.length and other.start < one.start + one.length
+
+
+def real(mine: list[Entry], kind: str) -> list[str]:
+    """Accounts, or groups, of this machine whose own id is among the subordinate ones."""
+    import grp
+    import pwd
+
+    known = [(e.pw_name, e.pw_uid) for e in pwd.getpwall()] if kind == "uid" else [(e.gr_name, e.gr_gid) for e in grp.getgrall()]
+    return sorted(name for name, number in known if any(m.start <= number < m.start + m.length for m in mine))

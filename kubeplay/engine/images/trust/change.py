@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from kubeplay.engine.host.userns import rootless
 from kubeplay.engine.images.trust import policy, requirements, scopes
 from kubeplay.errors import InvalidInput, StoreError
 
@@ -19,7 +20,7 @@ TYPES = {
 
 def where(given: str = "") -> str:
     """The file that is changed: the one in force, or where there is none the machine's, or for others than root their own."""
-    return policy.locate(given) or (policy.SYSTEM if os.geteuid() == 0 else os.path.expanduser(policy.USER))
+    return policy.locate(given) or (os.path.expanduser(policy.USER) if rootless() else policy.SYSTEM)
 
 
 def apply(path: str, scope: str, kind: str, key_files: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from kubeplay.engine.host.userns import rootless
 from kubeplay.engine.images import reference
 from kubeplay.engine.images.trust import scopes
 from kubeplay.errors import InvalidInput
@@ -91,7 +92,7 @@ def attachments(registries: Registries, name: str) -> bool:
 
 def default_directory(env: Mapping[str, str] | None = None) -> str:
     """Where signatures are when registries.d says nothing."""
-    if os.geteuid() == 0:
+    if not rootless():
         return "/var/lib/containers/sigstore"
     home = (os.environ if env is None else env).get("HOME") or os.path.expanduser("~")
     return f"{home}/.local/share/containers/sigstore"
