@@ -98,7 +98,7 @@ def _ports_in_use(app: App, stack: Stack, new: set[ObjectKey]) -> list[str]:
     for who, key in wanted:
         try:
             if app.has_store:
-                ports.check_free(app.store, claims.others(app.settings.bridge), key)
+                ports.check_free(app.store, claims.others(app.settings.bridge), key, ports.check_bindable)
             else:
                 ports.check_bindable(key)
         except KubeplayError as error:

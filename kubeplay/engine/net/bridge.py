@@ -18,14 +18,16 @@ _FORWARD = "/proc/sys/net/ipv4/ip_forward"
 _DEFAULT_MTU = 1500
 _EEXIST, _ENODEV = 17, 19
 
+
 class Bridge(Record):
-    """What a bridge must have; `services` and `dns` only on the default network's."""
+    """What a bridge must have; `services` and `dns` only on the default network's; `mtu` 0 = as the uplink's."""
 
     name: str
     subnet: str
     gateway: str
     services: str = ""
     dns: str = ""
+    mtu: int = 0
 
 
 def ensure(netlink: Netlink, wanted: Bridge) -> rtnl.Link:
@@ -34,7 +36,7 @@ def ensure(netlink: Netlink, wanted: Bridge) -> rtnl.Link:
         found = rtnl.link(netlink, wanted.name)
         if found is None:
             try:
-                netlink.run(rtnl.bridge(wanted.name, b"\x02\x6b" + packed(wanted.gateway), uplink_mtu(netlink)))
+                netlink.run(rtnl.bridge(wanted.name, b"\x02\x6b" + packed(wanted.gateway), wanted.mtu or uplink_mtu(netlink)))
             except NetlinkError as error:
                 if error.errno != _EEXIST:
                     raise

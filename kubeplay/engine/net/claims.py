@@ -14,17 +14,25 @@ from contextlib import contextmanager
 from kubeplay.engine.host.paths import ensure_directory
 from kubeplay.engine.store.locks import Lock
 
-DIRECTORY = "/run/kubeplay-claims"
-_DEVICES = "/sys/class/net"
+_MACHINE = "/run/kubeplay-claims"
+_DEVICES = "/proc/sys/net/ipv4/conf"  # of the network namespace of whoever looks
 _LOCK = "lock"
+
+
+def _directory() -> str:
+    """The machine's, or an ordinary user's: his roots share a network of their own."""
+    from kubeplay.engine.rootless import who
+
+    return f"{who.user_directory()}/claims" if who.rootless() else _MACHINE
 
 
 @contextmanager
 def machine_lock() -> Iterator[None]:
     """Hold the one lock of the machine: short work only, no waiting inside."""
-    lock = Lock(f"{DIRECTORY}/{_LOCK}")
+    directory = _directory()
+    lock = Lock(f"{directory}/{_LOCK}")
     while True:
-        ensure_directory(DIRECTORY, 0o755)
+        ensure_directory(directory, 0o755)
         try:
             lock.take()
             break
@@ -39,11 +47,12 @@ def machine_lock() -> Iterator[None]:
 def others(bridge: str) -> dict[str, str]:
     """Ports claimed by other roots: `IP/PROTO/PORT` -> the bridge that names the root. Under `machine_lock`."""
     found: dict[str, str] = {}
-    for name in _files():
+    directory = _directory()
+    for name in _files(directory):
         if name == bridge or not os.path.exists(f"{_DEVICES}/{name}"):
             continue
         try:
-            with open(f"{DIRECTORY}/{name}", encoding="utf-8") as file:
+            with open(f"{directory}/{name}", encoding="utf-8") as file:
                 found.update({line.strip(): name for line in file if line.strip()})
         except OSError:
             continue
@@ -52,7 +61,7 @@ def others(bridge: str) -> dict[str, str]:
 
 def write(bridge: str, ports: Sequence[str]) -> None:
     """Make `ports` the claims of the root that owns `bridge`. Under `machine_lock`."""
-    path = f"{DIRECTORY}/{bridge}"
+    path = f"{_directory()}/{bridge}"
     if not ports:
         _unlink(path)
         return
@@ -63,24 +72,25 @@ def write(bridge: str, ports: Sequence[str]) -> None:
 
 def forget(bridge: str) -> None:
     """Drop the claims of a root that is torn down, stale files, and the directory when it was the last."""
-    if not os.path.isdir(DIRECTORY):
+    directory = _directory()
+    if not os.path.isdir(directory):
         return
     with machine_lock():
-        _unlink(f"{DIRECTORY}/{bridge}")
-        for name in _files():
+        _unlink(f"{directory}/{bridge}")
+        for name in _files(directory):
             if not os.path.exists(f"{_DEVICES}/{name}"):
-                _unlink(f"{DIRECTORY}/{name}")
-        if not _files():
-            _unlink(f"{DIRECTORY}/{_LOCK}")  # Lock notices that its file went and starts again
+                _unlink(f"{directory}/{name}")
+        if not _files(directory):
+            _unlink(f"{directory}/{_LOCK}")  # Lock notices that its file went and starts again
             try:
-                os.rmdir(DIRECTORY)
+                os.rmdir(directory)
             except OSError:
                 pass  # someone came in between
 
 
-def _files() -> list[str]:
+def _files(directory: str) -> list[str]:
     try:
-        return [name for name in os.listdir(DIRECTORY) if name != _LOCK]
+        return [name for name in os.listdir(directory) if name != _LOCK]
     except FileNotFoundError:
         return []
 

@@ -31,7 +31,13 @@ _OWN_POOLS = (*_HOLDING, _RANGE_POOL)
 
 
 class Networks:
-    """All networks of one root. Thread-safe: state lives in the store and the kernel."""
+    """All networks of one root. Thread-safe: state lives in the store and the kernel.
+
+    They are in the host's network namespace; an ordinary user's are in one of his own (rootless/networks.py).
+    """
+
+    netns = ""  # where they are: "" = the namespace of this process
+    mtu = 0  # of networks; 0 = the uplink's
 
     def __init__(self, settings: Settings, store: Store, paths: Paths, resolv_conf: str = "/etc/resolv.conf") -> None:
         self.settings = settings
@@ -39,6 +45,7 @@ class Networks:
         self.store = store
         self.paths = paths
         self.directory = f"{paths.runroot}/net"
+        self._probe: ports.Probe = ports.check_bindable
 
     # networks
     def ensure(self, name: str = DEFAULT) -> NetworkRow:
@@ -150,7 +157,7 @@ class Networks:
 
     def publish(self, uid: str, ip: str, published: Sequence[Port]) -> None:
         """Take the pod's host ports (no rules yet: `sync`). Raises Conflict naming who has the port, InvalidInput."""
-        ports.publish(self.store, self.settings.bridge, uid, ip, published)
+        ports.publish(self.store, self.settings.bridge, uid, ip, published, self._probe)
 
     def unpublish(self, uid: str) -> None:
         ports.release(self.store, self.settings.bridge, [uid])
@@ -181,7 +188,7 @@ class Networks:
 
     def allocate_service(self, plan: ServicePlan) -> ServicePlan:
         """The plan with cluster IP and node ports; idempotent. Raises Conflict, InvalidInput, Exhausted."""
-        return services.allocate(self.store, self.settings.bridge, self.service_range(), plan)
+        return services.allocate(self.store, self.settings.bridge, self.service_range(), plan, self._probe)
 
     def release_service(self, namespace: str, name: str) -> None:
         services.release(self.store, self.settings.bridge, namespace, name)
@@ -205,7 +212,9 @@ class Networks:
             return self._sync()
 
     def _sync(self) -> bool:
-        state = self.state()
+        return self._bring(self.state())
+
+    def _bring(self, state: nft.NetState) -> bool:
         rules = nft.apply(state, f"{self.directory}/rules.nft")
         if rules:
             self._forget_udp(state)
@@ -251,12 +260,15 @@ class Networks:
                 addresses.setdefault(lease.holder, lease.key)
         pods = dns.pod_names(addresses, self.store.rows("SELECT uid, namespace, plan FROM pods"))
         found = dns.records(state.routes, pods, text(subnet(state.services).base + services.KUBERNETES))
+        return dns.write(self.dns_directory, dns.render_hosts(found), dns.upstream(self.node_resolver(), state.dns))
+
+    def node_resolver(self) -> str:
+        """The node's resolv.conf as it is of use to pods with a network of their own; "" when there is none."""
         try:
             with open(self.resolv_conf, encoding="utf-8", errors="replace") as file:
-                host = file.read()
+                return file.read()
         except OSError:
-            host = ""
-        return dns.write(self.dns_directory, dns.render_hosts(found), dns.upstream(host, state.dns))
+            return ""
 
     @property
     def dns_directory(self) -> str:
@@ -379,13 +391,13 @@ class Networks:
             ensure_directory(self.directory)
             with open(f"{self.directory}/forwarding-enabled", "w", encoding="ascii"):
                 pass  # for `system check` and the curious; it is never switched off again
-        self._finish(netlink, bridge.Bridge(row.bridge, row.subnet, row.gateway, str(range_), text(range_.base + services.DNS)))
+        self._finish(netlink, bridge.Bridge(row.bridge, row.subnet, row.gateway, str(range_), text(range_.base + services.DNS), self.mtu))
 
     def _bring_up_named(self, netlink: Netlink, name: str) -> NetworkRow:
         row = self.inspect(name)
         if name != DEFAULT and not self._up(netlink, row):
             row = self._settled(row, self._used(netlink, [row.bridge], name))
-            self._finish(netlink, bridge.Bridge(row.bridge, row.subnet, row.gateway))
+            self._finish(netlink, bridge.Bridge(row.bridge, row.subnet, row.gateway, mtu=self.mtu))
         return row
 
     def _new_default(self, foreign: Sequence[Subnet], range_: Subnet) -> NetworkRow:
@@ -429,11 +441,15 @@ class Networks:
     def _foreign(self, netlink: Netlink) -> Sequence[Subnet]:
         """What others use: every device whose name does not begin with our root's."""
         own = [link.number for link in rtnl.links(netlink) if link.name.startswith(self.settings.bridge)]
-        return subnets.in_use(netlink, own)
+        return [*subnets.in_use(netlink, own), *self._elsewhere()]
+
+    def _elsewhere(self) -> Sequence[Subnet]:
+        """What other network namespaces use that our pods must be able to reach."""
+        return ()
 
     def _used(self, netlink: Netlink, own: Sequence[str], name: str) -> Sequence[Subnet]:
         indices = [link.number for link in rtnl.links(netlink) if link.name in own]
-        return [*subnets.in_use(netlink, indices), *self._stored(name), *self._stored_range()]
+        return [*subnets.in_use(netlink, indices), *self._elsewhere(), *self._stored(name), *self._stored_range()]
 
     def _stored(self, but: str) -> Sequence[Subnet]:
         return [subnet(row.subnet) for row in self.list() if row.name != but]

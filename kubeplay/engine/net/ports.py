@@ -7,12 +7,12 @@ listens. The last is found by binding once and letting go, which also tells whet
 from __future__ import annotations
 
 from _socket import AF_INET, IPPROTO_SCTP, SO_REUSEADDR, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from kubeplay.engine.net import addresses, claims
 from kubeplay.engine.store.db import Store
 from kubeplay.engine.store.leases import Lease
-from kubeplay.errors import Conflict, Exhausted, InvalidInput, NotSupported
+from kubeplay.errors import Conflict, Exhausted, Forbidden, InvalidInput, NotSupported
 from kubeplay.plan.container import Port
 from kubeplay.record import Record
 
@@ -20,7 +20,7 @@ HOST_POOL, NODE_POOL = "hostport", "nodeport"
 ANY = "*"
 NODE_FIRST, NODE_LAST = 30000, 32767  # SV2
 NODE_STATIC = 86  # SV2: the first 86 are left to those who ask for a number
-_EADDRINUSE, _EADDRNOTAVAIL = 98, 99
+_EACCES, _EADDRINUSE, _EADDRNOTAVAIL = 13, 98, 99
 
 
 class Published(Record):
@@ -47,12 +47,15 @@ class Key(Record):
         return self[1:] == other[1:] and (self.ip == other.ip or ANY in (self.ip, other.ip))
 
 
+Probe = Callable[[Key], None]  # raises when the port cannot be had on this machine
+
+
 def parse(key: str) -> Key:
     ip, protocol, port = key.split("/")
     return Key(ip, protocol, int(port))
 
 
-def publish(store: Store, bridge: str, uid: str, ip: str, ports: Sequence[Port]) -> None:
+def publish(store: Store, bridge: str, uid: str, ip: str, ports: Sequence[Port], probe: Probe | None = None) -> None:
     """Take the host ports of a pod; all or none. Raises Conflict or InvalidInput; idempotent for the same pod and address.
 
     A pod without an address (loopback only) has nothing a port could lead to: none is taken.
@@ -71,7 +74,7 @@ def publish(store: Store, bridge: str, uid: str, ip: str, ports: Sequence[Port])
         store.leases.release(uid, HOST_POOL)
         foreign = claims.others(bridge)
         for key, target in wanted.items():
-            check_free(store, foreign, key, listening=str(key) not in before)
+            check_free(store, foreign, key, (probe or check_bindable) if str(key) not in before else None)
             store.leases.take(HOST_POOL, str(key), uid, target)
         write_claims(store, bridge)
 
@@ -97,53 +100,79 @@ def key_of(port: Port) -> Key:
     return Key(addresses.text(addresses.number(port.host_ip)), port.protocol, port.host_port)
 
 
-def check_free(store: Store, foreign: dict[str, str], key: Key, *, listening: bool = True) -> None:
-    """Raises Conflict, naming who has the port. Under the machine's lock."""
+def check_free(store: Store, foreign: dict[str, str], key: Key, probe: Probe | None) -> None:
+    """Raises Conflict, naming who has the port; `probe` finds programs that listen. Under the machine's lock."""
     for lease in taken(store):
         if key.clashes(parse(lease.key)):
             raise Conflict(f"port {key.port} is already in use by {_owner(store, lease.holder)} ({key.protocol.lower()})", hint=_HINT)
     for text, other in foreign.items():
         if key.clashes(parse(text)):
             raise Conflict(f"port {key.port} is already in use by another kubeplay root (bridge {other})", hint=_HINT)
-    if listening:
-        check_bindable(key)
+    if probe:
+        probe(key)
 
 
 _HINT = "choose another port, or stop what uses this one"
 
 
 def check_bindable(key: Key) -> None:
-    """Raises Conflict when a program listens there, InvalidInput when the address is not this machine's."""
-    kind = SOCK_DGRAM if key.protocol == "UDP" else SOCK_STREAM
+    """Raises what `bound` raises."""
     try:
-        probe = socket(AF_INET, kind | SOCK_CLOEXEC, IPPROTO_SCTP if key.protocol == "SCTP" else 0)
+        bound(key).close()
     except OSError:
         return  # a kernel without SCTP: nobody listens
+
+
+def bound(key: Key) -> socket:
+    """A socket on that port of this network namespace.
+
+    Raises Conflict when a program listens there, InvalidInput when the address is not this machine's, Forbidden for a port the
+    kernel keeps for root, OSError for a protocol the kernel has not.
+    """
+    kind = SOCK_DGRAM if key.protocol == "UDP" else SOCK_STREAM
+    made = socket(AF_INET, kind | SOCK_CLOEXEC, IPPROTO_SCTP if key.protocol == "SCTP" else 0)
     try:
         if kind == SOCK_STREAM:
-            probe.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)  # connections in TIME_WAIT hold no port that matters
-        probe.bind(("0.0.0.0" if key.ip == ANY else key.ip, key.port))
+            made.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)  # connections in TIME_WAIT hold no port that matters
+        made.bind(("0.0.0.0" if key.ip == ANY else key.ip, key.port))
+        return made
     except OSError as error:
-        if error.errno == _EADDRINUSE:
-            what = f"port {key.port} is already in use by a program on this machine ({key.protocol.lower()})"
-            raise Conflict(what, hint=_HINT) from error
-        if error.errno == _EADDRNOTAVAIL:
-            raise InvalidInput(f"hostIP {key.ip} is not an address of this machine", hint="see: ip address") from error
-        raise
-    finally:
-        probe.close()
+        made.close()
+        raise _why(key, error) from error
 
 
-def take_node_port(store: Store, foreign: dict[str, str], holder: str, protocol: str, wanted: int, value: str) -> int:
+def _why(key: Key, error: OSError) -> Exception:
+    if error.errno == _EADDRINUSE:
+        return Conflict(f"port {key.port} is already in use by a program on this machine ({key.protocol.lower()})", hint=_HINT)
+    if error.errno == _EADDRNOTAVAIL:
+        return InvalidInput(f"hostIP {key.ip} is not an address of this machine", hint="see: ip address")
+    if error.errno == _EACCES:
+        first = _first_port()
+        return Forbidden(
+            f"port {key.port} is kept for root: this machine gives its users the ports from {first} on",
+            hint=f"choose a port from {first} on, or as root: sysctl -w net.ipv4.ip_unprivileged_port_start={key.port}",
+        )
+    return error
+
+
+def _first_port() -> int:
+    with open("/proc/sys/net/ipv4/ip_unprivileged_port_start", encoding="ascii") as file:
+        return int(file.read())
+
+
+def take_node_port(
+    store: Store, foreign: dict[str, str], holder: str, protocol: str, wanted: int, value: str, probe: Probe | None = None
+) -> int:
     """A node port for a Service, `wanted` unless 0; `value` is kept with it. Raises Conflict, Exhausted.
 
     Inside a transaction under the machine's lock.
     """
+    probe = probe or check_bindable
     mine = {lease.key for lease in store.leases.held(NODE_POOL, holder)}
     if wanted:
         key = Key(ANY, protocol, wanted)
         if str(key) not in mine:
-            check_free(store, foreign, key)
+            check_free(store, foreign, key, probe)
         store.leases.release(holder, NODE_POOL, str(key))
         store.leases.take(NODE_POOL, str(key), holder, value)
         return wanted
@@ -153,7 +182,7 @@ def take_node_port(store: Store, foreign: dict[str, str], holder: str, protocol:
         if any(key.clashes(other) for other in busy):
             continue
         try:
-            check_bindable(key)
+            probe(key)
         except Conflict:
             continue
         store.leases.take(NODE_POOL, str(key), holder, value)

@@ -12,7 +12,7 @@ from kubeplay.record import Record
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
-RTM_NEWNEIGH = 28
+RTM_NEWNEIGH, RTM_NEWRULE = 28, 32
 IFF_UP = 1
 _AF_INET, _AF_INET6 = 2, 10
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINKINFO = 1, 3, 4, 18
@@ -23,6 +23,8 @@ _BR_STP_STATE, _BR_MCAST_SNOOPING = 5, 23  # IFLA_BR_*
 _RT_MAIN, _RTPROT_STATIC, _RT_UNIVERSE, _RT_LINK, _RTN_UNICAST = 254, 4, 0, 253, 1
 _RTA_DST, _RTA_OIF, _RTA_GATEWAY, _RTA_PREFSRC, _RTA_TABLE = 1, 4, 5, 7, 15
 _RTNH_F_ONLINK = 4
+_RT_HOST, _RTN_LOCAL = 254, 2
+_FR_ACT_TO_TBL, _FRA_FWMARK, _FRA_TABLE = 1, 10, 15  # linux/fib_rules.h
 _NUD_PERMANENT = 0x80
 
 
@@ -108,6 +110,14 @@ def add_route(index: int, destination: Subnet | None, gateway: str = "", source:
     if source:
         payload += attr(_RTA_PREFSRC, packed(source))
     return Message(RTM_NEWROUTE, payload, f"add route {destination or 'default'}", NLM_F_CREATE | NLM_F_REPLACE)
+
+
+def answers_here(mark: int, table: int) -> tuple[Message, Message]:
+    """What carries `mark` is for a socket here, whatever its address: rule and route of a table of its own."""
+    rule = struct.pack("=BBBBBBBBI", _AF_INET, 0, 0, 0, 0, 0, 0, _FR_ACT_TO_TBL, 0) + u32(_FRA_FWMARK, mark) + u32(_FRA_TABLE, table)
+    way = struct.pack("=BBBBBBBBI", _AF_INET, 0, 0, 0, 0, _RTPROT_STATIC, _RT_HOST, _RTN_LOCAL, 0) + u32(_RTA_OIF, 1) + u32(_RTA_TABLE, table)
+    return (Message(RTM_NEWROUTE, way, "add the local route", NLM_F_CREATE | NLM_F_REPLACE),
+            Message(RTM_NEWRULE, rule, "add the rule of the local route", NLM_F_CREATE | NLM_F_EXCL))  # fmt: skip
 
 
 def add_neighbour(index: int, address: str, mac: bytes) -> Message:

@@ -22,7 +22,7 @@ def holder(namespace: str, name: str) -> str:
     return f"svc:{namespace}/{name}"
 
 
-def allocate(store: Store, bridge: str, range_: Subnet, plan: ServicePlan) -> ServicePlan:
+def allocate(store: Store, bridge: str, range_: Subnet, plan: ServicePlan, probe: ports.Probe | None = None) -> ServicePlan:
     """The plan with its cluster IP and node ports given; the same ones again for a Service that has them.
 
     Raises Conflict, InvalidInput, Exhausted; then nothing new is held.
@@ -32,7 +32,7 @@ def allocate(store: Store, bridge: str, range_: Subnet, plan: ServicePlan) -> Se
     who = holder(plan.namespace, plan.name)
     with claims.machine_lock(), store.write():
         address = plan.cluster_ip if plan.cluster_ip == HEADLESS else _cluster_ip(store, range_, who, plan.cluster_ip)
-        given = _node_ports(store, claims.others(bridge), who, plan)
+        given = _node_ports(store, claims.others(bridge), who, plan, probe)
         ports.write_claims(store, bridge)
         return plan._replace(cluster_ip=address, ports=given)
 
@@ -50,7 +50,9 @@ def release(store: Store, bridge: str, namespace: str, name: str) -> None:
     ports.release(store, bridge, [who], ports.NODE_POOL)
 
 
-def _node_ports(store: Store, foreign: dict[str, str], who: str, plan: ServicePlan) -> tuple[ServicePort, ...]:
+def _node_ports(
+    store: Store, foreign: dict[str, str], who: str, plan: ServicePlan, probe: ports.Probe | None
+) -> tuple[ServicePort, ...]:
     """The ports with node ports given where the type has them: the numbers asked for, those held before, new ones."""
     before = {lease.value: ports.parse(lease.key) for lease in store.leases.held(ports.NODE_POOL, who)}
     wanted = {}
@@ -64,7 +66,9 @@ def _node_ports(store: Store, foreign: dict[str, str], who: str, plan: ServicePl
             store.leases.release(who, ports.NODE_POOL, str(key))
     given = []
     for port in plan.ports:
-        number_ = ports.take_node_port(store, foreign, who, port.protocol, wanted[port], _value(port)) if port in wanted else 0
+        number_ = 0
+        if port in wanted:
+            number_ = ports.take_node_port(store, foreign, who, port.protocol, wanted[port], _value(port), probe)
         given.append(port._replace(node_port=number_))
     return tuple(given)
 

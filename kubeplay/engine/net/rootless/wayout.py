@@ -1,0 +1,229 @@
+"""The way out of the user's network namespace: pasta, or slirp4netns where it is missing, behind a tap device.
+
+It has an address nobody else uses, not the host's own as pasta would give it: so pods reach what the host serves to the world, as
+they do as root. The host's loopback is not to be had unless asked for (`host_loopback`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import select
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from kubeplay.engine.host import processes
+from kubeplay.engine.net import rtnl
+from kubeplay.engine.net.netlink import Netlink
+from kubeplay.engine.net.rootless import control
+from kubeplay.errors import Forbidden, MissingPrerequisite, SandboxError
+from kubeplay.record import Record
+
+PASTA, SLIRP, NONE = "pasta", "slirp4netns", "none"
+DEVICE = "tap0"
+# RFC 3927 link-local addresses, which no route of a host leads to; the numbers in it are slirp4netns's, which cannot be chosen
+PREFIX, ADDRESS, HOST, DNS = "169.254.77.0/24", "169.254.77.100", "169.254.77.2", "169.254.77.3"
+MTU = 65520  # both helpers end TCP themselves, so that large packets cost nothing on the way (slirp4netns(1), passt(1))
+_TUN = "/dev/net/tun"
+_SECONDS = 10.0  # pasta needs 30 ms
+_KILL_SECONDS = 5.0
+
+
+class Choice(Record):
+    """`helper` PASTA, SLIRP or NONE, and why that one."""
+
+    helper: str
+    reason: str
+
+
+def choose(wanted: str = "") -> Choice:
+    """What this machine gives, seen from the host's network. Raises MissingPrerequisite and Forbidden with the remedy."""
+    if wanted == NONE:
+        return Choice(NONE, "it was asked for")
+    if not _has_route():
+        return Choice(NONE, "this machine has no IPv4 default route")
+    if wanted:
+        processes.program(wanted)
+        _check_tun()
+        return Choice(wanted, "it was asked for")
+    pasta, slirp = _installed(PASTA), _installed(SLIRP)
+    if not (pasta or slirp):
+        raise MissingPrerequisite(
+            "neither pasta nor slirp4netns is installed: pods of an ordinary user have no way to the network", hint="apt-get install passt"
+        )
+    _check_tun()
+    return Choice(PASTA, "it is installed") if pasta else Choice(SLIRP, "pasta is not installed")
+
+
+def _installed(name: str) -> bool:
+    try:
+        return bool(processes.program(name))
+    except MissingPrerequisite:
+        return False
+
+
+def _has_route() -> bool:
+    with Netlink() as netlink:
+        return any(not route.destination.length for route in rtnl.routes(netlink))
+
+
+def _check_tun() -> None:
+    try:
+        os.close(os.open(_TUN, os.O_RDWR | os.O_CLOEXEC))
+    except FileNotFoundError:
+        raise MissingPrerequisite(f"{_TUN} is not there: pods have no way to the network", hint="as root: modprobe tun") from None
+    except OSError as error:
+        raise Forbidden(
+            f"{_TUN} cannot be opened ({error.strerror}): pods have no way to the network",
+            hint="as root: chmod 0666 /dev/net/tun (which is what udev does)",
+        ) from error
+
+
+def pasta_argv(program: str, pin: str, record: str, host_loopback: bool) -> tuple[str, ...]:
+    """No port is forwarded in either direction, and without `host_loopback` no address means the host's loopback."""
+    return (
+        program, "--config-net", "--quiet", "-4", "-I", DEVICE, "-P", record, "-m", str(MTU), "-a", ADDRESS, "-n", "24", "-g", HOST,
+        "-t", "none", "-u", "none", "-T", "none", "-U", "none", *(() if host_loopback else ("--no-map-gw",)), "--netns", pin,
+    )  # fmt: skip
+
+
+def slirp_argv(program: str, pin: str, ready: int, host_loopback: bool) -> tuple[str, ...]:
+    """`ready` is the descriptor it writes to when the device is up."""
+    return (
+        program, "--configure", f"--mtu={MTU}", f"--cidr={PREFIX}", *(() if host_loopback else ("--disable-host-loopback",)),
+        "--enable-sandbox", "--enable-seccomp", f"--ready-fd={ready}", "--netns-type=path", pin, DEVICE,
+    )  # fmt: skip
+
+
+class Started(Record):
+    """A helper on its way up: `ready` is the reading end of its standard error or ready pipe."""
+
+    choice: Choice
+    pid: int
+    ready: int
+
+
+class WayOut:
+    """The helper of one user's namespace `pin`. Its methods run in the host's network namespace."""
+
+    def __init__(self, directory: str, pin: str, wanted: str = "", host_loopback: bool = False) -> None:
+        self._directory = directory
+        self._pin = pin
+        self._wanted = wanted
+        self._host_loopback = host_loopback
+        self._record = f"{directory}/way-out"
+        self._lock = -1
+
+    def current(self) -> Choice | None:
+        """The helper that runs now, and why it was chosen; NONE where none is needed; None when one is missing."""
+        words = control.record_words(self._record)
+        if len(words) < 4:
+            return None
+        choice = Choice(words[2], " ".join(words[3:]))
+        if choice.helper == NONE:
+            return None if self._wanted != NONE and _has_route() else choice
+        found = control.recorded(self._record)
+        return choice if found and processes.alive(found) else None
+
+    def ensure(self) -> Choice:
+        """See that it runs. Raises MissingPrerequisite, Forbidden, SandboxError with the helper's own words."""
+        found = self.current()
+        if found:
+            return found
+        with self._locked():
+            found = self.current()
+            if found:
+                return found
+            self.end()
+            choice = choose(self._wanted)
+            if choice.helper == PASTA:
+                choice = self._pasta(choice)
+            elif choice.helper == SLIRP:
+                self._slirp(choice)
+            else:
+                control.record(self._record, 0, choice.helper, choice.reason)
+            return choice
+
+    def end(self) -> None:
+        """Kill it, also one whose record a crash prevented: its words name the namespace."""
+        for process in _find(self._pin):
+            processes.send(process, 9)
+            processes.await_end(process, _KILL_SECONDS)
+        control.forget(self._record)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        fd = os.open(f"{self._directory}/way-out.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)
+
+    def _pasta(self, choice: Choice) -> Choice:
+        """It goes into the background when the device is up. Where it fails and slirp4netns is there, that is taken."""
+        number = f"{self._directory}/pasta.pid"
+        result = processes.run(pasta_argv(processes.program(PASTA), self._pin, number, self._host_loopback), check=False, seconds=_SECONDS)
+        if result.status == 0:
+            with open(number, encoding="ascii") as file:
+                control.record(self._record, int(file.read()), PASTA, choice.reason)
+            return choice
+        said = _words(result.stderr)
+        if self._wanted or not _installed(SLIRP):
+            raise SandboxError(f"pasta cannot connect the pods to the network: {said}", hint="with slirp4netns: apt-get install slirp4netns")
+        choice = Choice(SLIRP, f"pasta failed: {said}")
+        self._slirp(choice)
+        return choice
+
+    def _slirp(self, choice: Choice) -> None:
+        ready, ready_child = os.pipe2(os.O_CLOEXEC)
+        error, error_child = os.pipe2(os.O_CLOEXEC)
+        try:
+            argv = slirp_argv(processes.program(SLIRP), self._pin, 3, self._host_loopback)
+            pid = processes.spawn(argv, fds={2: error_child, 3: ready_child})
+            control.record(self._record, pid, SLIRP, choice.reason)
+        finally:
+            os.close(ready_child)
+            os.close(error_child)
+        try:
+            if not _until_ready(ready):
+                os.kill(pid, 9)
+                processes.wait(pid)
+                os.set_blocking(error, False)
+                raise SandboxError(f"slirp4netns cannot connect the pods to the network: {_words(_rest(error))}")
+        finally:
+            os.close(ready)
+            os.close(error)
+
+
+def _until_ready(fd: int) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(_SECONDS * 1000)) and bool(os.read(fd, 1))
+
+
+def _rest(fd: int) -> bytes:
+    try:
+        return os.read(fd, 65536)
+    except BlockingIOError:
+        return b""
+
+
+def _words(stderr: bytes) -> str:
+    """What a helper said, without its complaint about a missing syslog."""
+    lines = [line.strip() for line in stderr.decode(errors="replace").splitlines()]
+    return "; ".join(line for line in lines if line and "syslog" not in line)[-500:] or "it says nothing"
+
+
+def _find(pin: str) -> Sequence[processes.Process]:
+    found = []
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                words = file.read().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if pin in words and os.path.basename(words[0]) in (PASTA, SLIRP):
+            process = processes.identify(int(name))
+            found += [process] if process else []
+    return found
