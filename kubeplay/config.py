@@ -23,9 +23,15 @@ def lie_below(home: str, runtime: str) -> None:
     _default["runroot"] = f"{runtime}/kubeplay"
 
 
+BOOLEAN = ("seccomp_default", "host_loopback")  # settings that are yes or no
+
+
 class Settings(Record):
     """One table of settings. Paths are absolute; `runtime` is a path, a name or "" (probe), `storage_driver` overlay, fuse-overlayfs,
     vfs or "" (the first that works).
+
+    Only for an ordinary user: `network_helper` pasta, slirp4netns, none or "" (what is installed); `host_loopback`: pods reach the host's
+    own 127.0.0.1 at 169.254.77.2.
     """
 
     root: str = DEFAULT_ROOT
@@ -37,6 +43,8 @@ class Settings(Record):
     log_format: str = "text"
     seccomp_default: bool = True
     seccomp_profile_root: str = "/var/lib/kubelet/seccomp"
+    network_helper: str = ""
+    host_loopback: bool = False
 
     @property
     def tag(self) -> str:
@@ -70,6 +78,6 @@ def settings(env: Mapping[str, str] | None = None, **given: str | bool | None) -
         if flag is not None:
             values[field] = flag
         elif variable:
-            values[field] = variable.lower() not in ("0", "false", "no") if field == "seccomp_default" else variable
+            values[field] = variable.lower() not in ("0", "false", "no") if field in BOOLEAN else variable
     made = Settings(**values)  # type: ignore[arg-type]
     return made._replace(root=os.path.abspath(made.root), runroot=os.path.abspath(made.runroot))

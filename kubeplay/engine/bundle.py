@@ -180,6 +180,8 @@ def _namespaces(engine: Engine, sandbox: SandboxRow, pod: PodPlan) -> tuple[spec
     found = [spec.Namespace("mount")]
     if not wanted.host_network:
         found += [spec.Namespace("network", f"{directory}/net"), spec.Namespace("uts", f"{directory}/uts")]
+    elif wanted.engine_network and engine.net.netns:
+        found.append(spec.Namespace("network", engine.net.netns))
     if not wanted.host_ipc:
         found.append(spec.Namespace("ipc", f"{directory}/ipc"))
     if not wanted.host_pid:

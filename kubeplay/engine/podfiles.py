@@ -24,7 +24,8 @@ def texts(engine: Engine, row: SandboxRow, plan: PodPlan) -> dict[str, str]:
     else:
         hosts = resolv.hosts(row.addresses, sandbox.hostname, sandbox.domain, sandbox.host_aliases)
     cluster_dns = engine.net.dns_address() if row.addresses or sandbox.host_network else ""
-    resolver = resolv.resolv_conf(sandbox.dns, _node("/etc/resolv.conf"), plan.namespace, cluster_dns, host_network=sandbox.host_network)
+    node = _node("/etc/resolv.conf") if sandbox.host_network else engine.net.node_resolver()
+    resolver = resolv.resolv_conf(sandbox.dns, node, plan.namespace, cluster_dns, host_network=sandbox.host_network)
     return {"hostname": kernel_hostname(plan) + "\n", "hosts": hosts, "resolv.conf": resolver}
 
 

@@ -33,7 +33,11 @@ class Attachment(Record):
 
 
 class SandboxPlan(Record):
-    """Namespaces and network of a pod. `attachments` empty and not `host_network` = loopback only."""
+    """Namespaces and network of a pod. `attachments` empty and not `host_network` = loopback only.
+
+    `engine_network`, with `host_network`: of the host's namespaces all but the network's, which is where the engine's networks are (the
+    host's as well for root; an ordinary user's own).
+    """
 
     hostname: str
     domain: str = ""
@@ -46,6 +50,7 @@ class SandboxPlan(Record):
     attachments: tuple[Attachment, ...] = ()
     dns: Dns = Dns()
     host_aliases: tuple[HostAlias, ...] = ()
+    engine_network: bool = False
 
 
 class LogPlan(Record):

@@ -41,7 +41,7 @@ def dns_plan(argv: tuple[str, ...], directory: str) -> PodPlan:
     """The DNS server's pod; `directory` holds its records on the host."""
     mounts = (Mount("records", RECORDS, read_only=True), *[Mount(name, f"/etc/{name}", read_only=True) for name in ACCOUNTS])
     container = ContainerPlan("dns", "host", command=argv, host_rootfs=True, pull_policy="Never", mounts=mounts)
-    sandbox = SandboxPlan(NAME, host_network=True, dns=Dns("Default"))
+    sandbox = SandboxPlan(NAME, host_network=True, dns=Dns("Default"), engine_network=True)
     volumes = (Volume("records", HostPath(directory)), *[Volume(name, HostPath(f"/etc/{name}", "File")) for name in ACCOUNTS])
     return PodPlan(NAMESPACE, NAME, sandbox, (container,), volumes, grace_seconds=2, controlled=True)
 

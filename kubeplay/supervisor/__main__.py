@@ -6,14 +6,14 @@ import sys
 
 
 def main(words: list[str]) -> int:
-    from kubeplay.config import Settings, settings
+    from kubeplay.config import BOOLEAN, Settings, settings
     from kubeplay.supervisor.loop import run
 
     given: dict[str, str | bool] = {}
     for word in words:
         name, _, value = word.partition("=")
         if name in Settings._fields:
-            given[name] = value == "True" if name == "seccomp_default" else value
+            given[name] = value == "True" if name in BOOLEAN else value
     return run(settings({}, **given))
 
 

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from kubeplay.engine.host import userns
 from kubeplay.engine.host.paths import ensure_directory
 from kubeplay.engine.store.locks import Lock
 
@@ -21,9 +22,8 @@ _LOCK = "lock"
 
 def _directory() -> str:
     """The machine's, or an ordinary user's: his roots share a network of their own."""
-    from kubeplay.engine.rootless import who
-
-    return f"{who.user_directory()}/claims" if who.rootless() else _MACHINE
+    handed = userns.handed_on()
+    return f"{handed.directory}/claims" if handed else _MACHINE
 
 
 @contextmanager

@@ -28,6 +28,7 @@ class NetState(Record):
 
     `group` is the device group of the pods' host ends, `gateway` the host's address towards pods, `services` the
     Service range, `dns` the cluster DNS address. No `subnets`: nothing to rule.
+    `mark` is on packets of the port forwarder, which may bear its clients' addresses; 0 without one.
     """
 
     table: str
@@ -38,6 +39,7 @@ class NetState(Record):
     dns: str = ""
     published: tuple[Published, ...] = ()
     routes: tuple[ServiceRoute, ...] = ()
+    mark: int = 0
 
 
 def render(state: NetState) -> str:
@@ -133,6 +135,13 @@ def _filters(state: NetState) -> Iterable[str]:
         refuse = (
             f"    ip daddr {state.services} meta l4proto tcp reject with tcp reset\n"
             f"    ip daddr {state.services} reject with icmp port-unreachable\n"
+        )
+    if state.mark:  # what a pod answers to a client of the forwarder is for the forwarder, whatever its address (rootless/place.py)
+        yield (
+            "  chain marking {\n    type filter hook output priority mangle; policy accept;\n"
+            f"    meta mark {state.mark:#x} ct mark set {state.mark:#x}\n  }}\n"
+            "  chain recognising {\n    type filter hook prerouting priority mangle; policy accept;\n"
+            f"    iifgroup {state.group} ct direction reply ct mark {state.mark:#x} meta mark set {state.mark:#x}\n  }}\n"
         )
     yield f"  chain passing {{\n    type filter hook forward priority filter; policy accept;\n{refuse}  }}\n"
     dns = f"    ip daddr {state.dns} accept\n" if state.dns else ""

@@ -115,7 +115,8 @@ def add_route(index: int, destination: Subnet | None, gateway: str = "", source:
 def answers_here(mark: int, table: int) -> tuple[Message, Message]:
     """What carries `mark` is for a socket here, whatever its address: rule and route of a table of its own."""
     rule = struct.pack("=BBBBBBBBI", _AF_INET, 0, 0, 0, 0, 0, 0, _FR_ACT_TO_TBL, 0) + u32(_FRA_FWMARK, mark) + u32(_FRA_TABLE, table)
-    way = struct.pack("=BBBBBBBBI", _AF_INET, 0, 0, 0, 0, _RTPROT_STATIC, _RT_HOST, _RTN_LOCAL, 0) + u32(_RTA_OIF, 1) + u32(_RTA_TABLE, table)
+    way = struct.pack("=BBBBBBBBI", _AF_INET, 0, 0, 0, 0, _RTPROT_STATIC, _RT_HOST, _RTN_LOCAL, 0)
+    way += u32(_RTA_OIF, 1) + u32(_RTA_TABLE, table)
     return (Message(RTM_NEWROUTE, way, "add the local route", NLM_F_CREATE | NLM_F_REPLACE),
             Message(RTM_NEWRULE, rule, "add the rule of the local route", NLM_F_CREATE | NLM_F_EXCL))  # fmt: skip
 

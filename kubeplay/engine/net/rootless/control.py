@@ -104,7 +104,7 @@ class Talk:
     def ports(self) -> Mapping[str, str]:
         """What it forwards: key -> target."""
         lines = self.ask("list").decode("ascii").split("\n")[1:]
-        return dict(line.split(" ", 1) for line in lines)  # type: ignore[misc]
+        return dict(line.split(" ", 1) for line in lines)
 
 
 def record(path: str, pid: int, *words: str) -> None:

@@ -274,7 +274,7 @@ class Door:
 
 
 def main(argv: list[str]) -> None:
-    """Run until there are no ports. `argv`: the directory of the socket (it names us in `ps`), and `plain`: clients' addresses are not kept."""
+    """Run until there are no ports. `argv`: the socket's directory (it names us in `ps`), and `plain`: clients' addresses are not kept."""
     import resource
 
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

@@ -6,11 +6,9 @@ all of them want, and starts it with all of it when it is not there.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from _socket import SOCK_STREAM, socket
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 
 from kubeplay.engine.net import ports
 from kubeplay.engine.net.nft import NetState
@@ -62,7 +60,7 @@ class Forwards:
 
     def __init__(self, place: Place) -> None:
         self._directory = f"{place.directory}/forwards"
-        self._lock = f"{place.directory}/forwards.lock"
+        self._place = place
         self._forwarder = Forwarder(place.directory, "forwarder")
         self._held: dict[str, socket] = {}  # bound by this process, not handed over yet
 
@@ -71,8 +69,9 @@ class Forwards:
         if str(key) in self._held:
             return
         if key.protocol == "SCTP":
-            raise NotSupported(f"port {key.port}/SCTP: host ports of an ordinary user are TCP or UDP", hint="leave hostPort out, or play it as root")
-        with self._locked():
+            what = f"port {key.port}/SCTP: host ports of an ordinary user are TCP or UDP"
+            raise NotSupported(what, hint="leave hostPort out, or play it as root")
+        with self._place.alone("forwards"):
             try:
                 self._held[str(key)] = _bound(key)
             except Conflict:
@@ -111,7 +110,7 @@ class Forwards:
         before, text = _read(path), text_of(mine)
         if before == text and (not text or self._forwarder.process()) and not mine.ports.keys() & self._held.keys():
             return ()
-        with self._locked():
+        with self._place.alone("forwards"):
             _write(path, text)
             failed = self._bring()
         had = parse(before).ports
@@ -119,7 +118,7 @@ class Forwards:
 
     def revive(self) -> None:
         """Start the forwarder again with all ports when it was killed."""
-        with self._locked():
+        with self._place.alone("forwards"):
             if not self._forwarder.process():
                 self._bring()
 
@@ -176,22 +175,13 @@ class Forwards:
 
     def end(self) -> None:
         """Take everything away."""
-        with self._locked():
+        with self._place.alone("forwards"):
             self._forwarder.end()
             for sock in self._held.values():
                 sock.close()
             self._held.clear()
             for name in os.listdir(self._directory) if os.path.isdir(self._directory) else ():
                 forget(f"{self._directory}/{name}")
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        fd = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(fd)
 
 
 def _bound(key: Key) -> socket:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from kubeplay.engine.host import syscalls
+from kubeplay.engine.host.paths import ensure_directory
 from kubeplay.engine.host.threads import in_thread
 from kubeplay.engine.net import netns, rtnl
 from kubeplay.engine.net.netlink import Netlink
@@ -33,7 +34,8 @@ class Place:
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
-        self.pin = f"{directory}/netns"
+        # where podman has its own and Debian's AppArmor profile lets pasta look: $XDG_RUNTIME_DIR/netns
+        self.pin = f"{os.path.dirname(directory)}/netns/kubeplay"
 
     def exists(self) -> bool:
         return netns.is_pinned(self.pin)
@@ -69,12 +71,14 @@ class Place:
             os.close(fd)
 
     def _make(self) -> None:
-        with self._locked("netns-make.lock", fcntl.LOCK_EX):  # the other one is held, shared, by several
+        with self.alone("netns-make"):  # the other one is held, shared, by several
             if not self.exists():
                 self._unpin()
                 self._pin()
 
     def _pin(self) -> None:
+        ensure_directory(os.path.dirname(self.pin))
+
         def work() -> None:
             syscalls.unshare(syscalls.CLONE_NEWNET)
             with Netlink() as netlink:
@@ -95,6 +99,12 @@ class Place:
             os.unlink(self.pin)
         except FileNotFoundError:
             pass
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Held by one of this user's commands at a time, for the thing of that name."""
+        with self._locked(f"{name}.lock", fcntl.LOCK_EX):
+            yield
 
     @contextmanager
     def _locked(self, name: str, how: int) -> Iterator[None]:

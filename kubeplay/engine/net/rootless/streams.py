@@ -83,10 +83,7 @@ class Direction:
 
     def pump(self, pipes: Pipes) -> bool:
         """Carry what can be carried; True when there may be more at once. Raises OSError when a side is broken."""
-        for _ in range(_ROUNDS):
-            if not self._step(pipes):
-                return False
-        return True
+        return all(self._step(pipes) for _ in range(_ROUNDS))
 
     def _step(self, pipes: Pipes) -> bool:
         if self.held:

@@ -6,17 +6,16 @@ they do as root. The host's loopback is not to be had unless asked for (`host_lo
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from kubeplay.engine.host import processes
 from kubeplay.engine.net import rtnl
 from kubeplay.engine.net.netlink import Netlink
 from kubeplay.engine.net.rootless import control
-from kubeplay.errors import Forbidden, MissingPrerequisite, SandboxError
+from kubeplay.engine.net.rootless.place import Place
+from kubeplay.errors import Forbidden, InvalidInput, MissingPrerequisite, SandboxError
 from kubeplay.record import Record
 
 PASTA, SLIRP, NONE = "pasta", "slirp4netns", "none"
@@ -37,7 +36,9 @@ class Choice(Record):
 
 
 def choose(wanted: str = "") -> Choice:
-    """What this machine gives, seen from the host's network. Raises MissingPrerequisite and Forbidden with the remedy."""
+    """What this machine gives, seen from the host's network. Raises InvalidInput, MissingPrerequisite and Forbidden with the remedy."""
+    if wanted not in ("", PASTA, SLIRP, NONE):
+        raise InvalidInput(f"KUBEPLAY_NETWORK_HELPER={wanted}: not known", hint="pasta, slirp4netns or none")
     if wanted == NONE:
         return Choice(NONE, "it was asked for")
     if not _has_route():
@@ -79,10 +80,10 @@ def _check_tun() -> None:
         ) from error
 
 
-def pasta_argv(program: str, pin: str, record: str, host_loopback: bool) -> tuple[str, ...]:
+def pasta_argv(program: str, pin: str, host_loopback: bool) -> tuple[str, ...]:
     """No port is forwarded in either direction, and without `host_loopback` no address means the host's loopback."""
     return (
-        program, "--config-net", "--quiet", "-4", "-I", DEVICE, "-P", record, "-m", str(MTU), "-a", ADDRESS, "-n", "24", "-g", HOST,
+        program, "--config-net", "--quiet", "-4", "-I", DEVICE, "-m", str(MTU), "-a", ADDRESS, "-n", "24", "-g", HOST,
         "-t", "none", "-u", "none", "-T", "none", "-U", "none", *(() if host_loopback else ("--no-map-gw",)), "--netns", pin,
     )  # fmt: skip
 
@@ -95,24 +96,15 @@ def slirp_argv(program: str, pin: str, ready: int, host_loopback: bool) -> tuple
     )  # fmt: skip
 
 
-class Started(Record):
-    """A helper on its way up: `ready` is the reading end of its standard error or ready pipe."""
-
-    choice: Choice
-    pid: int
-    ready: int
-
-
 class WayOut:
-    """The helper of one user's namespace `pin`. Its methods run in the host's network namespace."""
+    """The helper of one user's namespace. Its methods run in the host's network namespace."""
 
-    def __init__(self, directory: str, pin: str, wanted: str = "", host_loopback: bool = False) -> None:
-        self._directory = directory
-        self._pin = pin
+    def __init__(self, place: Place, wanted: str = "", host_loopback: bool = False) -> None:
+        self._place = place
+        self._pin = place.pin
         self._wanted = wanted
         self._host_loopback = host_loopback
-        self._record = f"{directory}/way-out"
-        self._lock = -1
+        self._record = f"{place.directory}/way-out"
 
     def current(self) -> Choice | None:
         """The helper that runs now, and why it was chosen; NONE where none is needed; None when one is missing."""
@@ -130,7 +122,7 @@ class WayOut:
         found = self.current()
         if found:
             return found
-        with self._locked():
+        with self._place.alone("way-out"):
             found = self.current()
             if found:
                 return found
@@ -151,22 +143,16 @@ class WayOut:
             processes.await_end(process, _KILL_SECONDS)
         control.forget(self._record)
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        fd = os.open(f"{self._directory}/way-out.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(fd)
-
     def _pasta(self, choice: Choice) -> Choice:
-        """It goes into the background when the device is up. Where it fails and slirp4netns is there, that is taken."""
-        number = f"{self._directory}/pasta.pid"
-        result = processes.run(pasta_argv(processes.program(PASTA), self._pin, number, self._host_loopback), check=False, seconds=_SECONDS)
-        if result.status == 0:
-            with open(number, encoding="ascii") as file:
-                control.record(self._record, int(file.read()), PASTA, choice.reason)
+        """It goes into the background when the device is up. Where it fails and slirp4netns is there, that is taken.
+
+        No pid file: Debian's AppArmor profile lets it write none in $XDG_RUNTIME_DIR.
+        """
+        argv = pasta_argv(processes.program(PASTA), self._pin, self._host_loopback)
+        result = processes.run(argv, check=False, seconds=_SECONDS)
+        found = _find(self._pin) if result.status == 0 else ()
+        if found:
+            control.record(self._record, found[0].pid, PASTA, choice.reason)
             return choice
         said = _words(result.stderr)
         if self._wanted or not _installed(SLIRP):

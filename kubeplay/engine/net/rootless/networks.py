@@ -1,0 +1,136 @@
+"""The network engine's door for an ordinary user: the same code as for root, inside his own network namespace."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from kubeplay.config import Settings
+from kubeplay.engine.host.paths import Paths
+from kubeplay.engine.net import nft, ports, subnets
+from kubeplay.engine.net.addresses import Subnet
+from kubeplay.engine.net.netlink import Netlink
+from kubeplay.engine.net.networks import Networks
+from kubeplay.engine.net.rootless import forwards, relay
+from kubeplay.engine.net.rootless.place import MARK, Place, outside
+from kubeplay.engine.net.rootless.wayout import MTU, WayOut
+from kubeplay.engine.store.db import Store
+from kubeplay.errors import KubeplayError
+from kubeplay.plan.pod import SandboxPlan
+from kubeplay.plan.stack import ObjectKey
+
+# Of Networks' calls: those that make the namespace when it is not there, and those that look into it or clear away
+_MAKING = ("ensure", "service_range", "allocate_service", "dns_argv")
+_INSIDE = ("create", "remove", "detach_many", "devices", "publish", "unpublish", "release_service", "sync", "state")
+
+
+class UserNetworks(Networks):
+    """All networks of one root of an ordinary user. `directory` is who.user_directory()."""
+
+    mtu = MTU
+
+    def __init__(self, settings: Settings, store: Store, paths: Paths, directory: str) -> None:
+        super().__init__(settings, store, paths)
+        self._place = Place(directory)
+        self._way = WayOut(self._place, settings.network_helper, settings.host_loopback)
+        self._forwards = forwards.Forwards(self._place)
+        self._relay = relay.Relay(self._place)
+        self._probe = self._hold
+
+    @property
+    def netns(self) -> str:  # type: ignore[override]
+        """The pin of the namespace the networks are in."""
+        return self._place.pin
+
+    def way_out(self) -> tuple[str, str]:
+        """(pasta, slirp4netns or none; why), for `info`. Raises what would stand in a pod's way."""
+        from kubeplay.engine.net.rootless import wayout
+
+        return self._way.current() or wayout.choose(self.settings.network_helper)
+
+    def attach(self, uid: str, netns: str, plan: SandboxPlan) -> tuple[str, ...]:
+        """See Networks. Raises also MissingPrerequisite and Forbidden when the pod could not reach the network."""
+        if plan.host_network or not plan.attachments:
+            return ()
+        self._place.call(lambda: None, make=True)
+        helper = self._way.ensure()
+        self._relay.ensure(helper.helper, self.resolv_conf)
+        return self._place.call(lambda: super(UserNetworks, self).attach(uid, netns, plan), make=True)
+
+    def node_resolver(self) -> str:
+        """The node's resolv.conf with what answers for the host's loopback in its place."""
+        return relay.seen_from_inside(super().node_resolver())
+
+    def teardown_if_idle(self) -> bool:
+        """See Networks; with the user's last root goes his namespace."""
+        done = self._place.call(super().teardown_if_idle)
+        if done:
+            self._leave()
+        return done
+
+    def reset(self) -> None:
+        self._place.call(super().reset)
+        self._leave()
+
+    def revive(self) -> None:
+        """Start again what was killed: the way out, the forwarder with every port, the relay of names."""
+        if self._place.exists():
+            helper = self._way.ensure()
+            self._relay.ensure(helper.helper, self.resolv_conf)
+            self._place.call(self._forwards.revive)
+
+    def _leave(self) -> None:
+        def ending() -> None:
+            self._forwards.end()
+            self._relay.end()
+            self._way.end()
+
+        self._place.remove_if_empty(ending)
+
+    def _tear_down(self) -> None:
+        super()._tear_down()
+        self._forwards.apply(self.settings.bridge, forwards.Wanted({}, ()))
+
+    def _hold(self, key: ports.Key) -> None:
+        self._forwards.hold(key)
+
+    def state(self) -> nft.NetState:
+        return self._place.call(super().state)._replace(mark=MARK)
+
+    def _bring(self, state: nft.NetState) -> bool:
+        changed = super()._bring(state)
+        for key, error in self._forwards.apply(self.settings.bridge, forwards.wanted(state)):
+            self._tell(key, error)
+        return changed
+
+    def _tell(self, key: str, error: KubeplayError) -> None:
+        """A port that was lost with the forwarder and is somebody else's now."""
+        for lease in ports.taken(self.store):
+            if lease.key == key:
+                row = self.store.row("SELECT namespace, name FROM pods WHERE uid=?", lease.holder)
+                kind = "Pod" if row else "Service"
+                namespace, name = row or tuple(lease.holder.removeprefix("svc:").split("/", 1))
+                self.store.events.add(ObjectKey(kind, namespace, name), lease.holder, "HostPortConflict", error.message, "Warning")
+
+    def _elsewhere(self) -> Sequence[Subnet]:
+        """The host's own networks: pods must be able to reach them."""
+
+        def work() -> Sequence[Subnet]:
+            with Netlink() as netlink:
+                return subnets.in_use(netlink)
+
+        return outside(work)
+
+
+def _moved(call: Callable[..., Any], make: bool) -> Callable[..., Any]:
+    @functools.wraps(call)
+    def moved(self: UserNetworks, *args: Any, **named: Any) -> Any:
+        return self._place.call(lambda: call(self, *args, **named), make)
+
+    return moved
+
+
+for _name in (*_MAKING, *_INSIDE):
+    if _name not in vars(UserNetworks):
+        setattr(UserNetworks, _name, _moved(getattr(Networks, _name), _name in _MAKING))
