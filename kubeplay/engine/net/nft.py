@@ -141,7 +141,7 @@ def _filters(state: NetState) -> Iterable[str]:
             "  chain marking {\n    type filter hook output priority mangle; policy accept;\n"
             f"    meta mark {state.mark:#x} ct mark set {state.mark:#x}\n  }}\n"
             "  chain recognising {\n    type filter hook prerouting priority mangle; policy accept;\n"
-            f"    iifgroup {state.group} ct direction reply ct mark {state.mark:#x} meta mark set {state.mark:#x}\n  }}\n"
+            f"    iifgroup {state.group} ct direction reply ct mark {state.mark:#x} meta mark set {state.mark + 1:#x}\n  }}\n"
         )
     yield f"  chain passing {{\n    type filter hook forward priority filter; policy accept;\n{refuse}  }}\n"
     dns = f"    ip daddr {state.dns} accept\n" if state.dns else ""

@@ -24,7 +24,8 @@ from kubeplay.errors import SandboxError
 
 T = TypeVar("T")
 _local = threading.local()
-MARK = 0x6B700001  # of packets between the forwarder and pods (forwarder.py has it too, nft.py renders it)
+MARK = 0x6B700001  # on the forwarder's packets to pods (forwarder.py has it too)
+ANSWER = MARK + 1  # on pods' answers to them: another one, because a socket's mark decides its own route too
 _TABLE = 0x6B70  # routing table of the answers to the forwarder
 PREFIX = "kp"  # what the devices of every kubeplay root begin with (config.Settings.bridge)
 
@@ -82,7 +83,7 @@ class Place:
         def work() -> None:
             syscalls.unshare(syscalls.CLONE_NEWNET)
             with Netlink() as netlink:
-                netlink.run(rtnl.up(1, "lo"), *rtnl.answers_here(MARK, _TABLE))
+                netlink.run(rtnl.up(1, "lo"), *rtnl.answers_here(ANSWER, _TABLE))
             os.close(os.open(self.pin, os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
             syscalls.mount("/proc/thread-self/ns/net", self.pin, flags=syscalls.MS_BIND)
 
