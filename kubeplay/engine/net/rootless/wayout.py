@@ -156,7 +156,7 @@ class WayOut:
             return choice
         said = _words(result.stderr)
         if self._wanted or not _installed(SLIRP):
-            raise SandboxError(f"pasta cannot connect the pods to the network: {said}", hint="with slirp4netns: apt-get install slirp4netns")
+            raise SandboxError(f"pasta cannot connect the pods to the network: {said}", hint="or try: apt-get install slirp4netns")
         choice = Choice(SLIRP, f"pasta failed: {said}")
         self._slirp(choice)
         return choice
