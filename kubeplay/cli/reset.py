@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from kubeplay.config import Settings
+from kubeplay.engine.host.userns import rootless
 from kubeplay.errors import Forbidden, KubeplayError
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def reset(app: App) -> Iterator[str]:
     app.forget()
     yield from _step("mounts", lambda: _unmount(settings))
     yield from _step("files", lambda: _remove_files(settings))
+    if rootless():
+        yield from _namespaces()
 
 
 def _step(name: str, work: Callable[[], object]) -> Iterator[str]:
@@ -45,6 +48,16 @@ def _step(name: str, work: Callable[[], object]) -> Iterator[str]:
         yield f"{name}: removed"
     except Exception as error:  # whatever is broken here, the next step is to be taken
         yield f"{name}: {error}"
+
+
+def _namespaces() -> Iterator[str]:
+    """An ordinary user's: they go with the last root."""
+    from kubeplay.engine.rootless.leave import finish
+
+    try:
+        yield "namespaces: removed" if finish() else "namespaces: kept, another root uses them"
+    except OSError as error:
+        yield f"namespaces: {error}"
 
 
 def _check(settings: Settings) -> None:

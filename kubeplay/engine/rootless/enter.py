@@ -57,7 +57,7 @@ def enter() -> None:
     uid, gid = os.geteuid(), os.getegid()
     holder = read(directory)
     namespaces = opened(holder) if holder and not holder.single else None
-    join(*(namespaces or _make(directory)))
+    join(*(namespaces or _make()))
     who.entered()
     os.environ[VARIABLE] = f"{uid}:{gid}:{directory}"
 
@@ -82,10 +82,15 @@ def attempt() -> None:
         refusal = error
 
 
-def _make(directory: str) -> tuple[int, int]:
+def _make() -> tuple[int, int]:
     from kubeplay.engine.rootless import make
 
-    return make.namespaces(directory)
+    while True:
+        try:
+            return make.namespaces(who.user_directory())
+        except FileNotFoundError as error:
+            if os.path.exists(os.path.dirname(error.filename or "/")):
+                raise  # not because a reset has just removed the directory
 
 
 def read(directory: str) -> Holder | None:

@@ -1,13 +1,15 @@
-"""End a user's namespaces: when they have been outgrown, and with `system reset`."""
+"""End a user's namespaces: when they have been outgrown, and with the last root (`system reset`)."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 
-from kubeplay.engine.host import processes
-from kubeplay.engine.rootless import needs
-from kubeplay.engine.rootless.enter import Holder
+from kubeplay.engine.host import processes, runroot, syscalls
+from kubeplay.engine.rootless import needs, survivors, who
+from kubeplay.engine.rootless.enter import Holder, read
+from kubeplay.engine.rootless.lock import locked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,3 +39,27 @@ def end(holder: Holder) -> None:
     process = processes.Process(holder.pid, holder.start)
     if processes.send(process, signal.SIGKILL):
         processes.await_end(process, END_SECONDS)
+
+
+def finish() -> bool:
+    """Called inside, when a root is gone: end the holder and remove the user's directory, unless another root of the user's is in use.
+
+    What somebody still has running there (a shell of `kubeplay unshare`) goes on, and its namespaces with it.
+    """
+    directory = who.user_directory()
+    with locked(directory):
+        if survivors.runroots():
+            return False
+        holder = read(directory)
+        if holder is not None:
+            end(holder)
+        for target in runroot.mounts_below(directory):
+            syscalls.umount(target)
+        shutil.rmtree(directory)
+    for path in (os.path.dirname(directory), os.path.dirname(os.path.dirname(directory))):
+        if os.path.basename(path).startswith("kubeplay-run"):  # one that we made, where there is no XDG_RUNTIME_DIR
+            try:
+                os.rmdir(path)
+            except OSError:
+                break
+    return True

@@ -7,26 +7,23 @@ anywhere on this way leaves nothing: a child without a parent ends, and what is 
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from kubeplay.engine.host import credentials, faults, processes, syscalls
 from kubeplay.engine.host.userns import Range, parse
 from kubeplay.engine.rootless import needs, subids, survivors, who
 from kubeplay.engine.rootless.enter import NEWNS, NEWUSER, RECORD, Holder, join, opened, read, started
 from kubeplay.engine.rootless.leave import end, outgrown
+from kubeplay.engine.rootless.lock import locked
 from kubeplay.errors import CommandFailed, KubeplayError, MissingPrerequisite
 
-LOCK = "lock"
 GO, READY = b"g", b"r"
 
 
 def namespaces(directory: str) -> tuple[int, int]:
     """Descriptors of the user's user and mount namespace: the living ones, or new ones. Raises MissingPrerequisite."""
-    with _locked(f"{directory}/{LOCK}"):
+    with locked(directory):
         holder = read(directory)
         if holder and holder.single and outgrown(holder):
             end(holder)
@@ -37,17 +34,6 @@ def namespaces(directory: str) -> tuple[int, int]:
         if found is None:
             raise KubeplayError("the process that keeps your namespaces ended as soon as it was started", hint="kubeplay system check")
         return found
-
-
-@contextmanager
-def _locked(path: str) -> Iterator[None]:
-    """The lock is the child's too until it has become the holder: a parent that is killed does not let a second one in half way."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(fd)
 
 
 def _hold(directory: str) -> None:

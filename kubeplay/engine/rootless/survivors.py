@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 
 from kubeplay.engine.host import processes
+from kubeplay.engine.host.runroot import unescape
 from kubeplay.engine.rootless.enter import namespaces_of
 from kubeplay.errors import MissingPrerequisite
 from kubeplay.record import Record
@@ -76,7 +77,7 @@ def _believed(pid: int) -> tuple[int, int] | None:
     if found is None:
         return None
     try:
-        if _uids(pid) == {os.getuid()} and _outside(pid) and _has_runroot(pid) and _still(pid, found):
+        if _uids(pid) == {os.getuid()} and _outside(pid) and runroots(pid) and _still(pid, found):
             return found
     except OSError:
         pass
@@ -98,9 +99,10 @@ def _outside(pid: int) -> bool:
     return same_root and _link(f"/proc/{pid}/ns/pid") == _link("/proc/self/ns/pid")
 
 
-def _has_runroot(pid: int) -> bool:
+def runroots(pid: int | str = "self") -> list[str]:
+    """The runroots of kubeplay that are mounted where the process is: one for each root in use."""
     with open(f"/proc/{pid}/mountinfo", "rb") as file:
-        return any(MOUNT in line for line in file)
+        return [unescape(line.split(b" ", 5)[4]) for line in file if MOUNT in line]
 
 
 def _still(pid: int, found: tuple[int, int]) -> bool:
