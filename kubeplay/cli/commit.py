@@ -57,6 +57,8 @@ def commit(
     kept = left_out(plan)
     if kept:
         print(f"commit: not in the image, as they come from elsewhere: {', '.join(kept)}", file=sys.stderr)
+    if squash:
+        _tell_lacks(app, row)
     if iidfile:
         with open(iidfile, "w", encoding="ascii") as file:
             file.write(image_id)
@@ -76,12 +78,21 @@ def export(app: App, *, name: str, output: str | None, container: str | None) ->
     if output is None and sys.stdout.isatty():
         raise InvalidInput("refusing to write an archive to a terminal", hint="use -o FILE, or redirect standard output")
     row, _ = made(app, name, container)
+    _tell_lacks(app, row)
     try:
         exports.export(app.engine, row, output or "")
     except OSError as error:
         if isinstance(error, BrokenPipeError):
             raise
         raise InvalidInput(f"{output}: {error.strerror}") from error
+
+
+def _tell_lacks(app: App, row: ContainerRow) -> None:
+    """What a tree lacks of its layers is not in what is written anew from it (an ordinary user's layers have no device nodes)."""
+    from kubeplay.cli.image import tell_lacks
+
+    if row.image_id:
+        tell_lacks(app, row.image_id)
 
 
 DIFF = (choice("--format", choices=("json",), help="json, instead of lines."), flag("-q", "--quiet", help="Show paths only.", hidden=True))

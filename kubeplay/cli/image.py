@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from os import environ
 from typing import TYPE_CHECKING, Any
@@ -238,7 +239,16 @@ def import_(
     platform = {"os": os, "architecture": arch, "variant": variant}
     given = {key: value for key, value in platform.items() if value}
     with _fetched(file) as path:
-        print(app.engine.images.import_tar(path, reference or "", change, message or f"Imported from {file}", platform=given))
+        made = app.engine.images.import_tar(path, reference or "", change, message or f"Imported from {file}", platform=given)
+    tell_lacks(app, made)
+    print(made)
+
+
+def tell_lacks(app: App, image_id: str) -> None:
+    """Say what of an image's layers could not be made here."""
+    lacks = app.engine.images.layers.lacks(app.engine.images.get(image_id).layers)
+    if lacks:
+        print(f"WARNING: {lacks}", file=sys.stderr)
 
 
 @contextmanager
@@ -352,13 +362,15 @@ def described(app: App, row: ImageRow) -> dict[str, Any]:
         "Version": config.get("docker_version", ""), "Author": config.get("author", ""), "Architecture": config.get("architecture", ""),
         "Os": config.get("os", ""),
         "Variant": config.get("variant", ""), "Size": row.size, "VirtualSize": row.size,
-        "GraphDriver": {"Name": "overlay", "Data": _directories(app, row)},
+        "GraphDriver": {"Name": _driver(app), "Data": _directories(app, row)},
         "RootFS": {"Type": "layers", "Layers": list(row.layers)},
         "Labels": inner.get("Labels") or {}, "Annotations": annotations, "ManifestType": kind, "User": inner.get("User") or "",
         "History": config.get("history") or [], "NamesHistory": list(app.store.lists.names_history(row.id)),
     }  # fmt: skip
     if inner.get("Healthcheck"):
         found["Healthcheck"] = found["HealthCheck"] = inner["Healthcheck"]
+    if lacking := [{"Layer": layer, **one._asdict()} for layer in row.layers if (one := app.engine.images.layers.lacking(layer))]:
+        found["Lacking"] = lacking
     return Struct(found, {"HealthCheck": NIL})
 
 
@@ -371,6 +383,12 @@ def _manifest(app: App, row: ImageRow) -> tuple[str, dict[str, str]]:
     except KubeplayError:
         return "", {}
     return found.media_type, dict(found.annotations)
+
+
+def _driver(app: App) -> str:
+    from kubeplay.engine.layers import snapshotter
+
+    return snapshotter.choice(app.engine.paths).driver
 
 
 def _directories(app: App, row: ImageRow) -> dict[str, str]:

@@ -10,6 +10,7 @@ from kubeplay.engine.layers.extract import Extractor, clean
 from kubeplay.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from kubeplay.engine.layers.lacking import Lacking
     from kubeplay.engine.layers.tar import Entry, TarReader
 
 _MAGIC = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd")
@@ -61,8 +62,8 @@ class _Unpacking(Extractor):
         raise InvalidInput(f"{name.decode(errors='replace')}: image layers cannot hold files whose names begin with .wh.")
 
 
-def unpack(fd: int, root: int, directory: str, *, digest: str = "", owner: tuple[int, int] | None = None) -> None:
-    """Unpack the archive open at `fd` into `directory` (a true path) of the root file system open at `root`.
+def unpack(fd: int, root: int, directory: str, *, digest: str = "", owner: tuple[int, int] | None = None) -> Lacking:
+    """Unpack the archive open at `fd` into `directory` (a true path) of the root file system open at `root`; what could not be made.
 
     `digest` is what its bytes must have. Raises InvalidInput (damaged, hostile, changed), Exhausted.
     """
@@ -73,5 +74,6 @@ def unpack(fd: int, root: int, directory: str, *, digest: str = "", owner: tuple
     whole = stat.S_ISREG(status.st_mode)
     blob = Blob(fd, 0 if whole else -1, status.st_size if whole else -1, digest)
     with Stream(blob) as stream:
-        _Unpacking(root, os.fsencode(directory.strip("/")), owner).run(TarReader(stream))
+        found = _Unpacking(root, os.fsencode(directory.strip("/")), owner).run(TarReader(stream))
         stream.finish()
+    return found.lacking

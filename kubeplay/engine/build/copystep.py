@@ -12,6 +12,7 @@ from kubeplay.engine.build import archives, fetch, modes, places
 from kubeplay.engine.build.model import Copy, Origin, Source
 from kubeplay.engine.build.sources import Tree
 from kubeplay.engine.build.transfer import Result, Target, Transfer
+from kubeplay.engine.layers.lacking import Lacking, sentence
 from kubeplay.engine.oci import user
 from kubeplay.errors import BuildError, ContainerError
 from kubeplay.plan.security import Security
@@ -48,6 +49,7 @@ class Step:
         self._origins = origins
         self._exclude = self._excluded()
         self._groups: list[list[Item]] | None = None
+        self._lacking: list[Lacking] = []
 
     def close(self) -> None:
         for fd in self._roots:
@@ -70,6 +72,10 @@ class Step:
         count = sum(len(group) for group in self.groups())
         whole = digests[0] if len(digests) == 1 else sha256("".join(digests).encode()).hexdigest()
         return f"{'multi' if count > 1 else 'dir' if kinds == {'dir'} else 'file'}:{whole}"
+
+    def lacks(self) -> str:
+        """What of unpacked archives could not be made, "" when nothing."""
+        return sentence(self._lacking)
 
     def write(self, rootfs: str, accounts: str = "") -> tuple[str, ...]:
         """Put everything into the root file system; the digests of what was written. `accounts`: where owners' names are looked up."""
@@ -241,7 +247,8 @@ class Step:
             if target is not None:
                 top, here = os.readlink(f"/proc/self/fd/{target.root}"), os.readlink(f"/proc/self/fd/{place}")
                 owner = target.wanted.owner if self._action.chown else None
-                archives.unpack(fd, target.root, here[len(top) :], digest=f"sha256:{digest.hexdigest()}", owner=owner)
+                under = here[len(top) :]
+                self._lacking.append(archives.unpack(fd, target.root, under, digest=f"sha256:{digest.hexdigest()}", owner=owner))
             return digest.hexdigest().encode()
         finally:
             os.close(fd)

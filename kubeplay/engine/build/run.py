@@ -197,6 +197,8 @@ def _flat(session: Session, finished: Finished) -> Finished:
     from kubeplay.engine.build.sources import Tree
     from kubeplay.engine.build.transfer import Result, Target, Transfer
 
+    if lacks := session.layers.lacks(finished.layers):
+        session.progress.warning(f"in the squashed image: {lacks}")
     source = places.open_root(session.workspace.view(finished.layers))
     name = session.workspace.name("flat")
     session.workspace.mount(name, ())

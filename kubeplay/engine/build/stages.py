@@ -127,9 +127,14 @@ class Builder:
             rootfs = self._workspace.mount(name, () if alone else self._layers)
             digests = job.write(rootfs, self._accounts(action) if alone else "")
             summary = job.summary(digests)
+            self._tell(job)
         finally:
             job.close()
         self._commit(step, name, [*keys, self._key(step, digests)], prefix, True, summary)
+
+    def _tell(self, job: copystep.Step) -> None:
+        if lacks := job.lacks():
+            self._session.progress.warning(lacks)
 
     def _accounts(self, action: Copy) -> str:
         return self._workspace.view(self._layers) if action.chown else ""
@@ -187,6 +192,7 @@ class Builder:
             job = copystep.Step(self._workspace, action, session.origin, session.context.ignore, bool(session.request.ssh))
             try:
                 summary = job.summary(job.write(rootfs))
+                self._tell(job)
             finally:
                 job.close()
         elif isinstance(action, Workdir):

@@ -63,6 +63,10 @@ class Depot:
         """What of the layer could not be made."""
         return lacking.read(self._paths.layer(diff_id))
 
+    def lacks(self, layers: Iterable[str]) -> str:
+        """What these layers lack together, in a sentence; "" when nothing."""
+        return lacking.sentence(map(self.lacking, layers))
+
     def list(self) -> list[str]:
         """The diff ids that are there."""
         try:

@@ -149,9 +149,12 @@ def _into(
         have = f"{document.os}/{document.architecture}"
         report(Progress(WARNING, f"image platform ({have}) does not match the expected platform ({options.platform})"))
     images.layers.sweep()
+    new = [diff_id for diff_id in dict.fromkeys(document.diff_ids) if not images.layers.has(diff_id)]
     work = Layers(images.layers, images.blobs, source, report, options.keep)
     blobs = work.bring(list(zip(manifest.layers, document.diff_ids)), options.parallel or parallel())
     faults.point("pull:layers")
+    if lacks := images.layers.lacks(new):
+        report(Progress(WARNING, lacks))
     report(Progress(CONFIG, manifest.config.digest, DONE, manifest.config.size, manifest.config.size))
     report(Progress(MANIFEST))
     came = () if made_up else tuple(zip(choice.digests, choice.documents))

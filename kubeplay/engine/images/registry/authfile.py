@@ -15,6 +15,7 @@ from typing import Any
 
 from kubeplay.engine.images.registry import programs
 from kubeplay.engine.images.registry.credentials import Credential, normalised
+from kubeplay.engine.rootless import who
 from kubeplay.engine.store.locks import Lock
 from kubeplay.errors import InvalidInput, MissingPrerequisite, NotFound
 
@@ -26,6 +27,8 @@ def primary(given: str = "") -> str:
     """The file that `login` writes. $XDG_RUNTIME_DIR is a tmpfs: a login ends with the machine, as podman's does."""
     if given or os.environ.get("REGISTRY_AUTH_FILE"):
         return given or os.environ["REGISTRY_AUTH_FILE"]
+    if who.rootless():
+        return f"{os.path.dirname(who.user_directory())}/containers/auth.json"
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     return f"{runtime}/containers/auth.json" if runtime else f"/run/containers/{os.geteuid()}/auth.json"
 
@@ -35,7 +38,7 @@ def places(given: str = "") -> tuple[str, ...]:
     first = primary(given)
     if given or os.environ.get("REGISTRY_AUTH_FILE"):
         return (first,)
-    home = os.environ.get("HOME", "")
+    home = who.home()
     config = os.environ.get("XDG_CONFIG_HOME") or (f"{home}/.config" if home else "")
     docker = os.environ.get("DOCKER_CONFIG") or (f"{home}/.docker" if home else "")
     more = ([f"{config}/containers/auth.json"] if config else []) + ([f"{docker}/config.json"] if docker else [])

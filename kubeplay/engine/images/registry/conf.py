@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Sequence
 from typing import Any
 
+from kubeplay.engine.rootless import who
 from kubeplay.errors import InvalidInput
 from kubeplay.record import Record
 
@@ -49,7 +50,7 @@ class Registries(Record):
 
 def files() -> tuple[str, ...]:
     """The files of this user, later ones win. $CONTAINERS_REGISTRIES_CONF replaces the main one and, alone, drops the drop-ins."""
-    home, env = os.environ.get("HOME", ""), os.environ
+    home, env = who.home(), os.environ
     own = f"{home}/.config/containers" if home else ""
     main = SYSTEM
     if own and os.path.exists(f"{own}/registries.conf"):

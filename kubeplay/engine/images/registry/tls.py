@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import ssl
 
+from kubeplay.engine.rootless import who
 from kubeplay.errors import InvalidInput
 
 PLACES = ("/etc/containers/certs.d", "/etc/docker/certs.d")
@@ -19,7 +20,7 @@ def directory(host: str, given: str = "") -> str:
         if not os.path.isdir(given):
             raise InvalidInput(f"the certificates' directory {given} does not exist")
         return given
-    home = os.environ.get("HOME", "")
+    home = who.home()
     for place in ([f"{home}/.config/containers/certs.d"] if home else []) + list(PLACES):
         if os.path.isdir(f"{place}/{host}"):
             return f"{place}/{host}"

@@ -7,8 +7,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from kubeplay.engine.host.userns import rootless
 from kubeplay.engine.images.trust import policy, requirements, scopes
+from kubeplay.engine.rootless import who
 from kubeplay.errors import InvalidInput, StoreError
 
 DEFAULT = "default"
@@ -20,7 +20,7 @@ TYPES = {
 
 def where(given: str = "") -> str:
     """The file that is changed: the one in force, or where there is none the machine's, or for others than root their own."""
-    return policy.locate(given) or (os.path.expanduser(policy.USER) if rootless() else policy.SYSTEM)
+    return policy.locate(given) or (policy.USER.replace("~", who.home(), 1) if who.rootless() else policy.SYSTEM)
 
 
 def apply(path: str, scope: str, kind: str, key_files: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from kubeplay.engine.images.trust import requirements, scopes, strict
 from kubeplay.engine.images.trust.requirements import Requirement
+from kubeplay.engine.rootless import who
 from kubeplay.errors import InvalidInput
 from kubeplay.record import Record
 
@@ -42,7 +43,7 @@ def locate(given: str = "", env: Mapping[str, str] | None = None) -> str:
     podman refuses to work without a file. We are installed alone, without the package that brings one, so absence means
     what that package's file says: accept anything (`image trust show` says so).
     """
-    home = (os.environ if env is None else env).get("HOME") or os.path.expanduser("~")
+    home = who.home() if env is None else env["HOME"]
     if given:
         return given
     own = USER.replace("~", home, 1)

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from kubeplay.engine.host.userns import rootless
 from kubeplay.engine.images import reference
 from kubeplay.engine.images.trust import scopes
+from kubeplay.engine.rootless import who
 from kubeplay.errors import InvalidInput
 from kubeplay.record import Record
 
@@ -39,7 +39,7 @@ class Registries(Record):
 
 def locate(given: str = "", env: Mapping[str, str] | None = None) -> str:
     """The directory to use: the one given, the user's when it is there, else the machine's."""
-    home = (os.environ if env is None else env).get("HOME") or os.path.expanduser("~")
+    home = who.home() if env is None else env["HOME"]
     own = USER.replace("~", home, 1)
     return given or (own if os.path.isdir(own) else SYSTEM)
 
@@ -92,9 +92,9 @@ def attachments(registries: Registries, name: str) -> bool:
 
 def default_directory(env: Mapping[str, str] | None = None) -> str:
     """Where signatures are when registries.d says nothing."""
-    if not rootless():
+    if not who.rootless():
         return "/var/lib/containers/sigstore"
-    home = (os.environ if env is None else env).get("HOME") or os.path.expanduser("~")
+    home = who.home() if env is None else env["HOME"]
     return f"{home}/.local/share/containers/sigstore"
 
 
