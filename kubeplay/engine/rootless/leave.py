@@ -56,10 +56,10 @@ def finish() -> bool:
         for target in runroot.mounts_below(directory):
             syscalls.umount(target)
         shutil.rmtree(directory)
-    for path in (os.path.dirname(directory), os.path.dirname(os.path.dirname(directory))):
-        if os.path.basename(path).startswith("kubeplay-run"):  # one that we made, where there is no XDG_RUNTIME_DIR
-            try:
-                os.rmdir(path)
-            except OSError:
-                break
+    parent = os.path.dirname(directory)
+    for path in (f"{parent}/netns", *([parent] if os.path.basename(parent).startswith("kubeplay-run") else [])):
+        try:
+            os.rmdir(path)  # of a login's file or of podman's, they stay
+        except OSError:
+            continue
     return True

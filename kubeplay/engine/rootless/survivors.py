@@ -100,9 +100,17 @@ def _outside(pid: int) -> bool:
 
 
 def runroots(pid: int | str = "self") -> list[str]:
-    """The runroots of kubeplay that are mounted where the process is: one for each root in use."""
+    """The user's runroots that are mounted where the process is, one for each root in use. Those of root are seen there as well."""
     with open(f"/proc/{pid}/mountinfo", "rb") as file:
-        return [unescape(line.split(b" ", 5)[4]) for line in file if MOUNT in line]
+        points = [unescape(line.split(b" ", 5)[4]) for line in file if MOUNT in line]
+    return [point for point in points if _mine(f"/proc/{pid}/root{point}")]
+
+
+def _mine(path: str) -> bool:
+    try:
+        return os.stat(path).st_uid == os.geteuid()
+    except OSError:
+        return False
 
 
 def _still(pid: int, found: tuple[int, int]) -> bool:
