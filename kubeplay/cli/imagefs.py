@@ -179,15 +179,22 @@ def image_mount(app: App, *, image: tuple[str, ...], all: bool, format: str | No
     else:
         found = [(image_id, app.store.images.get(image_id)) for image_id in mounts.mounted(paths)]
         places = [(row, mounts.path(paths, image_id)) for image_id, row in found if row is not None]
+    names = {row.id: app.engine.images.names(row.id) for row, _ in places}
+    shown = [
+        ({"id": row.id.removeprefix("sha256:"), "Names": [row.manifest_digest], "Repositories": names[row.id], "mountpoint": path},
+         " ".join(names[row.id]) or human.short(row.id))
+        for row, path in places
+    ]  # fmt: skip
+    _show_mounts(shown, format, only=len(image) == 1)
+
+
+def _show_mounts(places: Sequence[tuple[dict[str, Any], str]], format: str | None, *, only: bool) -> None:
+    """Mounts, each as its record and the name to show; `only` one that was asked for is shown as its path."""
     if format == "json":
-        shown = [{"id": row.id.removeprefix("sha256:"), "Names": [row.manifest_digest], "Repositories": app.engine.images.names(row.id),
-                  "mountpoint": path} for row, path in places]  # fmt: skip
-        sys.stdout.write(listing.json_text(shown) + "\n")
-    elif len(image) == 1:
-        print(places[0][1])
-    else:
-        for row, path in places:
-            print(f"{' '.join(app.engine.images.names(row.id)) or human.short(row.id)}  {path}")
+        sys.stdout.write(listing.json_text([record for record, _ in places]) + "\n")
+        return
+    for record, name in places:
+        print(record["mountpoint"] if only else f"{name}  {record['mountpoint']}")
 
 
 @command(
@@ -237,15 +244,11 @@ def mount(app: App, *, name: tuple[str, ...], all: bool, format: str | None, no_
     for row, path in places if name else ():
         if not is_mounted(path):
             raise NotFound(f"container {row.name} has no root file system (it never started, or the machine was started anew since)")
-    places = [(row, path) for row, path in places if is_mounted(path)]
-    if format == "json":
-        shown = [{"id": row.id, "Names": [row.name], "mountpoint": path} for row, path in places]
-        sys.stdout.write(listing.json_text(shown) + "\n")
-    elif len(name) == 1 and not all:
-        print(places[0][1])
-    else:
-        for row, path in places:
-            print(f"{row.id if no_trunc else human.short(row.id)}  {path}")
+    shown = [
+        ({"id": row.id, "Names": [row.name], "mountpoint": path}, row.id if no_trunc else human.short(row.id))
+        for row, path in places if is_mounted(path)
+    ]  # fmt: skip
+    _show_mounts(shown, format, only=len(name) == 1 and not all)
 
 
 @command(

@@ -22,18 +22,28 @@ _guard = _thread.allocate_lock()
 class StandIn(_Module):  # type: ignore[misc,valid-type,unused-ignore]
     """A module whose corner our own modules see; everybody else, and whoever asks for more, gets the real module's names."""
 
-    def __init__(self, name: str, corner: dict[str, Any]) -> None:
+    def __init__(self, name: str, make: Callable[[], dict[str, Any]]) -> None:
         super().__init__(name)
-        self.__dict__["_corner"] = corner
+        self.__dict__["_make"] = make
 
     def __getattr__(self, name: str) -> Any:
         if sys._getframe(1).f_globals.get("__name__", "").startswith("kubeplay."):
-            corner: dict[str, Any] = self.__dict__["_corner"]
+            corner = self._found()
             if name in corner:
                 return corner[name]
             if name == "__path__":  # `from MODULE import NAME` asks whether it is a package
                 raise AttributeError(name)
         return getattr(_real(self.__name__), name)
+
+    def _found(self) -> dict[str, Any]:
+        """The corner, made when the first of our modules looks; empty where this Python has not what it is made of."""
+        if "_corner" not in self.__dict__:
+            try:
+                self.__dict__["_corner"] = self.__dict__["_make"]()
+            except ImportError:  # another Python: the real thing, then
+                self.__dict__["_corner"] = {}
+        corner: dict[str, Any] = self.__dict__["_corner"]
+        return corner
 
 
 def _real(name: str) -> Any:
@@ -68,10 +78,7 @@ def install() -> None:
     sys.meta_path.insert(0, _Again())  # type: ignore[arg-type,unused-ignore]
     for name, corner in (("typing", _typing), ("json", _json), ("re", _re), ("signal", _signal), ("sqlite3", _sqlite3)):
         if name not in sys.modules:
-            try:
-                sys.modules[name] = StandIn(name, corner())
-            except ImportError:  # another Python: the real thing, then
-                continue
+            sys.modules[name] = StandIn(name, corner)
 
 
 def _typing() -> dict[str, Any]:

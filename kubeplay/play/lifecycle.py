@@ -9,7 +9,6 @@ from kubeplay.engine.host.machine import boot_id
 from kubeplay.engine.store.runtime import RUN, RUNNING, STOP, BackoffRow, ContainerRow, PodRow
 from kubeplay.errors import NotFound, NotRunning, PodError
 from kubeplay.kube.status import TERMINAL
-from kubeplay.plan.stack import ObjectKey
 from kubeplay.reconcile import parallel, services, system
 from kubeplay.reconcile.model import AGAIN, HOLD, REJECTED, Outcome
 from kubeplay.reconcile.observe import Look, key_of, look
@@ -185,8 +184,3 @@ def _asks(row: PodRow, engine: Engine) -> bool:
 
 def _quiet(outcome: Outcome) -> None:
     """parallel.each wants a call that returns nothing."""
-
-
-def keys_of(engine: Engine, uids: Sequence[str]) -> list[ObjectKey]:
-    """The objects of pods."""
-    return [key_of(engine.store.runtime.pod(uid)) for uid in uids]

@@ -97,10 +97,3 @@ def remove(engine: Engine, row: PodRow) -> None:
 def idle(engine: Engine) -> bool:
     """Whether no pod of a person is left that needs DNS."""
     return not any(row.namespace != NAMESPACE and row.desired != DELETE and needs_dns(plan_of(row)) for row in engine.store.runtime.pods())
-
-
-def remove_if_idle(engine: Engine) -> None:
-    """End the DNS pod when nobody needs it."""
-    row = engine.store.runtime.find_pod(NAMESPACE, NAME)
-    if row is not None and idle(engine):
-        remove(engine, row)

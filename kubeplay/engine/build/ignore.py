@@ -10,6 +10,7 @@ import posixpath
 import re
 from collections.abc import Iterable
 
+from kubeplay.engine.build import classes
 from kubeplay.errors import InvalidInput
 from kubeplay.record import Record
 
@@ -117,8 +118,8 @@ def _part(part: str) -> str:
         elif letter == "?":
             pieces[-1] += "[^/]"
         elif letter == "[":
-            text, at = _class(part, at)
-            pieces[-1] += text
+            text, negated, at = classes.read(part, at)
+            pieces[-1] += f"{'(?!/)[^' if negated else '['}{text}]"
         else:
             at += letter == "\\"
             if at == len(part):
@@ -134,31 +135,6 @@ def _pieces(pieces: list[str], ends: bool) -> str:
     for number, piece in enumerate(pieces[1:], 2):
         made += f"[^/]*{piece}" if number == len(pieces) and ends else f"(?>[^/]*?{piece})"
     return made
-
-
-def _class(part: str, at: int) -> tuple[str, int]:
-    """[abc], [a-z], [^a]; the place of its end."""
-    at += 1
-    negated = part[at : at + 1] == "^"
-    at += negated
-    ranges: list[str] = []
-    while part[at : at + 1] != "]" or not ranges:
-        low, at = _letter(part, at)
-        high = low
-        if part[at : at + 1] == "-":
-            high, at = _letter(part, at + 1)
-        if high < low:
-            raise ValueError(f"the range {low}-{high} is empty")
-        ranges.append(f"{re.escape(low)}-{re.escape(high)}")
-    return f"{'(?!/)[^' if negated else '['}{''.join(ranges)}]", at
-
-
-def _letter(part: str, at: int) -> tuple[str, int]:
-    if part[at : at + 1] == "\\":
-        at += 1
-    if at >= len(part) or (part[at] in "-]" and part[at - 1] != "\\"):
-        raise ValueError("a [ without its ]")
-    return part[at], at + 1
 
 
 def _reaches(parts: tuple[str, ...], directory: str) -> bool:

@@ -11,7 +11,7 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from kubeplay.engine.build import places
+from kubeplay.engine.build import classes, places
 from kubeplay.errors import BuildError
 
 if TYPE_CHECKING:
@@ -140,8 +140,12 @@ def matcher(pattern: str) -> Callable[[str], bool]:
         elif letter == "?":
             pieces[-1] += "."
         elif letter == "[":
-            text, at = _set(pattern, at)
-            pieces[-1] += text
+            try:
+                text, negated, end = classes.read(pattern, at - 1)
+            except ValueError as error:
+                raise BuildError(f"{pattern}: syntax error in pattern: {error}") from None
+            pieces[-1] += f"[{'^' if negated else ''}{text}]"
+            at = end + 1
         elif letter == "\\":
             if at == len(pattern):
                 raise BuildError(f"{pattern}: syntax error in pattern")
@@ -152,29 +156,3 @@ def matcher(pattern: str) -> Callable[[str], bool]:
     between = "".join(f"(?>.*?{piece})" for piece in pieces[1:-1])
     compiled = re.compile(pieces[0] + between + (f".*{pieces[-1]}" if len(pieces) > 1 else ""), re.DOTALL)
     return lambda name: compiled.fullmatch(name) is not None
-
-
-def _set(pattern: str, at: int) -> tuple[str, int]:
-    """A character class from after its bracket; its regular expression and where it ends."""
-    negated = pattern[at : at + 1] == "^"
-    at += negated
-    pieces: list[str] = []
-    while at < len(pattern) and (pattern[at] != "]" or not pieces):
-        low, at = _letter(pattern, at)
-        high = low
-        if pattern[at : at + 1] == "-":
-            high, at = _letter(pattern, at + 1)
-        if high < low:
-            raise BuildError(f"{pattern}: syntax error in pattern")
-        pieces.append(f"{re.escape(low)}-{re.escape(high)}")
-    if at >= len(pattern):
-        raise BuildError(f"{pattern}: syntax error in pattern")
-    return f"[{'^' if negated else ''}{''.join(pieces)}]", at + 1
-
-
-def _letter(pattern: str, at: int) -> tuple[str, int]:
-    escaped = pattern[at : at + 1] == "\\"
-    at += escaped
-    if at >= len(pattern) or (pattern[at] in "]-" and not escaped):
-        raise BuildError(f"{pattern}: syntax error in pattern")
-    return pattern[at], at + 1

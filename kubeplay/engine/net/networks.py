@@ -26,6 +26,7 @@ from kubeplay.plan.service import ServicePlan, ServiceRoute
 DEFAULT = "kubeplay-default"
 _AUTO = ("auto", "1")  # the subnet was ours to choose, and is so again when someone took it while we were down
 _RANGE_POOL = services.RANGE_POOL
+_IDLE = "net-idle"
 _HOLDING = ("ip:", ports.HOST_POOL, ports.NODE_POOL, services.POOL)
 _OWN_POOLS = (*_HOLDING, _RANGE_POOL)
 
@@ -287,7 +288,7 @@ class Networks:
 
         `ip_forward` stays on (bridge.enable_forwarding says why); networks stay defined.
         """
-        with self._going(), self._lock():
+        with self._lock(_IDLE), self._lock():
             if any(lease.pool.startswith(_HOLDING) for lease in self.store.leases.held()):
                 return False
             self._tear_down()
@@ -295,7 +296,7 @@ class Networks:
 
     def reset(self) -> None:
         """Remove everything of this root from the machine, also what a crash left, and its networks from the store."""
-        with self._going(), self._lock():
+        with self._lock(_IDLE), self._lock():
             self._tear_down()
             with self.store.write():
                 for lease in self.store.leases.held():
@@ -330,7 +331,7 @@ class Networks:
         name = veth.name_of(uid, index)
         for _ in range(3):
             address = ipam.take(self.store, row, uid, ip)
-            with self._going():
+            with self._lock(_IDLE):
                 pass  # one that began before we had the address has ended now; one that begins later sees that we have it
             with Netlink() as netlink:
                 link = rtnl.link(netlink, row.bridge)
@@ -342,14 +343,11 @@ class Networks:
         hardware = veth.parse_mac(mac) if mac else veth.mac_of(address)
         return veth.Port(name, self._group, link.mtu, address, hardware, subnet(row.subnet), row.gateway)
 
-    def _going(self) -> Lock:
-        """Held while bridges are taken down as idle. Apart from `_lock`, which the programs of a `sync` can hold for 30 ms."""
-        ensure_directory(os.path.dirname(self.paths.lock("net-idle")))
-        return Lock(self.paths.lock("net-idle"))
-
-    def _lock(self) -> Lock:
-        ensure_directory(os.path.dirname(self.paths.lock("net")))
-        return Lock(self.paths.lock("net"))
+    def _lock(self, name: str = "net") -> Lock:
+        """Of the root's networks. `_IDLE`: held while bridges are taken down as idle, apart from "net", which a `sync` holds for 30 ms."""
+        path = self.paths.lock(name)
+        ensure_directory(os.path.dirname(path))
+        return Lock(path)
 
     def _bridge_name(self, name: str) -> str:
         """Five hex digits after the root's own name fill IFNAMSIZ; a clash within the root moves on by one."""

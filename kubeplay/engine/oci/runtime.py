@@ -10,7 +10,6 @@ import errno
 import json
 import os
 import select
-from collections.abc import Sequence
 from typing import Any
 
 from kubeplay.engine.host import processes
@@ -250,11 +249,6 @@ def _keep(path: str, key: str, found: Host) -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EROFS):
             raise
-
-
-def process_spec(cwd: str, args: Sequence[str], env: Sequence[str], **more: Any) -> dict[str, Any]:
-    """An OCI process object for exec."""
-    return {"cwd": cwd, "args": list(args), "env": list(env), **more}
 
 
 def said(stderr: str) -> str:

@@ -159,7 +159,7 @@ def test_the_next_secret_is_tried(bad: Hostile, image: Image) -> None:
         there.manifest()
     with source(bad, PLAIN._replace(auths=((bad.address, "wrong", "1"),))) as there, pytest.raises(Unauthorized) as caught:
         there.manifest()
-    assert caught.value.hint == f"kubeplay login {bad.address}"
+    assert caught.value.hint == f"kubeplay login {bad.address}, or other --creds"
 
 
 def test_a_repository_we_may_not_read_changes_nothing(bad: Hostile, image: Image) -> None:

@@ -61,10 +61,15 @@ def check(answer: BaseHTTPResponse, expect: tuple[int, ...], where: str) -> Base
     if answer.status == 404:
         raise NotFound(message)
     if answer.status in (401, 403):
-        raise Unauthorized(message, answer.status, hint=f"kubeplay login {where}")
+        raise Unauthorized(message, answer.status, hint=other_login(where))
     error = RegistryError(message, answer.status, hint=_hint(answer.status))
     error.retry_after = _retry_after(answer.headers.get("Retry-After", ""))  # type: ignore[attr-defined]
     raise error
+
+
+def other_login(where: str) -> str:
+    """What a person can do about refused credentials: those of an auth file, or of this call."""
+    return f"kubeplay login {where}, or other --creds"
 
 
 def _hint(status: int) -> str:

@@ -1,4 +1,4 @@
-"""One repository of a registry in the distribution spec's terms: manifests, blobs, uploads, tags, referrers."""
+"""One repository of a registry in the distribution spec's terms: manifests, blobs, uploads, tags."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from kubeplay.engine.images import descriptor
-from kubeplay.engine.images.descriptor import Descriptor, Index
+from kubeplay.engine.images.descriptor import Descriptor
 from kubeplay.engine.images.reference import Reference
 from kubeplay.engine.images.registry import answers, credentials, upload
 from kubeplay.engine.images.registry.access import Access
@@ -78,24 +78,6 @@ class Repository:
         answers.drop(answer)
         if said.startswith("sha256:") and said != _sha256(document.raw):
             raise RegistryError(f"{self.name}: the registry stored another manifest ({said[:80]}) than was sent")
-
-    def delete_manifest(self, digest: str) -> None:
-        """Raises NotFound, RegistryError (405 where the registry does not allow it)."""
-        answers.drop(self.client.request("DELETE", self._manifest(digest), scopes=(f"repository:{self.path}:delete",), expect=(202, 200)))
-
-    def referrers(self, digest: str) -> Index | None:
-        """What is attached to a manifest: by the referrers API, else the tag that stands for it; None when nothing is."""
-        for target in (f"/v2/{self.path}/referrers/{_checked(digest)}", self._manifest(digest.replace(":", "-"))):
-            try:
-                _, raw = self.client.document(
-                    target, MAX_MANIFEST, f"what refers to {self.name}@{digest}", scopes=self.scopes,
-                    headers={"Accept": descriptor.OCI_INDEX},
-                )  # fmt: skip
-            except NotFound:
-                continue
-            found = descriptor.read(raw, descriptor.OCI_INDEX)
-            return found if isinstance(found, Index) else None
-        return None
 
     def _manifest(self, which: str) -> str:
         if ":" not in which and not _TAG.fullmatch(which):

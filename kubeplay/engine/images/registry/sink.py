@@ -61,14 +61,6 @@ class RegistrySink(ImageSink):
 
         attachments.store(self, digest, signatures)
 
-    def tagged(self, tag: str) -> Document:
-        """The manifest of another tag of the repository. Raises NotFound, RegistryError."""
-        return self._repository.manifest(tag)
-
-    def put_tagged(self, document: Document, tag: str) -> None:
-        """Store a manifest under another tag. Raises RegistryError, InvalidInput."""
-        self._repository.put_manifest(document, tag)
-
     def repository(self) -> Repository:
         """The repository that is written to."""
         return self._repository

@@ -54,10 +54,6 @@ class RegistrySource(ImageSource):
 
         return attachments.signatures(self, digest)
 
-    def tagged(self, tag: str) -> Document:
-        """The manifest of another tag of the repository that serves the image. Raises NotFound, RegistryError."""
-        return self.repository().manifest(tag)
-
     def repository(self) -> Repository:
         """The repository that serves the image. Raises as `manifest`."""
         if self._chosen is None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from kubeplay.engine.images.registry import urls
+from kubeplay.engine.images.registry import answers, urls
 from kubeplay.engine.images.registry.challenge import Challenge
 from kubeplay.engine.images.registry.credentials import Credential
 from kubeplay.errors import RegistryError, Unauthorized
@@ -65,7 +65,7 @@ class Tokens:
             status, answer = self._ask(realm, service, scopes, credential)
         where, host = urlsplit(realm).netloc, urlsplit(self._base).netloc
         if status in (401, 403):
-            raise Unauthorized(f"{host}: its token server {where} refuses {_who(credential)}", status, hint=f"kubeplay login {host}")
+            raise Unauthorized(f"{host}: its token server {where} refuses {_who(credential)}", status, hint=answers.other_login(host))
         if status != 200:
             raise RegistryError(f"{where}: the token server answered {status}", status)
         return _read(answer, where)
