@@ -44,6 +44,7 @@ LOOK = Listing(
         help="Show what matches KEY=VALUE only: type, reason, kind, name, pod, namespace.",
         metavar="KEY=VALUE",
     ),
+    flag("-q", "--quiet", help="Print the objects only, as pod/web."),
     flag("-w", "--follow", "--watch", help="Stay, and show new events as they come.", dest="follow"),
     text("--since", help="Events seen since then: 10m, or a time such as 2026-11-22T03:00:00Z.", metavar="TIME"),
     flag("--no-trunc", help="Accepted for podman's sake: messages are never cut."),
@@ -59,6 +60,7 @@ def events(
     filters: tuple[str, ...],
     follow: bool,
     since: str | None,
+    quiet: bool,
     no_trunc: bool,
     noheading: bool,
     stream: bool,
@@ -67,7 +69,7 @@ def events(
     from kubeplay.cli.moments import moment
 
     namespace, _, last = (name or "").rpartition("/")
-    look = Look(format=format, filters=filters, noheading=noheading)
+    look = Look(format=format, quiet=quiet, filters=filters, noheading=noheading)
     start = moment(since, app.engine.clock.now()) if since else 0.0
     after = 0
     while True:

@@ -6,8 +6,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli import human, listing
-from kubeplay.cli.declare import argument, choice, command, flag, many, text
-from kubeplay.cli.listing import Column
+from kubeplay.cli.declare import LISTING, argument, command, flag, many, text
+from kubeplay.cli.listing import Column, Listing, Look
 from kubeplay.errors import Forbidden, InvalidInput, KubeplayError, NotFound
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from kubeplay.cli.app import App
     from kubeplay.engine.store.images import ImageRow
 
-JSON = choice("--format", choices=("json",), help="json, instead of lines.")
 
 
 # history
@@ -164,9 +163,9 @@ def _needs_sight(what: str) -> None:
     "Mount images read-only and print where; without names, list what is mounted.",
     argument("IMAGE", "Names or ids.", many=True, required=False, complete="image"),
     flag("-a", "--all", help="Every image."),
-    JSON,
+    LISTING,
 )
-def image_mount(app: App, *, image: tuple[str, ...], all: bool, format: str | None) -> None:
+def image_mount(app: App, *, image: tuple[str, ...], all: bool, **given: Any) -> None:
     from kubeplay.cli.image import find
     from kubeplay.engine.images import mounts
 
@@ -179,22 +178,33 @@ def image_mount(app: App, *, image: tuple[str, ...], all: bool, format: str | No
     else:
         found = [(image_id, app.store.images.get(image_id)) for image_id in mounts.mounted(paths)]
         places = [(row, mounts.path(paths, image_id)) for image_id, row in found if row is not None]
+    look = listing.look(given)
     names = {row.id: app.engine.images.names(row.id) for row, _ in places}
     shown = [
-        ({"id": row.id.removeprefix("sha256:"), "Names": [row.manifest_digest], "Repositories": names[row.id], "mountpoint": path},
-         " ".join(names[row.id]) or human.short(row.id))
+        {"id": row.id.removeprefix("sha256:"), "Names": [row.manifest_digest], "Repositories": names[row.id], "mountpoint": path,
+         "_Name": " ".join(names[row.id]) or _id(row.id.removeprefix("sha256:"), look)}
         for row, path in places
     ]  # fmt: skip
-    _show_mounts(shown, format, only=len(image) == 1)
+    _show_mounts(shown, look, only=len(image) == 1)
 
 
-def _show_mounts(places: Sequence[tuple[dict[str, Any], str]], format: str | None, *, only: bool) -> None:
-    """Mounts, each as its record and the name to show; `only` one that was asked for is shown as its path."""
-    if format == "json":
-        sys.stdout.write(listing.json_text([record for record, _ in places]) + "\n")
+MOUNTS = Listing(
+    (Column("ID", "id"), Column("NAMES", "_Name"), Column("MOUNTPOINT", "mountpoint")), "mountpoint",
+    {"id": listing.prefix("id"), "name": listing.contains("_Name")},
+)  # fmt: skip
+
+
+def _show_mounts(records: Sequence[dict[str, Any]], look: Look, *, only: bool) -> None:
+    """A line each as podman prints them; `only` one that was asked for is shown as its path."""
+    if look.format or look.quiet:
+        listing.show(MOUNTS, records, look)
         return
-    for record, name in places:
-        print(record["mountpoint"] if only else f"{name}  {record['mountpoint']}")
+    for record in listing.ordered(listing.filtered(MOUNTS, records, look.filters), look.sort):
+        print(record["mountpoint"] if only else f"{record['_Name']}  {record['mountpoint']}")
+
+
+def _id(value: str, look: Look) -> str:
+    return value if look.no_trunc else human.short(value)
 
 
 @command(
@@ -230,11 +240,10 @@ def image_unmount(app: App, *, image: tuple[str, ...], all: bool, force: bool) -
     "A container's root file system is mounted from its start until it is removed; volumes are not mounted in it.",
     argument("CONTAINER", "Containers, or pods (with -c).", dest="name", many=True, required=False, complete="container"),
     flag("-a", "--all", help="Every container."),
-    JSON,
-    flag("--no-trunc", help="Print ids in full."),
+    LISTING,
     text("-c", "--container", help="Container of the pod that is named.", metavar="NAME", complete="container"),
 )
-def mount(app: App, *, name: tuple[str, ...], all: bool, format: str | None, no_trunc: bool, container: str | None) -> None:
+def mount(app: App, *, name: tuple[str, ...], all: bool, container: str | None, **given: Any) -> None:
     from kubeplay.cli.commit import made
     from kubeplay.engine.layers.overlay import is_mounted
 
@@ -244,11 +253,11 @@ def mount(app: App, *, name: tuple[str, ...], all: bool, format: str | None, no_
     for row, path in places if name else ():
         if not is_mounted(path):
             raise NotFound(f"container {row.name} has no root file system (it never started, or the machine was started anew since)")
+    look = listing.look(given)
     shown = [
-        ({"id": row.id, "Names": [row.name], "mountpoint": path}, row.id if no_trunc else human.short(row.id))
-        for row, path in places if is_mounted(path)
-    ]  # fmt: skip
-    _show_mounts(shown, format, only=len(name) == 1 and not all)
+        {"id": row.id, "Names": [row.name], "mountpoint": path, "_Name": _id(row.id, look)} for row, path in places if is_mounted(path)
+    ]
+    _show_mounts(shown, look, only=len(name) == 1 and not all)
 
 
 @command(

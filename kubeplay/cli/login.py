@@ -10,6 +10,7 @@ from kubeplay.errors import InvalidInput, KubeplayError, NotFound, Unauthorized
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
+    from kubeplay.cli.listing import Look
     from kubeplay.engine.images.registry.access import Access
     from kubeplay.engine.images.registry.credentials import Credential
 
@@ -207,13 +208,15 @@ def logout(app: App, *, registry: str | None, all: bool, authfile: str | None, c
     integer("--limit", help="At most so many from each registry (default: 25)."),
     many("-f", "--filter", dest="filters", help="stars=N, is-official[=BOOL], is-automated[=BOOL].", metavar="KEY=VALUE"),
     text("--format", help="json, or a Go template such as '{{.Name}}' or 'table {{.Name}}\\t{{.Stars}}'."),
+    flag("-q", "--quiet", help="Print names only."),
     flag("--no-trunc", help="Print descriptions in full."),
     flag("--compatible", help="Also show stars, official and automated."),
     AUTHFILE, CERT_DIR, TLS_VERIFY,
     text("--creds", help="USER[:PASSWORD] for the registry.", metavar="CREDS"),
 )  # fmt: skip
 def search(app: App, *, term: str, list_tags: bool, limit: int | None, filters: tuple[str, ...], format: str | None, no_trunc: bool,
-           compatible: bool, **given: Any) -> int:  # fmt: skip
+           quiet: bool, compatible: bool, **given: Any) -> int:  # fmt: skip
+    from kubeplay.cli.listing import Look
     from kubeplay.engine.images.registry import authfile as files
     from kubeplay.engine.images.registry.access import Access
 
@@ -224,14 +227,14 @@ def search(app: App, *, term: str, list_tags: bool, limit: int | None, filters: 
     if list_tags:
         if filters:
             raise InvalidInput("--filter cannot be used with --list-tags")
-        _show_tags(term, access, limit or _LIMIT, format)
+        _show_tags(term, access, limit or _LIMIT, Look(format, quiet))
         return 0
-    return _search(term, access, limit or _LIMIT, filters, format, no_trunc, compatible)
+    return _search(term, access, limit or _LIMIT, filters, Look(format, quiet, no_trunc=no_trunc), compatible)
 
 
-def _show_tags(term: str, access: Access, limit: int, format: str | None) -> None:
+def _show_tags(term: str, access: Access, limit: int, look: Look) -> None:
     from kubeplay.cli import listing
-    from kubeplay.cli.listing import Column, Listing, Look
+    from kubeplay.cli.listing import Column, Listing
     from kubeplay.engine.images.registry import registries
     from kubeplay.engine.images.registry.source import RegistrySource
 
@@ -240,26 +243,26 @@ def _show_tags(term: str, access: Access, limit: int, format: str | None) -> Non
     name = registries.resolve(term)[0]
     with RegistrySource(name, access) as source:
         tags = source.tags(limit)
-    if format == "json":
+    if look.format == "json":
         print(listing.json_text([{"Name": name.repository, "Tags": tags}]))
         return
     columns = (Column("NAME", "Name"), Column("TAG", "Tag"))
-    listing.show(Listing(columns, "Name", {}), [{"Name": name.repository, "Tag": tag} for tag in tags], Look(format))
+    listing.show(Listing(columns, "Tag", {}), [{"Name": name.repository, "Tag": tag} for tag in tags], look)
 
 
 def _search(
-    term: str, access: Access, limit: int, filters: tuple[str, ...], format: str | None, no_trunc: bool, compatible: bool
+    term: str, access: Access, limit: int, filters: tuple[str, ...], look: Look, compatible: bool
 ) -> int:
     from kubeplay.cli import listing
-    from kubeplay.cli.listing import Column, Listing, Look
+    from kubeplay.cli.listing import Column, Listing
 
     columns = [Column("NAME", "Name"), Column("DESCRIPTION", "Description")]
     if compatible:
         columns += [Column("STARS", "Stars"), Column("OFFICIAL", "Official"), Column("AUTOMATED", "Automated")]
     keep = _filters(filters)
     found, status = _everywhere(term, access, limit)
-    records = [_record(one, no_trunc) for one in found if keep(one)]
-    listing.show(Listing(tuple(columns), "Name", {}), records, Look(format))
+    records = [_record(one, look.no_trunc) for one in found if keep(one)]
+    listing.show(Listing(tuple(columns), "Name", {}), records, look)
     return status
 
 
