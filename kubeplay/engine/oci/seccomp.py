@@ -66,6 +66,19 @@ shmget shutdown socketpair
 """
 _ANY = " ".join((_FILES, _MEMORY, _PROCESSES, _WAITING, _TALKING)).split()
 
+# What the 64-bit machines of _WIDE do not have, or only the 32-bit ones: a filter for them alone comes out the same without, and libseccomp
+# and runc take 2 of 28 ms at every start to find that out for 66 names (measured)
+_NARROW = """
+_llseek _newselect chown32 clock_adjtime64 clock_getres_time64 clock_gettime64 clock_nanosleep_time64 clock_settime64 fadvise64_64
+fchown32 fcntl64 fstat64 fstatat64 fstatfs64 ftruncate64 futex_time64 getegid32 geteuid32 getgid32 getgroups32 getresgid32 getresuid32
+getuid32 io_pgetevents_time64 ipc lchown32 lstat64 mmap2 mq_timedreceive_time64 mq_timedsend_time64 ppoll_time64 pselect6_time64 recv
+recvmmsg_time64 rt_sigtimedwait_time64 sched_rr_get_interval_time64 semtimedop_time64 send sendfile64 setfsgid32 setfsuid32 setgid32
+setgroups32 setregid32 setresgid32 setresuid32 setreuid32 setuid32 sigaction sigpending sigprocmask sigreturn sigsuspend stat64 statfs64
+stime sync_file_range2 timer_gettime64 timer_settime64 timerfd_gettime64 timerfd_settime64 truncate64 ugetrlimit umount utimensat_time64
+waitpid
+"""
+_WIDE = ("x86_64", "aarch64", "riscv64")
+
 # what a capability adds; each is useless or refused by the kernel without it
 _BY_CAPABILITY = {
     "CAP_DAC_READ_SEARCH": "open_by_handle_at",
@@ -111,17 +124,31 @@ COMPAT = {
 _SOCKETCALL = {"names": ["socketcall"], "action": _ERRNO, "errnoRet": _ENOSYS}
 
 
+_made: dict[tuple[frozenset[str], str, bool], dict[str, Any]] = {}  # containers of one play have the same capabilities
+
+
 def default(capabilities: Iterable[str], machine: str, *, compat: bool = False) -> dict[str, Any] | None:
-    """The filter for a container with these capabilities (CAP_ names); `compat`: it has 32-bit programs. None without a table."""
-    known = _MACHINES.get(machine)
-    if known is None:
+    """The filter for a container with these capabilities (CAP_ names); `compat`: it has 32-bit programs. None without a table.
+
+    Equal questions get the same object: nobody changes it.
+    """
+    if machine not in _MACHINES:
         return None
-    have = set(capabilities)
-    architectures, own = known
+    have = frozenset(capabilities)
+    key = (have, machine, compat)
+    if key not in _made:
+        _made[key] = _filter(have, machine, compat)
+    return _made[key]
+
+
+def _filter(have: frozenset[str], machine: str, compat: bool) -> dict[str, Any]:
+    architectures, own = _MACHINES[machine]
     architectures = architectures if compat else architectures[:1]
     names = {*_ANY, *own.split()}
     for capability in have & _BY_CAPABILITY.keys():
         names.update(_BY_CAPABILITY[capability].split())
+    if machine in _WIDE and len(architectures) == 1:
+        names.difference_update(_NARROW.split())
     rules: list[dict[str, Any]] = [{"names": sorted(names), "action": _ALLOW}, *_personality(), *_sockets()]
     if "CAP_SYS_ADMIN" not in have:
         rules += _clone(machine)

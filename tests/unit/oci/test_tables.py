@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,3 +159,43 @@ def test_seccomp_unknown_machine_has_no_table() -> None:
 ])  # fmt: skip
 def test_what_a_runtime_complains_of(stderr: str, said: str) -> None:
     assert runtime.said(stderr) == said
+
+
+_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7, "riscv64": 0xC00000F3}  # linux/audit.h
+
+
+def _compiled(machine: str, rules: list[dict[str, Any]]) -> bytes:
+    """The kernel's program of a filter, as the runtime has libseccomp make it."""
+    library = ctypes.CDLL("libseccomp.so.2")
+    library.seccomp_init.restype = ctypes.c_void_p
+    context = ctypes.c_void_p(library.seccomp_init(0x00050001))
+    architecture = ctypes.c_uint32(_ARCHITECTURES[machine])
+    library.seccomp_arch_remove(context, ctypes.c_uint32(0))
+    assert library.seccomp_arch_add(context, architecture) == 0
+    for rule in rules:
+        for name in rule["names"] if "args" not in rule else ():
+            number = library.seccomp_syscall_resolve_name(name.encode())
+            if number != -1:  # unknown to this libseccomp: the runtime leaves it out
+                action = 0x7FFF0000 if rule["action"] == "SCMP_ACT_ALLOW" else 0x00050000 | rule["errnoRet"]
+                assert library.seccomp_rule_add(context, action, number, 0) == 0, name
+    with tempfile.TemporaryFile() as file:
+        assert library.seccomp_export_bpf(context, file.fileno()) == 0
+        library.seccomp_release(context)
+        file.seek(0)
+        return file.read()
+
+
+@pytest.mark.parametrize("machine", _ARCHITECTURES)
+def test_seccomp_names_of_32_bit_machines_do_nothing_for_64_bit_ones(machine: str) -> None:
+    capabilities = tuple(seccomp._BY_CAPABILITY)
+    short = seccomp.default(capabilities, machine)
+    assert short is not None and "chown32" not in short["syscalls"][0]["names"]
+    first = {**short["syscalls"][0], "names": [*short["syscalls"][0]["names"], *seccomp._NARROW.split()]}
+    program = _compiled(machine, short["syscalls"])
+    assert len(program) > 8 * 300 and program == _compiled(machine, [first, *short["syscalls"][1:]])
+    assert program != _compiled(machine, [{**first, "names": first["names"][10:]}])
+
+
+def test_seccomp_keeps_names_of_32_bit_machines_where_they_run() -> None:
+    wide = seccomp.default((), "x86_64", compat=True)
+    assert wide is not None and "chown32" in wide["syscalls"][0]["names"]
