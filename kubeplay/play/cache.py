@@ -23,12 +23,15 @@ _SOURCES = ("kube", "play", "play/compile", "play/kinds", "plan")  # what decide
 
 def key(texts: Sequence[Source], *inputs: object) -> str:
     """The name of an entry: a digest over the texts and every other input's repr."""
-    import hashlib
+    try:  # a few kilobytes of text are not worth the 4 ms of loading OpenSSL, which hashlib does
+        from _sha256 import sha256  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:  # another Python
+        from hashlib import sha256
 
-    digest = hashlib.sha256(repr((__version__, _own_sources(), inputs)).encode())
+    digest = sha256(repr((__version__, _own_sources(), inputs)).encode())
     for name, data in texts:
         digest.update(f"\0{len(name.encode())} {len(data)}\0".encode() + name.encode() + data)
-    return digest.hexdigest()
+    return str(digest.hexdigest())
 
 
 def get(directory: str, name: str) -> Any | None:

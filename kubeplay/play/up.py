@@ -226,6 +226,8 @@ class _Play:
     def _store(self, compared: change.Comparison) -> None:
         """All objects and pods in one transaction: a kill leaves all of them or none."""
         plans = {ObjectKey("Pod", plan.namespace, plan.name): plan for plan in self.stack.pods}
+        from kubeplay.reconcile.observe import remember
+
         owners: dict[ObjectKey, str] = {}
         desired = RUN if self.stack.start else CREATE
         with self.engine.store.write():
@@ -242,6 +244,7 @@ class _Play:
                     if plan is not None:
                         row = PodRow(uid, plan.namespace, plan.name, codec.dumps(plan), desired, True, None, 0, False)
                         self.engine.store.runtime.add_pod(row)
+                        remember(uid, row.plan, plan)
                 owners[planned.key] = uid
                 if plan is not None:
                     self.uids[uid] = plan

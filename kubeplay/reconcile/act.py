@@ -52,9 +52,16 @@ class Actor:
         self.wait_net = wait_net
         self.grace = grace
         self.wanted: list[images.Wanted] = []
+        self._told: list[tuple[str, str, str, float]] = []
 
     def carry_out(self, actions: tuple[Action, ...]) -> None:
-        """All actions of one decision; containers in parallel."""
+        """All actions of one decision; containers in parallel. Their events are stored at the end, in one transaction."""
+        try:
+            self._carry_out(actions)
+        finally:
+            self._tell_all()
+
+    def _carry_out(self, actions: tuple[Action, ...]) -> None:
         containers: list[Start | Begin] = []
         for action in actions:
             if isinstance(action, (Start, Begin)):
@@ -312,4 +319,11 @@ class Actor:
             self.engine.store.runtime.clear_backoff(self.uid, key)
 
     def _event(self, reason: str, message: str, type_: str = NORMAL) -> None:
-        self.engine.store.events.add(key_of(self.look.row), self.uid, reason, message, type_)
+        self._told.append((reason, message, type_, self.engine.clock.now()))
+
+    def _tell_all(self) -> None:
+        told, self._told = self._told, []
+        if told:
+            with self.engine.store.write():
+                for event in told:
+                    self.engine.store.events.add(key_of(self.look.row), self.uid, *event)

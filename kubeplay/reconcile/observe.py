@@ -42,6 +42,11 @@ def key_of(row: PodRow) -> ObjectKey:
 _plans: dict[str, tuple[str, PodPlan]] = {}
 
 
+def remember(uid: str, text: str, plan: PodPlan) -> None:
+    """Spare `plan_of` the decoding of a plan that this process has just stored as `text`."""
+    _plans[uid] = (text, plan)
+
+
 def plan_of(row: PodRow) -> PodPlan:
     """The pod's plan, decoded once a process."""
     known = _plans.get(row.uid)

@@ -6,6 +6,7 @@ comes with the first pod that needs it and goes with the last.
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from kubeplay.engine.host import processes
@@ -17,7 +18,7 @@ from kubeplay.plan.container import ContainerPlan
 from kubeplay.plan.pod import Dns, PodPlan, SandboxPlan
 from kubeplay.plan.stack import ObjectKey
 from kubeplay.plan.volumes import HostPath, Mount, Volume
-from kubeplay.reconcile.observe import plan_of
+from kubeplay.reconcile.observe import plan_of, remember
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
@@ -56,27 +57,39 @@ def ensure_dns(engine: Engine) -> str:
         remove(engine, row)
     directory = ensure_directory(engine.net.dns_directory, 0o755)
     plan = dns_plan(argv, directory)
+    text = codec.dumps(plan)
     try:
         with engine.store.write():
             stored = engine.store.objects.create(KEY, _body())
-            engine.store.runtime.add_pod(PodRow(stored.uid, NAMESPACE, NAME, codec.dumps(plan), RUN, True, None, 0, False))
+            engine.store.runtime.add_pod(PodRow(stored.uid, NAMESPACE, NAME, text, RUN, True, None, 0, False))
     except AlreadyExists:  # another command was quicker
         row = engine.store.runtime.find_pod(NAMESPACE, NAME)
         return row.uid if row else ""
+    remember(stored.uid, text, plan)
     return stored.uid
+
+
+_settled: set[str] = set()  # uids of DNS pods that nobody needs to wait for any more
+_one = threading.Lock()
 
 
 def await_dns(engine: Engine) -> None:
     """Hold a container's start until the DNS server made beside it runs, as it always does on a cluster.
 
-    Bounded, because a pod can live without names.
+    Bounded, because a pod can live without names. Of many containers one asks the database, the others wait for what it learns.
     """
-    until = engine.clock.monotonic() + DNS_SECONDS
-    while engine.clock.monotonic() < until:
-        row = engine.store.runtime.find_pod(NAMESPACE, NAME)
-        if row is None or any(c.started for c in engine.store.runtime.containers(row.uid)):
-            return
-        engine.clock.sleep(0.003)
+    row = engine.store.runtime.find_pod(NAMESPACE, NAME)
+    if row is None or row.uid in _settled:
+        return
+    with _one:
+        until = engine.clock.monotonic() + DNS_SECONDS
+        while row is not None and row.uid not in _settled and engine.clock.monotonic() < until:
+            if any(c.started for c in engine.store.runtime.containers(row.uid)):
+                break
+            engine.clock.sleep(0.003)
+            row = engine.store.runtime.find_pod(NAMESPACE, NAME)
+        if row is not None:
+            _settled.add(row.uid)
 
 
 def _body() -> str:

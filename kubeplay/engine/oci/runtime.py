@@ -234,7 +234,7 @@ def _read(path: str, key: str) -> Host | None:
             data = json.loads(file.read())
         if data["key"] != key:
             return None
-        return Host(Choice(*data["choice"]), tuple(Hierarchy(m, v, tuple(c)) for m, v, c in data["hierarchies"]))
+        return Host(Choice(*data["choice"]), tuple(Hierarchy(m, v, tuple(c), *more) for m, v, c, *more in data["hierarchies"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

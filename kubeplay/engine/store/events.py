@@ -34,9 +34,9 @@ class Events:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def add(self, key: ObjectKey, uid: str, reason: str, message: str, type_: str = NORMAL) -> None:
-        """Record an event; one equal to an earlier one of the object counts up."""
-        now = self._store.clock.now()
+    def add(self, key: ObjectKey, uid: str, reason: str, message: str, type_: str = NORMAL, when: float | None = None) -> None:
+        """Record an event of `when` (epoch seconds, None = now); one equal to an earlier one of the object counts up."""
+        now = self._store.clock.now() if when is None else when
         with self._store.write() as db:
             same = db.execute("UPDATE events SET count=count+1, last=? WHERE uid=? AND reason=? AND message=?", (now, uid, reason, message))
             if same.rowcount:

@@ -199,3 +199,11 @@ def test_seccomp_names_of_32_bit_machines_do_nothing_for_64_bit_ones(machine: st
 def test_seccomp_keeps_names_of_32_bit_machines_where_they_run() -> None:
     wide = seccomp.default((), "x86_64", compat=True)
     assert wide is not None and "chown32" in wide["syscalls"][0]["names"]
+
+
+def test_the_chosen_runtime_is_read_back(tmp_path: Path) -> None:
+    hierarchies = (cgroup.Hierarchy("/sys/fs/cgroup/cpu", 1, ("cpu",)), cgroup.Hierarchy("/sys/fs/cgroup/unified", 2, (), "/ours"))
+    found = runtime.Host(runtime.Choice("/usr/bin/runc", "runc", "1.1.5", True), hierarchies)
+    runtime._keep(str(tmp_path / "host.json"), "key", found)
+    assert runtime._read(str(tmp_path / "host.json"), "key") == found
+    assert runtime._read(str(tmp_path / "host.json"), "other") is None
