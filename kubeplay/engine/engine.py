@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from kubeplay.clock import Clock, RealClock
 from kubeplay.config import Settings
-from kubeplay.engine.host import runroot, userns
+from kubeplay.engine.host import runroot
 from kubeplay.engine.host.paths import Paths
 from kubeplay.engine.store.db import Store
 from kubeplay.engine.store.runtime import ContainerRow, SandboxRow
@@ -79,18 +79,10 @@ class Engine:
     def net(self) -> Networks:
         with self._lock:
             if self._net is None:
-                self._net = self._networks()
+                from kubeplay.engine.net.networks import networks
+
+                self._net = networks(self.settings, self.store, self.paths)
             return self._net
-
-    def _networks(self) -> Networks:
-        handed = userns.handed_on()
-        if handed:
-            from kubeplay.engine.net.rootless.networks import UserNetworks
-
-            return UserNetworks(self.settings, self.store, self.paths, handed.directory)
-        from kubeplay.engine.net.networks import Networks
-
-        return Networks(self.settings, self.store, self.paths)
 
     @property
     def volumes(self) -> Volumes:

@@ -17,7 +17,9 @@ from kubeplay.engine.host.paths import Paths
 from kubeplay.engine.host.threads import in_thread
 from kubeplay.engine.net import netns, rtnl
 from kubeplay.engine.net.netlink import Netlink
-from kubeplay.engine.net.networks import Networks
+from kubeplay.engine.net.networks import networks
+from kubeplay.engine.net.rootless.place import Place
+from kubeplay.engine.rootless import who
 from kubeplay.engine.store.db import Store
 from kubeplay.plan.pod import Attachment, SandboxPlan
 from tests.support import seen
@@ -43,7 +45,7 @@ class Lab:
         os.makedirs(self.paths.runroot)
         syscalls.mount("tmpfs", self.paths.runroot, "tmpfs", data="mode=755")
         self.store = Store(self.paths.database)
-        self.net = Networks(self.settings, self.store, self.paths)
+        self.net = networks(self.settings, self.store, self.paths)
         self.servers: list[socket.socket] = []
 
     def pod(self, network: str = "", ip: str = "", name: str = "pod") -> Pod:
@@ -75,8 +77,11 @@ class Lab:
 
     def devices(self) -> set[str]:
         """This root's devices on the host; other tests and programs make theirs meanwhile."""
-        with Netlink() as netlink:
-            listed = rtnl.links(netlink)
+        def work() -> list[rtnl.Link]:
+            with Netlink() as netlink:
+                return rtnl.links(netlink)
+
+        listed = inside("", work)
         return {link.name for link in listed if link.group == self.net._group or link.name.startswith(self.settings.bridge)}
 
     def close(self) -> None:
@@ -101,7 +106,11 @@ def lab(path: Path) -> Iterator[Lab]:
 
 
 def inside(netns_path: str, work: Callable[[], T]) -> T:
-    """Run `work` in a network namespace; sockets it opens stay there."""
+    """Run `work` in a network namespace, "" = that of the engine's networks (the host's as root); sockets it opens stay there."""
+    if not netns_path and who.rootless() and not seen.plain_user():
+        netns_path = Place(who.user_directory()).pin
+        if not netns.is_pinned(netns_path):
+            netns_path = ""
     if not netns_path:
         return work()
     if seen.plain_user():

@@ -17,6 +17,7 @@ from typing import TypeVar, cast
 
 from kubeplay.engine.host import syscalls
 from kubeplay.engine.host.userns import rootless
+from kubeplay.engine.net.rootless.place import Place
 from kubeplay.engine.rootless import enter, who
 
 T = TypeVar("T")
@@ -92,7 +93,7 @@ def _enter(network: str) -> None:
     if os.geteuid() != 0:
         enter.enter()
     if network == NETWORK:
-        network = f"{who.user_directory()}/netns"
+        network = Place(who.user_directory()).pin
         if not os.path.exists(network):
             return
     if network:

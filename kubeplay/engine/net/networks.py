@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence, Set
 from zlib import crc32
 
 from kubeplay.config import Settings
+from kubeplay.engine.host import userns
 from kubeplay.engine.host.paths import Paths, ensure_directory
 from kubeplay.engine.net import bridge, claims, conntrack, dns, ipam, nft, ports, rtnl, services, subnets, veth
 from kubeplay.engine.net.addresses import Subnet, number, subnet, text
@@ -461,6 +462,16 @@ class Networks:
             os.unlink(f"{self.directory}/{name}")
         except FileNotFoundError:
             pass
+
+
+def networks(settings: Settings, store: Store, paths: Paths) -> Networks:
+    """The networks of one root, for whom this process works."""
+    handed = userns.handed_on()
+    if not handed:
+        return Networks(settings, store, paths)
+    from kubeplay.engine.net.rootless.networks import UserNetworks
+
+    return UserNetworks(settings, store, paths, handed.directory)
 
 
 def _networks(leases: Sequence[object]) -> int:
