@@ -54,16 +54,19 @@ def skip(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.skip(reason=f"as an ordinary user: {marker.args[0]}"))
 
 
-def main(reports: list[str]) -> int:
-    """Both runs as a fresh user on a network of its own; `reports` are their junit files. Returns the number of runs that failed."""
+def main(argv: list[str]) -> int:
+    """Run tests as a fresh user on a network of its own: all, with junit files in a directory, or by hand one way with words for pytest.
+
+    usage: python -m tests.support.as_user all DIRECTORY | commands [WORD...] | library [WORD...]
+    """
     from tests.support.user import user
 
     failed = 0
     with user(own_network=True) as made:
-        for way, report in zip(("commands", "library"), reports, strict=True):
-            failed += made.pytest(way, report) != 0
+        for way in ("commands", "library") if argv[0] == "all" else argv[:1]:
+            failed += made.pytest(way, f"{argv[1]}/{way}.xml") if argv[0] == "all" else made.pytest(way, "", *argv[1:])
     return failed
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]) != 0)

@@ -72,14 +72,14 @@ class User(NamedTuple):
         assert status is None or done.returncode == status, (words, done)
         return done
 
-    def pytest(self, way: str, report: str) -> int:
+    def pytest(self, way: str, report: str, *more: str) -> int:
         """Run the tests of one way (tests/support/as_user.py) to their end; their junit file goes to `report`. Returns pytest's status."""
-        words = [self.python, "-m", "pytest", "-q", "-m", "root", f"--junitxml={self.home}/report.xml", "tests"]
+        words = [self.python, "-m", "pytest", "-q", "-m", "root", f"--junitxml={self.home}/report.xml", *(more or ("tests",))]
         if way == "library":
             words = [self.kubeplay, "unshare", *words]
         argv = self.argv("env", "-C", str(self.checkout), *words, runtime=way == "commands", KUBEPLAY_TESTS_AS=way)
         status = subprocess.run(argv, stdin=subprocess.DEVNULL).returncode
-        if os.path.exists(f"{self.home}/report.xml"):
+        if report and os.path.exists(f"{self.home}/report.xml"):
             shutil.move(f"{self.home}/report.xml", report)
         self.end()
         return status
