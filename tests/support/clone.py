@@ -50,11 +50,6 @@ def _packages(checkout: Path, venv: Path) -> None:
     ours, theirs = Path(sys.prefix) / "lib" / VERSION / "site-packages", venv / "lib" / VERSION / "site-packages"
     shutil.copytree(ours, theirs, symlinks=True, ignore=shutil.ignore_patterns(*NOT_COPIED), copy_function=_link)
     (theirs / "kubeplay.pth").write_text(f"{checkout}\n")
-    for name in ("kubeplay", "pytest"):
-        source = (Path(sys.prefix) / "bin" / name).read_text().splitlines(keepends=True)
-        script = venv / "bin" / name
-        script.write_text(f"#!{venv}/bin/python\n" + "".join(source[1:]))
-        script.chmod(0o755)
     shutil.copy(Path(sys.prefix) / ".kubeplay-lock", venv)
 
 

@@ -95,6 +95,7 @@ def _enter(network: str) -> None:
     if network == NETWORK:
         network = Place(who.user_directory()).pin
         if not os.path.exists(network):
+            syscalls.unshare(syscalls.CLONE_NEWNET)  # there is none yet: nothing is in it
             return
     if network:
         fd = os.open(network, os.O_RDONLY)

@@ -114,6 +114,7 @@ def user(own_network: bool = False, checkout: bool = True) -> Iterator[User]:
                 made = made._replace(network=_uplinked(name))
             if checkout:
                 clone.copy(made.checkout, made.uid, made.gid)
+                made.run(f"{made.checkout}/tools/launcher.sh")
                 made.run(made.python, "-m", "compileall", "-q", str(made.checkout / "kubeplay"))
                 made.run(made.python, "-m", "kubeplay.cli.preload")
             yield made
