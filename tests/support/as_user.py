@@ -28,7 +28,7 @@ LIBRARY = (
     | _modules("e2e", "commit engine engine_copy engine_exec engine_logs engine_seccomp security_exec")
     | _modules("e2e", "net_dns net_pods net_rules security_net")
     | _modules("e2e", "fields_images play_cache play_services play_up supervisor")
-    | _modules("unit/layers", "extract overlay commit depot")
+    | _modules("unit/layers", "overlay depot")
     | _modules("unit/volumes", "manager")
 )
 ROOT_ONLY = {
@@ -36,7 +36,7 @@ ROOT_ONLY = {
     **dict.fromkeys(_modules("conformance/kubelet", "surprises record deletions"), "the kubelet's record"),
     **dict.fromkeys(_modules("e2e", "build_reference"), "the record of builds by podman"),
     **dict.fromkeys(_modules("e2e", "image_commands images images_whole manifest transfer"), "image formats"),
-    **dict.fromkeys(_modules("unit/images", "copying store") | _modules("unit/layers", "formats incoming"), "image formats"),
+    **dict.fromkeys(_modules("unit/images", "copying store") | _modules("unit/layers", "commit extract formats incoming"), "image formats"),
     **dict.fromkeys(_modules("e2e", "registries_conf registry trust trust_commands"), "registries and trust"),
 }
 

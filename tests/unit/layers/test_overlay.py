@@ -156,6 +156,7 @@ def test_mount_unmount_remount_remove_again_and_again(house: House) -> None:
         assert not os.path.exists(house.paths.container(CID)) and not root.exists()
 
 
+@pytest.mark.rootful("no device nodes in a user namespace: layers come without them (tests/e2e/test_rootless_attacks.py)")
 def test_devices_of_an_image_do_not_open(house: House) -> None:
     root = house.rootfs(house.layer(Member("null", type=b"3", mode=0o666, device=(1, 3))))
     with pytest.raises(PermissionError):
