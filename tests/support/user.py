@@ -25,7 +25,7 @@ from tests.support import clone
 
 PREFIX = "kp-test-"
 LOCKS = Path("/run/kubeplay-tests")
-DEVICES = ("/dev/net/tun", "/dev/fuse")  # udev: 0666 (50-udev-default.rules); 0600 on a machine without udev
+DEVICES = ("/dev/net/tun", "/dev/fuse", "/dev/ptmx")  # udev: 0666 (50-udev-default.rules); not so on a machine without udev
 _numbers = itertools.count(1)
 
 
@@ -153,24 +153,33 @@ def remove(name: str) -> None:
 def devices() -> Iterator[None]:
     """The devices open as udev has them; the last to leave puts back what the first found, also when some before were killed."""
     LOCKS.mkdir(mode=0o755, exist_ok=True)
+    with open(LOCKS / "devices.users", "a", encoding="utf-8") as users:
+        with _found() as (_, before):
+            fcntl.flock(users, fcntl.LOCK_SH)
+            for path in before:
+                os.chmod(path, 0o666)
+        try:
+            yield
+        finally:
+            with _found() as (file, before):
+                try:
+                    fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return  # others still use them
+                for path, mode in before.items():
+                    os.chmod(path, mode)
+                _rewrite(file, {})
+
+
+@contextmanager
+def _found() -> Iterator[tuple[IO[str], dict[str, int]]]:
+    """The modes that the first user of the devices found; one process at a time."""
     with open(LOCKS / "devices", "a+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         before = json.loads(file.read() or "{}") or {path: stat.S_IMODE(os.stat(path).st_mode) for path in DEVICES if os.path.exists(path)}
         _rewrite(file, before)
-        for path in before:
-            os.chmod(path, 0o666)
-        fcntl.flock(file, fcntl.LOCK_SH)
-        try:
-            yield
-        finally:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return  # others still use them
-            for path, mode in before.items():
-                os.chmod(path, mode)
-            _rewrite(file, {})
+        yield file, before
 
 
 def _rewrite(file: IO[str], value: dict[str, int]) -> None:
