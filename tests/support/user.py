@@ -174,7 +174,7 @@ def devices() -> Iterator[None]:
 @contextmanager
 def _found() -> Iterator[tuple[IO[str], dict[str, int]]]:
     """The modes that the first user of the devices found; one process at a time."""
-    with open(LOCKS / "devices", "a+", encoding="utf-8") as file:
+    with open(LOCKS / "devices.found", "a+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         before = json.loads(file.read() or "{}") or {path: stat.S_IMODE(os.stat(path).st_mode) for path in DEVICES if os.path.exists(path)}
