@@ -55,7 +55,7 @@ def run(settings: Settings) -> list[Check]:
     """Every check; one that fails in itself says so and counts as a note."""
     found: list[Check] = []
     if rootless():
-        machine = (_user, _python, _packages, _programs, _certificates, _runtime_programs, _kernel, _cgroups, _runroot)
+        machine = (_user, _python, _packages, _programs, _certificates, _runtime_programs, _kernel, _runroot)
         return [one for check in machine for one in _safely(check, settings)]
     first = (_rights, _python, _packages, _programs, _certificates)
     everything = (*first, _runtime_programs, _kernel, _cgroups, _runroot, _forwarding, _firewall)

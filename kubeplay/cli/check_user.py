@@ -7,10 +7,12 @@ import os
 from kubeplay.cli.check import MISSING, NOTE, OK, Check
 from kubeplay.config import Settings
 from kubeplay.engine.rootless import needs, subids, who
+from kubeplay.errors import KubeplayError
 
 FEW_FILES = 4096  # open files a service commonly asks for; Debian's own hard limit is 1048576 or 524288 (systemd's DefaultLimitNOFILE)
 FEW_INSTANCES = 128  # the kernel's default of fs.inotify.max_user_instances
 FULL = 0.9  # of a quota
+TUN = "/dev/net/tun"
 LINGER = "/var/lib/systemd/linger"
 
 
@@ -18,9 +20,9 @@ def run(settings: Settings) -> list[Check]:
     """Every check, from the facts of this machine."""
     facts = needs.read()
     found = [_namespaces(facts), _helpers(facts), _ids(facts), *_overlaps(facts)]
-    for check in (_directory, _network, _tun, _fuse, _keys, _inotify, _files, _ports, _linger):
+    for check in (_directory, _fuse, _keys, _inotify, _files, _ports, _linger):
         found += check(facts)
-    return found
+    return [*found, *_network(settings), _limits()]
 
 
 def _namespaces(facts: needs.Facts) -> Check:
@@ -48,7 +50,8 @@ def _ids(facts: needs.Facts) -> Check:
     if least:
         more = f"usermod --add-subuids FIRST-LAST --add-subgids FIRST-LAST {needs.quoted(facts.name)}"
         return Check("subordinate ids", NOTE, f"{found}: images whose files have higher ids do not unpack", more)
-    return Check("subordinate ids", NOTE, f"{found}: {needs.cost(facts)}", needs.grant(facts))
+    cost = needs.cost(facts) if facts.helpers == needs.GOOD else "images whose files have other owners lose them"
+    return Check("subordinate ids", NOTE, f"{found}: {cost}", needs.grant(facts))
 
 
 def _overlaps(facts: needs.Facts) -> list[Check]:
@@ -74,24 +77,25 @@ def _directory(facts: needs.Facts) -> list[Check]:
     return [Check("runtime directory", OK, f"{directory}, as this is no login session with an XDG_RUNTIME_DIR", remedy)]
 
 
-def _network(facts: needs.Facts) -> list[Check]:
-    pasta, slirp = _path("pasta"), _path("slirp4netns")
-    if pasta:
-        return [Check("network helper", OK, pasta)]
-    if slirp:
-        return [Check("network helper", OK, f"{slirp}; pasta is faster", "apt-get install passt")]
-    return [Check("network helper", MISSING, "neither pasta nor slirp4netns is installed: no way out of the pods' network",
-                  "apt-get install passt")]  # fmt: skip
+def _network(settings: Settings) -> list[Check]:
+    """The way out of the pods' network, and the device that it needs."""
+    from kubeplay.engine.net.rootless import wayout
+
+    try:
+        choice = wayout.choose(settings.network_helper)
+    except KubeplayError as error:
+        tun = _device(TUN, MISSING, "the network helper needs it", "modprobe tun; chmod 0666 /dev/net/tun")
+        return [tun] if tun.state != OK else [Check("network helper", MISSING, error.message, error.hint), tun]
+    if choice.helper == wayout.NONE:
+        return [Check("network helper", NOTE, f"none: {choice.reason}")]
+    remedy = "apt-get install passt" if choice.helper == wayout.SLIRP and not _path(wayout.PASTA) else ""
+    return [Check("network helper", NOTE if remedy else OK, f"{choice.helper}: {choice.reason}", remedy), Check(TUN, OK, "can be opened")]
 
 
 def _path(name: str) -> str:
     from kubeplay.cli.check import _find
 
     return _find(name)
-
-
-def _tun(facts: needs.Facts) -> list[Check]:
-    return [_device("/dev/net/tun", MISSING, "the network helper needs it", "modprobe tun; chmod 0666 /dev/net/tun")]
 
 
 def _fuse(facts: needs.Facts) -> list[Check]:
@@ -145,6 +149,19 @@ def _files(facts: needs.Facts) -> list[Check]:
 def _ports(facts: needs.Facts) -> list[Check]:
     first = _number("/proc/sys/net/ipv4/ip_unprivileged_port_start")
     return [Check("host ports", OK, f"from {first} on; lower ones with: sysctl -w net.ipv4.ip_unprivileged_port_start=80")]
+
+
+def _limits() -> Check:
+    """What holds pods to their limits: a part of the cgroup tree that was handed to the user."""
+    from kubeplay.engine.oci import delegation
+    from kubeplay.engine.oci.cgroup import discover, group_of_self
+
+    tree = delegation.find(discover(), group_of_self())
+    top = delegation.delegated(tree) if tree.mount else None
+    if top is None:
+        what = f"{delegation.why(tree)}: limits of cpu, memory and processes are not enforced"
+        return Check("cgroup delegation", NOTE, what, delegation.remedy() if tree.mount else "boot with systemd.unified_cgroup_hierarchy=1")
+    return Check("cgroup delegation", OK, f"{top} is yours")
 
 
 def _linger(facts: needs.Facts) -> list[Check]:

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from kubeplay.cli.declare import Command
 
 
+umask = 0o022  # the caller's
+
+
 def main() -> None:
     """Run the command line of this process and exit."""
     argv = sys.argv[1:]
@@ -45,7 +48,8 @@ def run(argv: list[str]) -> int:
 
     gc.disable()  # a command lives for a moment; looking for cycles while modules load costs a tenth of it
 
-    os.umask(0o022)  # a kubelet's: what we, conmon and the supervisor write is neither open to others nor shut to the containers
+    global umask
+    umask = os.umask(0o022)  # a kubelet's: what we, conmon and the supervisor write is neither open to others nor shut to the containers
     if "_KUBEPLAY_COMPLETE" in os.environ:
         return _with_click(argv)
     from kubeplay.cli.quick import parse

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from kubeplay import __version__
+from kubeplay.engine.host.userns import rootless
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
@@ -30,6 +31,7 @@ def info(app: App) -> dict[str, Any]:
     return {
         "version": versions()["Client"],
         "host": _host(app),
+        **({"user": _try(_user)} if rootless() else {}),
         "store": _store(app),
         "network": _network(app),
         "notices": _try(lambda: list(app.engine.notices())),
@@ -104,8 +106,32 @@ def _snapshotter(app: App) -> dict[str, str]:
     return {"driver": choice.driver, **({"instead": choice.why} if choice.why else {})}
 
 
+def _user() -> dict[str, Any]:
+    """For whom this is done, with which ids, and what keeps the namespaces."""
+    from kubeplay.engine.rootless import enter, needs, who
+
+    me, maps, directory = who.user(), who.maps(), who.user_directory()
+    holder = enter.read(directory)
+    cost = needs.cost(needs.read()) if maps.single else ""
+    return {
+        "name": me.name, "uid": me.uid, "gid": me.gid, "home": me.home, "runtimeDirectory": os.path.dirname(directory),
+        "uidMap": [r._asdict() for r in maps.uids], "gidMap": [r._asdict() for r in maps.gids],
+        **({"singleId": cost or "the namespaces were made before there were subordinate ids"} if maps.single else {}),
+        "holder": holder.pid if holder else 0,
+    }  # fmt: skip
+
+
+def _helper(app: App) -> dict[str, str]:
+    from kubeplay.engine.net.rootless.networks import UserNetworks
+
+    net = app.engine.net
+    name, why = net.way_out() if isinstance(net, UserNetworks) else ("", "")
+    return {"name": name, "why": why}
+
+
 def _network(app: App) -> dict[str, Any]:
     return {
+        **({"helper": _try(lambda: _helper(app))} if rootless() else {}),
         "bridge": app.settings.bridge, "nftTable": app.settings.nft_table,
         "networks": [{"name": row.name, "subnet": row.subnet, "gateway": row.gateway} for row in app.store.resources.networks()],
         "services": len(app.store.objects.list("Service")),

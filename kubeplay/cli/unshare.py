@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     argument("COMMAND", "The program and its arguments.", dest="words", rest=True, required=False),
 )
 def unshare(app: App, *, words: tuple[str, ...]) -> int:
+    from kubeplay.cli import entry
     from kubeplay.engine.rootless import who
 
     if not who.rootless():
         raise InvalidInput("unshare is for ordinary users: as root there are no namespaces to enter")
+    os.umask(entry.umask)
     argv = list(words) or [os.environ.get("SHELL") or "/bin/sh"]
     try:
         os.execvp(argv[0], argv)

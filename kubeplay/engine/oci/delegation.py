@@ -34,7 +34,7 @@ def cgroups(paths: Paths, parent: str) -> Cgroups:
     top = delegated(tree) if tree.mount else None
     former = tuple(_hierarchy(tree, path) for path in _recorded(paths) if top is None or path != top)
     if top is None:
-        return Cgroups(parent, (), former=former, unified=bool(tree.mount), why=_why(tree))
+        return Cgroups(parent, (), former=former, unified=bool(tree.mount), why=why(tree))
     _record(paths, top)
     return Cgroups(parent, (_hierarchy(tree, top),), former=former, unified=True)
 
@@ -67,7 +67,8 @@ def _hierarchy(tree: Tree, top: str) -> Hierarchy:
     return Hierarchy(f"{tree.mount}{top}", 2, offered, top)
 
 
-def _why(tree: Tree) -> str:
+def why(tree: Tree) -> str:
+    """What keeps groups from being made, for a person."""
     if not tree.mount:
         return "this machine has cgroup version 1, which cannot be delegated to users"
     return f"your cgroup {tree.group} is not delegated to you"
