@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import time
@@ -36,6 +37,10 @@ class Outside(NamedTuple):
     netns: str
     ip: str
     host: str
+
+
+HOST_WIRE = "a wire to the host's network needs root; tests/e2e/test_rootless_net.py has a user's"
+NFT = shutil.which("nft") or "/usr/sbin/nft"  # not in an ordinary user's PATH
 
 
 @pytest.fixture
@@ -135,6 +140,7 @@ def test_sv3_no_endpoints_and_undefined_ports_are_refused_at_once(net: Lab, who:
     assert time.monotonic() - start < 1
 
 
+@pytest.mark.rootful(HOST_WIRE)
 def test_sv2_node_port_on_every_address_of_the_host(net: Lab, outside: Outside) -> None:
     backends = served(net, 1)
     plan = service(net, "web", backends, type_="NodePort")
@@ -147,6 +153,7 @@ def test_sv2_node_port_on_every_address_of_the_host(net: Lab, outside: Outside) 
     assert fetch(backends[0].netns, outside.host, port).startswith("pod0 ")  # its own node port
 
 
+@pytest.mark.rootful(HOST_WIRE)
 def test_hp1_host_port_from_host_outside_pods_and_itself(net: Lab, outside: Outside) -> None:
     pod = served(net, 1)[0]
     net.net.publish(pod.uid, pod.ip, (Port(8080, host_port=47080),))
@@ -163,6 +170,7 @@ def test_hp1_host_port_from_host_outside_pods_and_itself(net: Lab, outside: Outs
         fetch("", "127.0.0.1", 47080)
 
 
+@pytest.mark.rootful(HOST_WIRE)
 def test_hp1_host_ip_is_honoured(net: Lab, outside: Outside) -> None:
     pod, other = served(net, 2)
     net.net.publish(pod.uid, pod.ip, (Port(8080, host_port=47081, host_ip="127.0.0.1"),))
@@ -226,6 +234,7 @@ def test_sv2_node_ports_and_cluster_ips_are_held_and_given_back(net: Lab) -> Non
     assert not net.store.leases.held("clusterip")
 
 
+@pytest.mark.rootful(HOST_WIRE)
 def test_pods_reach_the_world_with_the_hosts_address(net: Lab, outside: Outside) -> None:
     net.serve(outside.netns, b"world", 80)
     pod = net.pod()
@@ -233,6 +242,7 @@ def test_pods_reach_the_world_with_the_hosts_address(net: Lab, outside: Outside)
     assert fetch(pod.netns, outside.ip, 80) == f"world {outside.host}"
 
 
+@pytest.mark.rootful(HOST_WIRE)
 def test_an_endpoint_outside_answers_back_through_us(net: Lab, outside: Outside) -> None:
     net.serve(outside.netns, b"world", 8080)
     client = net.pod()
@@ -277,13 +287,15 @@ def test_sync_does_nothing_twice_and_repairs_a_flushed_table(net: Lab) -> None:
     backends, client = served(net, 1), net.pod()
     plan = service(net, "web", backends)
     assert net.net.sync() is False
-    subprocess.run(["nft", "delete", "table", "inet", net.settings.nft_table], check=True)
+    inside("", lambda: subprocess.run([NFT, "delete", "table", "inet", net.settings.nft_table], check=True))
     assert net.net.sync() is True
     assert fetch(client.netns, plan.cluster_ip, 80).startswith("pod0 ")
 
 
+@pytest.mark.rootful("a user's namespace goes with its last network, and all tables in it")
 def test_teardown_if_idle_leaves_other_tables_and_removes_ours(net: Lab) -> None:
-    subprocess.run(["nft", "add", "table", "inet", f"foreign_{net.settings.tag}"], check=True)
+    net.net.ensure()
+    inside("", lambda: subprocess.run([NFT, "add", "table", "inet", f"foreign_{net.settings.tag}"], check=True))
     try:
         pod = net.pod()
         net.net.sync()
@@ -300,9 +312,10 @@ def test_teardown_if_idle_leaves_other_tables_and_removes_ours(net: Lab) -> None
         net.serve(again.netns, b"again")
         assert fetch("", again.ip, 80).startswith("again")
     finally:
-        subprocess.run(["nft", "delete", "table", "inet", f"foreign_{net.settings.tag}"], check=True)
+        inside("", lambda: subprocess.run([NFT, "delete", "table", "inet", f"foreign_{net.settings.tag}"], check=True))
 
 
+@pytest.mark.rootful("br_netfilter's switch is the machine's")
 @pytest.mark.parametrize("value", ["0", "1"])
 def test_services_work_whatever_br_netfilter_does(tmp_path: Path, value: str) -> None:
     """In a network namespace of its own, where the global switch can be set without touching the machine's."""
@@ -317,6 +330,7 @@ def test_services_work_whatever_br_netfilter_does(tmp_path: Path, value: str) ->
     assert ended.returncode == 0 and "3 passed" in ended.stdout, ended.stdout + ended.stderr
 
 
+@pytest.mark.rootful("the namespace is nobody's but the user's")
 def test_forwarding_switched_off_by_another_program_is_switched_on_again(net: Lab) -> None:
     forward = Path("/proc/sys/net/ipv4/ip_forward")  # of the namespace of the thread that opens it
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from _socket import SOCK_STREAM, socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 
 from kubeplay.engine.net import ports
 from kubeplay.engine.net.nft import NetState
@@ -81,6 +81,12 @@ class Forwards:
                     self._held[str(key)] = _bound(key)
             if not self._forwarder.process():
                 self._forwarder.start()
+
+    def release(self, leased: Callable[[], Set[str]]) -> None:
+        """Let go of what this process has bound and nobody wants any more."""
+        if self._held:
+            for key in self._held.keys() - leased():
+                self._held.pop(key).close()
 
     def _give_way(self, key: Key) -> bool:
         """Drop what the forwarder still has of pods that are gone: leases and claims say that nobody else has `key`."""

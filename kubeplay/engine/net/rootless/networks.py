@@ -22,7 +22,7 @@ from kubeplay.plan.stack import ObjectKey
 
 # Of Networks' calls: those that make the namespace when it is not there, and those that look into it or clear away
 _MAKING = ("ensure", "service_range", "allocate_service", "dns_argv")
-_INSIDE = ("create", "remove", "detach_many", "devices", "publish", "unpublish", "release_service", "sync", "state")
+_INSIDE = ("create", "remove", "devices", "publish", "release_service", "sync", "state")
 
 
 class UserNetworks(Networks):
@@ -53,10 +53,10 @@ class UserNetworks(Networks):
         """See Networks. Raises also MissingPrerequisite and Forbidden when the pod could not reach the network."""
         if plan.host_network or not plan.attachments:
             return ()
-        self._place.call(lambda: None, make=True)
-        helper = self._way.ensure()
-        self._relay.ensure(helper.helper, self.resolv_conf)
-        return self._place.call(lambda: super(UserNetworks, self).attach(uid, netns, plan), make=True)
+        with self._place.kept():
+            helper = self._way.ensure()
+            self._relay.ensure(helper.helper, self.resolv_conf)
+            return self._place.call(lambda: super(UserNetworks, self).attach(uid, netns, plan), make=True)
 
     def node_resolver(self) -> str:
         """The node's resolv.conf with what answers for the host's loopback in its place."""
@@ -75,7 +75,9 @@ class UserNetworks(Networks):
 
     def revive(self) -> None:
         """Start again what was killed: the way out, the forwarder with every port, the relay of names."""
-        if self._place.exists():
+        if not self._place.exists():
+            return
+        with self._place.kept():
             helper = self._way.ensure()
             self._relay.ensure(helper.helper, self.resolv_conf)
             self._place.call(self._forwards.revive)
@@ -91,6 +93,14 @@ class UserNetworks(Networks):
     def _tear_down(self) -> None:
         super()._tear_down()
         self._forwards.apply(self.settings.bridge, forwards.Wanted({}, ()))
+
+    def detach_many(self, uids: Sequence[str], wait: bool = True) -> None:
+        self._place.call(lambda: super(UserNetworks, self).detach_many(uids, wait))
+        self._forwards.release(lambda: {lease.key for lease in ports.taken(self.store)})
+
+    def unpublish(self, uid: str) -> None:
+        self._place.call(lambda: super(UserNetworks, self).unpublish(uid))
+        self._forwards.release(lambda: {lease.key for lease in ports.taken(self.store)})
 
     def _hold(self, key: ports.Key) -> None:
         self._forwards.hold(key)

@@ -50,10 +50,16 @@ class Place:
             return work()
         if not make and not self.exists():
             return _visit(lambda: syscalls.unshare(syscalls.CLONE_NEWNET), work)
+        with self.kept():
+            return _visit(self._enter, work)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """The namespace is there, and stays for as long as the block runs."""
         with self._locked("netns.lock", fcntl.LOCK_SH):
             if not self.exists():
                 self._make()
-            return _visit(self._enter, work)
+            yield
 
     def remove_if_empty(self, before: Callable[[], None]) -> bool:
         """Take the namespace away when no root has a device in it; `before` ends the processes that hold it. True when it is gone."""
