@@ -136,8 +136,10 @@ def command(
 
 
 GLOBAL: tuple[Option, ...] = (
-    text("--root", help="Directory of everything that outlives a reboot (KUBEPLAY_ROOT; /var/lib/kubeplay).", metavar="DIR"),
-    text("--runroot", help="Directory of everything that does not (KUBEPLAY_RUNROOT; /run/kubeplay).", metavar="DIR"),
+    text("--root", metavar="DIR",
+         help="Directory of everything that outlives a reboot (KUBEPLAY_ROOT; /var/lib/kubeplay, without root ~/.local/share/kubeplay)."),
+    text("--runroot", metavar="DIR",
+         help="Directory of everything that does not (KUBEPLAY_RUNROOT; /run/kubeplay, without root $XDG_RUNTIME_DIR/kubeplay)."),
     text("--runtime", help="OCI runtime, a name or a path; probed when not given.", metavar="PATH"),
     choice("--storage-driver", choices=("overlay", "fuse-overlayfs", "vfs"),
            help="How layers are stacked (KUBEPLAY_STORAGE_DRIVER); when not given, the first that works on this machine."),
