@@ -205,15 +205,24 @@ def _overlay() -> Check:
 
 
 def _cgroups(settings: Settings) -> list[Check]:
-    from kubeplay.engine.oci.cgroup import Cgroups, discover
+    from kubeplay.engine.host.machine import machine
+    from kubeplay.engine.host.paths import Paths
+    from kubeplay.engine.oci import unenforced
+    from kubeplay.engine.oci.cgroup import discover
+    from kubeplay.engine.oci.runtime import cgroups_of
 
     hierarchies = discover()
-    if not hierarchies:
+    ordinary = machine().user_namespace
+    if not hierarchies and not ordinary:
         return [Check("cgroups", MISSING, "not mounted below /sys/fs/cgroup", "mount -t cgroup2 cgroup2 /sys/fs/cgroup")]
-    groups = Cgroups(settings.cgroup_parent, hierarchies)
+    groups = cgroups_of(Paths(settings), settings.cgroup_parent, hierarchies)
     kinds = sorted({f"v{hierarchy.version}" for hierarchy in hierarchies})
-    checks = [Check("cgroups", OK, " and ".join(kinds))]
-    if groups.missing:
+    checks = [Check("cgroups", OK, " and ".join(kinds) or "none")]
+    if ordinary:
+        missing = [name for name in groups.missing if name != "devices"]
+        if missing:
+            checks.append(Check("cgroup delegation", NOTE, f"no limits of {', '.join(missing)}: {unenforced.reason(groups)}"))
+    elif groups.missing:
         checks.append(Check("cgroup controllers", NOTE, f"missing: {', '.join(groups.missing)}: their limits have no effect"))
     return checks
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kubeplay.cli.table import render
+from kubeplay.engine.host.machine import machine
 from kubeplay.engine.store.runtime import ContainerRow
 from kubeplay.errors import InvalidInput, NotRunning
 
@@ -60,15 +61,22 @@ def pids(first: int) -> set[int]:
 
 
 def _same_namespace(first: int) -> set[int]:
-    """Processes put into its PID namespace from outside (exec); none when it shares ours."""
+    """Processes put into its PID namespace from outside (exec); none when it shares ours.
+
+    Where another container has the same PID namespace, cgroups tell the two apart, and without cgroups their mounts.
+    """
     try:
         here, own = os.readlink(f"/proc/{first}/ns/pid"), os.readlink("/proc/self/ns/pid")
+        mounts = os.readlink(f"/proc/{first}/ns/mnt")
     except OSError:
         return set()
     found: set[int] = set()
+    by_mounts = machine().user_namespace
     for name in os.listdir("/proc"):
         try:
-            if here != own and name.isdigit() and os.readlink(f"/proc/{name}/ns/pid") == here and _cgroup(int(name)) == _cgroup(first):
+            if here == own or not name.isdigit() or os.readlink(f"/proc/{name}/ns/pid") != here:
+                continue
+            if _cgroup(int(name)) == _cgroup(first) and (not by_mounts or os.readlink(f"/proc/{name}/ns/mnt") == mounts):
                 found.add(int(name))
         except OSError:
             continue

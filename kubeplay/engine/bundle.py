@@ -73,7 +73,7 @@ def opened(
             mounts.append(MountPoint(path, wanted.path, source.read_only, wanted.propagation, locked(path)))
             if source.device:
                 devices.append(device(path, wanted.path))
-        yield Parts(tuple(mounts), tuple(devices), "" if plan.security.privileged else _dev(engine.paths.bundle(row.id)))
+        yield Parts(tuple(mounts), tuple(devices), "" if plan.security.privileged else _dev(engine, row, plan))
     finally:
         unstage(engine.paths.bundle(row.id))
         for fd in fds:
@@ -89,9 +89,9 @@ def _stage(bundle: str, place: int, source: str, *, is_file: bool) -> str:
     return target
 
 
-def _dev(bundle: str) -> str:
-    path = f"{bundle}/mounts/dev"
-    dev.make(path)
+def _dev(engine: Engine, row: ContainerRow, plan: ContainerPlan) -> str:
+    path = f"{engine.paths.bundle(row.id)}/mounts/dev"
+    dev.make(path, terminal=plan.tty)
     return path
 
 

@@ -37,7 +37,7 @@ def commit(engine: Engine, row: ContainerRow, plan: ContainerPlan, wish: Wish, n
     full = _named(name) if name else ""
     depot.sweep()
     with depot.reading():
-        with _still(engine, row, pause):
+        with standing_still(engine, row) if pause else nullcontext():
             meta = _squashed(engine, row) if wish.squash else _layer(engine, row, plan)
         faults.point("commit:layer")
         layers = (meta.diff_id,) if wish.squash else (*below, meta.diff_id)
@@ -46,14 +46,20 @@ def commit(engine: Engine, row: ContainerRow, plan: ContainerPlan, wish: Wish, n
         return engine.images.add(config, manifest, (full,) if full else ())
 
 
-def _still(engine: Engine, row: ContainerRow, pause: bool) -> AbstractContextManager[None]:
+def standing_still(engine: Engine, row: ContainerRow) -> AbstractContextManager[None]:
+    """Nothing of a running container moves inside the block: by its cgroup's freezer, or where it has none by signals."""
     from kubeplay.engine.container import read_facts
     from kubeplay.engine.oci.freezer import frozen
 
     facts = read_facts(engine, row.id)
-    if not pause or row.state != RUNNING or facts is None:
+    if row.state != RUNNING or facts is None:
         return nullcontext()
-    return frozen(engine.cgroups, facts.cgroup)
+    if facts.cgroup:
+        return frozen(engine.cgroups, facts.cgroup)
+    from kubeplay.engine.oci import members
+    from kubeplay.engine.oci.stopped import stopped
+
+    return stopped(lambda: members.everyone(engine.paths.bundle(row.id), shared=facts.shared_pids))
 
 
 def _layer(engine: Engine, row: ContainerRow, plan: ContainerPlan) -> Meta:

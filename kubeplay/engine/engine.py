@@ -210,8 +210,23 @@ class Engine:
         lines = machine.notices()
         if not seccomp.known(os.uname().machine):
             lines.append(f"there is no seccomp table for {os.uname().machine}: the RuntimeDefault profile has no effect")
-        lines += [f"the cgroup controller {name} is missing: its limits have no effect" for name in self.cgroups.missing]
-        return lines
+        if not machine.machine().user_namespace:
+            return [*lines, *(f"the cgroup controller {name} is missing: its limits have no effect" for name in self.cgroups.missing)]
+        return [*lines, *self._limits()]
+
+    def _limits(self) -> list[str]:
+        """In a user namespace one line about all controllers: they come and go together."""
+        from kubeplay.engine.oci import unenforced
+
+        missing = [name for name in self.cgroups.missing if name != "devices"]  # a user's device rights are the kernel's own
+        return [f"limits of {', '.join(missing)} have no effect: {unenforced.reason(self.cgroups)}"] if missing else []
+
+    def unenforced(self, pods: Sequence[PodPlan]) -> str:
+        """Which limits of these pods have no effect for an ordinary user, in one sentence; "" when all have (and for root: `notices`)."""
+        from kubeplay.engine.host import machine
+        from kubeplay.engine.oci import unenforced
+
+        return unenforced.notice(pods, self.cgroups) if machine.machine().user_namespace else ""
 
     @property
     def node_name(self) -> str:

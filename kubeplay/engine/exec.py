@@ -15,6 +15,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.engine.host import processes
+from kubeplay.engine.host.credentials import spawned
 from kubeplay.engine.oci import user as users
 from kubeplay.engine.oci.runtime import remove_tree
 from kubeplay.engine.store.runtime import RUNNING, ContainerRow
@@ -56,7 +57,7 @@ def run(
         _write_process(bundle, directory, argv, tty, env, user, workdir, privileged)
         command = _command(engine, directory, row.id, detach)
         if detach:
-            status = processes.wait(processes.spawn(command))
+            status = processes.wait(spawned(lambda: processes.spawn(command)))
         elif tty and not _terminals():
             status = _with_pty(command, stdin)
         else:
@@ -142,7 +143,7 @@ def _write_process(
 
 def _with_stdio(command: list[str], stdin: bool) -> int:
     fds = {1: 1, 2: 2, **({0: 0} if stdin else {})}
-    return _await(processes.spawn(command, fds=fds, cwd=None, session=False))
+    return _await(spawned(lambda: processes.spawn(command, fds=fds, cwd=None, session=False)))
 
 
 def _await(pid: int) -> int:
@@ -201,7 +202,7 @@ def _with_pty(command: list[str], stdin: bool) -> int:
     # Raw from the start: an end of input that comes before the runtime has made it so would turn into a NUL.
     tty.setraw(theirs)
     try:
-        pid = processes.spawn(command, fds={0: theirs, 1: theirs, 2: theirs}, cwd=None)
+        pid = spawned(lambda: processes.spawn(command, fds={0: theirs, 1: theirs, 2: theirs}, cwd=None))
     finally:
         os.close(theirs)
     try:

@@ -166,6 +166,9 @@ class _Play:
                 if self.options.wait_ready:
                     self._pods()
                 return self._result(unchanged=True, created=())
+            notice = self.engine.unenforced(self.stack.pods)
+            if notice:
+                self.progress(ProgressEvent("warning", "limits", "", message=notice))
             self._volumes(fresh)
             self._services(fresh)
             self._pods()

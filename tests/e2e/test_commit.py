@@ -14,7 +14,9 @@ from kubeplay.engine import difference, views
 from kubeplay.engine.container import read_facts
 from kubeplay.engine.export import export
 from kubeplay.engine.images.commit import Wish
+from kubeplay.engine.oci import members
 from kubeplay.engine.oci.freezer import frozen, is_frozen
+from kubeplay.engine.oci.stopped import is_stopped
 from kubeplay.engine.store.runtime import ContainerRow
 from kubeplay.errors import InvalidInput, NotRunning
 from kubeplay.plan.container import ContainerPlan
@@ -53,7 +55,7 @@ def test_commit_runs_as_the_container_looked(bench: Bench) -> None:
     row = worked(bench)
     assert lines(bench, row) == EXPECTED
     image_id = commits.commit(bench.engine, row, PLAN, Wish("me", "why", ("ENV A='b c'", 'CMD ["cat", "/tmp/new"]')), "mine:1")
-    assert not is_frozen(bench.engine.cgroups, read_facts(bench.engine, row.id).cgroup)  # type: ignore[union-attr]
+    assert not stands_still(bench, row)
     image = bench.engine.images.get("localhost/mine:1")
     assert image.id == image_id and len(image.layers) == 2 and bench.engine.images.get("localhost/bb:1").id != image_id
     value = json.loads(image.config)
@@ -98,25 +100,33 @@ def test_a_change_that_is_none_leaves_nothing(bench: Bench) -> None:
     assert bench.engine.images.layers.list() == before and len(bench.engine.images.list()) == 1
 
 
+def stands_still(bench: Bench, row: ContainerRow) -> bool:
+    """By the freezer, or for a container without a group by the state of its processes."""
+    facts = read_facts(bench.engine, row.id)
+    assert facts is not None
+    if facts.cgroup:
+        return is_frozen(bench.engine.cgroups, facts.cgroup)
+    return all(is_stopped(found) for found in members.everyone(bench.engine.paths.bundle(row.id), shared=facts.shared_pids))
+
+
 def test_pausing_stands_still_and_ends_with_its_user(bench: Bench) -> None:
     row = bench.run(shell("while :; do echo x >> /tmp/count; done"))[0]
-    group = read_facts(bench.engine, row.id).cgroup  # type: ignore[union-attr]
     wait_for(lambda: (Path(views.upper_path(bench.engine, row)) / "tmp/count").exists(), "the first line")
     count = Path(views.upper_path(bench.engine, row)) / "tmp/count"
-    with frozen(bench.engine.cgroups, group):
-        assert is_frozen(bench.engine.cgroups, group)
+    with commits.standing_still(bench.engine, row):
+        assert stands_still(bench, row)
         one = count.stat().st_size
         assert count.stat().st_size == one
     wait_for(lambda: count.stat().st_size > one, "it to run on")
     child = os.fork()
     if child == 0:  # a user that is killed while it holds the container still
         try:
-            with frozen(bench.engine.cgroups, group):
+            with commits.standing_still(bench.engine, row):
                 os.kill(os.getpid(), 9)
         finally:
             os._exit(1)
     assert os.waitpid(child, 0)[1] == 9
-    wait_for(lambda: not is_frozen(bench.engine.cgroups, group), "the container to run on")
+    wait_for(lambda: not stands_still(bench, row), "the container to run on")
 
 
 def test_export_is_the_whole_tree(bench: Bench, tmp_path: Path) -> None:
@@ -162,7 +172,7 @@ def test_the_commands(bench: Bench, tmp_path: Path) -> None:
     assert len(bench.engine.images.layers.list()) == len(before) + 1
     bench.engine.images.collect()
     assert bench.engine.images.layers.list() == before
-    wait_for(lambda: not is_frozen(bench.engine.cgroups, read_facts(bench.engine, row.id).cgroup), "it to run on")  # type: ignore[union-attr]
+    wait_for(lambda: not stands_still(bench, row), "it to run on")
     said = kp("commit", "-q", "-a", "me", "-m", "why", "-c", "LABEL a=b", "--iidfile", str(tmp_path / "id"), row.id[:12], "done:1")
     assert said.out.strip() == (tmp_path / "id").read_text().removeprefix("sha256:") and said.err == ""
     assert kp("image", "inspect", "--format", "{{.Labels.a}}", "done:1").out == "b\n"

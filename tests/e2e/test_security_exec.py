@@ -112,6 +112,7 @@ def opened(watch: int) -> int:
         return 0
 
 
+@pytest.mark.rootful("a user namespace makes no device nodes")
 def test_devices_a_container_made_are_not_opened(bench: Bench, tmp_path: Path) -> None:
     """For some devices opening is doing (a watchdog starts, a tape rewinds), and the host is not held by the container's device rules."""
     row = bench.run(shell("mkdir /t; mknod /dev/mine c 1 3 && ln -s /dev/mine /t/link; ln -sf /dev/mine /etc/passwd; sleep 100"))[0]

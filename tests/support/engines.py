@@ -171,3 +171,21 @@ def bench_fixture(tmp_path: Path) -> Iterator[Bench]:
         yield made
     finally:
         made.close()
+
+
+def needs_cgroups(engine: Engine) -> None:
+    """Skip, with the machine's reason, a test of what only control groups can do."""
+    if not engine.cgroups.hierarchies:
+        pytest.skip(f"as an ordinary user: {engine.cgroups.why}")
+
+
+def processes_of(bench: Bench, row: ContainerRow) -> list[int]:
+    """Every process of a running container, by its group or without one."""
+    from kubeplay.engine import container
+    from kubeplay.engine.oci import members
+
+    facts = container.read_facts(bench.engine, row.id)
+    assert facts is not None
+    if facts.cgroup:
+        return bench.engine.cgroups.pids(facts.cgroup)
+    return [found.pid for found in members.everyone(bench.engine.paths.bundle(row.id), shared=facts.shared_pids)]

@@ -16,6 +16,7 @@ from kubeplay.engine.build import placeholders, places
 from kubeplay.engine.build.mounts import check_nested
 from kubeplay.engine.build.workspace import group_of
 from kubeplay.engine.host import processes
+from kubeplay.engine.host.credentials import spawned
 from kubeplay.engine.host.paths import ensure_directory
 from kubeplay.engine.oci import dev, facts, spec, user
 from kubeplay.engine.oci.runtime import keyring
@@ -166,7 +167,7 @@ class Runner:
         pid = -1
         try:
             try:
-                pid = processes.spawn(argv, fds={1: pipes[0][1], 2: pipes[1][1]})
+                pid = spawned(lambda: processes.spawn(argv, fds={1: pipes[0][1], 2: pipes[1][1]}))
             finally:
                 for _, child in pipes:
                     os.close(child)

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Callable
 
 from kubeplay.engine.host.machine import machine
+from kubeplay.engine.host.threads import in_thread
 
 # asm/unistd.h: setgroups (32-bit ids), keyctl
 _CALLS = {
@@ -35,6 +37,18 @@ def shed() -> None:
     setgroups, keyctl = calls
     call(setgroups, ctypes.c_size_t(0), None)
     call(keyctl, ctypes.c_long(_JOIN_SESSION_KEYRING), KEYRING)
+
+
+def spawned(start: Callable[[], int]) -> int:
+    """Start a child (`start` returns its pid) from a thread that has shed what must not be the child's."""
+    if not machine().user_namespace:
+        return start()
+
+    def work() -> int:
+        shed()
+        return start()
+
+    return in_thread(work)
 
 
 def keeps_groups() -> bool:

@@ -53,7 +53,8 @@ def notices() -> list[str]:
     facts = machine()
     lines = []
     if not facts.can_raise_limits:
-        lines.append("CAP_SYS_RESOURCE is missing: oom_score_adj is not lowered, the open files limit stays at " + str(facts.nofile_hard))
+        why = "in a user namespace nothing is raised" if facts.user_namespace else "CAP_SYS_RESOURCE is missing"
+        lines.append(f"{why}: oom_score_adj is not lowered, the open files limit stays at {facts.nofile_hard}")
     if not facts.apparmor:
         lines.append("AppArmor is off: appArmorProfile has no effect")
     if not facts.selinux:

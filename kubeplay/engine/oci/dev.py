@@ -25,8 +25,11 @@ _LINKS = (
 _NULL = os.makedev(1, 3)
 
 
-def make(path: str) -> None:
-    """Mount a tmpfs at the new directory `path` and fill it: what the runtimes' own /dev holds, of the same size."""
+def make(path: str, *, terminal: bool = False) -> None:
+    """Mount a tmpfs at the new directory `path` and fill it: what the runtimes' own /dev holds, of the same size.
+
+    `terminal`: with a place for the console, which crun binds the container's terminal to and does not make.
+    """
     os.makedirs(path, mode=0o700)
     mount("tmpfs", path, "tmpfs", MS_NOSUID | MS_STRICTATIME, "mode=755,size=65536k")
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -36,6 +39,8 @@ def make(path: str) -> None:
         for name, major, minor in () if machine().user_namespace else _NODES:
             os.mknod(name, stat.S_IFCHR | 0o666, os.makedev(major, minor), dir_fd=directory)
             os.chmod(name, 0o666, dir_fd=directory)  # whatever the umask
+        if terminal:
+            os.close(os.open("console", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o620, dir_fd=directory))
         for name, target in _LINKS:
             os.symlink(target, name, dir_fd=directory)
     finally:

@@ -22,7 +22,7 @@ def host_facts(cgroups: Cgroups) -> HostFacts:
     return HostFacts(
         machine=os.uname().machine, cgroup_v2=cgroups.unified, swap=cgroups.swap_limited(), hugetlb=cgroups.has("hugetlb"),
         capabilities=facts.capabilities, can_raise_limits=facts.can_raise_limits, oom_floor=facts.oom_score_adj,
-        nofile_hard=facts.nofile_hard, seccomp=facts.seccomp, apparmor=facts.apparmor and not facts.user_namespace, selinux=facts.selinux,
+        nofile_hard=facts.nofile_hard, seccomp=facts.seccomp, apparmor=facts.apparmor, selinux=facts.selinux,
         **(_namespaced(cgroups) if facts.user_namespace else {}),
     )  # fmt: skip
 

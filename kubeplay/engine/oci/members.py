@@ -48,6 +48,25 @@ def find(bundle: str, *, shared: bool) -> list[Process]:
     return [found for pid in pids if (found := processes.identify(pid))]
 
 
+def everyone(bundle: str, *, shared: bool) -> list[Process]:
+    """Every process of a running container, exec's among them."""
+    if shared:
+        return find(bundle, shared=True)
+    first = _first(bundle)
+    space = _root(f"/proc/{first}/ns/pid")
+    if space is None:
+        return []
+    inside = [int(name) for name in os.listdir("/proc") if name.isdigit() and _root(f"/proc/{name}/ns/pid") == space]
+    pids = {*inside, *(child for pid in inside for child in _stemming(pid))}
+    return [found for pid in pids if (found := processes.identify(pid))]
+
+
+def _stemming(pid: int) -> list[int]:
+    """Its children and theirs: some may have made PID namespaces of their own."""
+    children = _children(pid)
+    return [*children, *(one for child in children for one in _stemming(child))]
+
+
 def below(monitor: int) -> list[int]:
     """What stems from a conmon and belongs to its container: not its exit command, which may be starting the supervisor."""
     here = _root(f"/proc/{monitor}/ns/mnt")
