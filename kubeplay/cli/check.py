@@ -220,8 +220,8 @@ def _cgroups(settings: Settings) -> list[Check]:
     checks = [Check("cgroups", OK, " and ".join(kinds) or "none")]
     if ordinary:
         missing = [name for name in groups.missing if name != "devices"]
-        if missing:
-            checks.append(Check("cgroup delegation", NOTE, f"no limits of {', '.join(missing)}: {unenforced.reason(groups)}"))
+        if missing and groups.hierarchies:  # else check_user says that nothing was delegated
+            checks.append(Check("cgroup controllers", NOTE, f"no limits of {', '.join(missing)}: {unenforced.reason(groups)}"))
     elif groups.missing:
         checks.append(Check("cgroup controllers", NOTE, f"missing: {', '.join(groups.missing)}: their limits have no effect"))
     return checks

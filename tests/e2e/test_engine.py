@@ -381,7 +381,7 @@ def test_a_full_disk_is_a_clear_error_that_leaves_nothing(tmp_path: Path) -> Non
             with pytest.raises(Exhausted, match="no space left"):
                 bench.create(plan, sandbox)
             assert bench.engine.store.runtime.containers() == [] and bench.engine.leftovers() == []
-            for number in range(20):
+            for number in range(40):
                 (filler / str(number)).rmdir()
             assert bench.ended(bench.engine.start_container(bench.create(plan, sandbox))).exit_code == 0
         finally:

@@ -74,6 +74,11 @@ def why(tree: Tree) -> str:
     return f"your cgroup {tree.group} is not delegated to you"
 
 
+def remedy() -> str:
+    """What makes limits work on a machine of version 2."""
+    return "run kubeplay by `systemd-run --user --scope -p Delegate=yes kubeplay ...`; docs/rootless.md says what an administrator can do"
+
+
 def _recorded(paths: Paths) -> list[str]:
     try:
         with open(f"{paths.runroot}/{_RECORD}", encoding="utf-8", errors="surrogateescape") as file:

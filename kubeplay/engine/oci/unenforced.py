@@ -41,9 +41,8 @@ def notice(pods: Sequence[PodPlan], cgroups: Cgroups) -> str:
 
 def reason(cgroups: Cgroups) -> str:
     """Why controllers are missing, and what would help."""
-    if cgroups.why:
-        return f"{cgroups.why}; {REMEDY}" if cgroups.unified else cgroups.why
-    return f"the delegated cgroup lacks the controllers {', '.join(cgroups.missing)}; {REMEDY}"
+    from kubeplay.engine.oci.delegation import remedy
 
-
-REMEDY = "docs/rootless.md tells how an administrator delegates them"
+    if not cgroups.why:
+        return f"the delegated cgroup lacks the controllers {', '.join(cgroups.missing)} (docs/rootless.md)"
+    return f"{cgroups.why}; {remedy()}" if cgroups.unified else cgroups.why
