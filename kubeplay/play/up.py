@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from kubeplay.engine.host import faults
+from kubeplay.engine.host import faults, threads
 from kubeplay.engine.host.trace import trace
 from kubeplay.engine.store.runtime import CREATE, RUN, STOP, PodRow
 from kubeplay.errors import Conflict, Interrupted, InvalidInput, KubeplayError, PodError, Timeout
@@ -87,6 +87,12 @@ def up(engine: Engine, stack: Stack, options: UpOptions = UpOptions(), progress:
             return _Play(engine, stack, options, progress, hold, signals).run()
         finally:
             hold.release()
+
+
+def _threads(plan: PodPlan) -> int:
+    """How many threads of their own a pod's making takes: namespaces, network, each container's start and, of several, their making."""
+    count = len(plan.containers)
+    return 2 + count + (count if count > 1 else 0)
 
 
 def check_references(engine: Engine, stack: Stack, options: UpOptions, progress: Progress) -> None:
@@ -295,6 +301,7 @@ class _Play:
         clock = self.engine.clock
         deadline = None if self.options.timeout is None else clock.monotonic() + self.options.timeout
         runner = Runner(self.engine, jobs, self._check, self._seen, routes=self._networked())
+        threads.reserve(2 + sum(_threads(plan) for plan in self.uids.values()))
         try:
             self.signals.watch(runner)
             with trace("pods"):

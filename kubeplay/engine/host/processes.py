@@ -73,24 +73,15 @@ def spawn(
 
     `session` puts it into a session of its own, `cwd` None keeps our directory. Raises MissingPrerequisite when the program is not there.
     """
+    from kubeplay.engine.host import spawning  # ctypes: only those pay for it who start something
+
     wanted = dict(fds or {})
     actions = _file_actions(wanted)
     try:
         with _directory(cwd):
-            return os.posix_spawn(
-                argv[0],
-                list(argv),
-                dict(CLEAN_ENV if env is None else env),
-                file_actions=actions,
-                setsid=session,
-                setsigmask=(),
-                setsigdef=_RESET,
-            )
+            return spawning.posix_spawn(argv[0], list(argv), dict(CLEAN_ENV if env is None else env), actions, session=session)
     except FileNotFoundError as error:
         raise MissingPrerequisite(f"{argv[0]} is not there", hint=f"apt-get install {os.path.basename(argv[0])}") from error
-
-
-_RESET = tuple(s for s in signal.valid_signals() if s not in (signal.SIGKILL, signal.SIGSTOP))
 
 
 def _file_actions(wanted: dict[int, int]) -> list[tuple[int, ...]]:
@@ -135,7 +126,7 @@ class _directory:
         if self._path is None:
             return
         if not getattr(_local, "own_fs", False):
-            from kubeplay.engine.host import syscalls  # ctypes: only those pay for it who start something
+            from kubeplay.engine.host import syscalls
 
             syscalls.unshare(CLONE_FS)
             _local.own_fs = True

@@ -1,12 +1,85 @@
-"""Work in a thread that ends with it: namespaces and cgroups belong to a thread, so the caller keeps its own."""
+"""Work in a thread that ends with it: namespaces and cgroups belong to a thread, so the caller keeps its own.
+
+Making a thread keeps the interpreter's lock, and the kernel may hold it up (spawning.py says why). Whoever is about to start runtimes
+makes the threads before (`reserve`).
+"""
 
 from __future__ import annotations
 
-import threading
+import _thread
+from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+MOST_SPARE = 64  # threads that wait; each costs 40 µs to make and a page or two
+
+
+class Task:
+    """Something that runs in a thread of its own."""
+
+    def __init__(self, work: Callable[[], Any]) -> None:
+        self._work = work
+        self._done = _thread.allocate_lock()
+        self._done.acquire()
+        self._results: list[Any] = []
+        self._errors: list[BaseException] = []
+
+    def run(self) -> None:
+        """For the thread."""
+        try:
+            self._results.append(self._work())
+        except BaseException as error:  # handed to the caller's thread
+            self._errors.append(error)
+        finally:
+            self._done.release()
+
+    def result(self) -> Any:
+        """Wait for the end: what the work returned, or its exception raised. To be called once."""
+        self._done.acquire()
+        if self._errors:
+            raise self._errors[0]
+        return self._results[0]
+
+
+class _Spare:
+    """A thread that waits for the one task of its life."""
+
+    def __init__(self) -> None:
+        self._begin = _thread.allocate_lock()
+        self._begin.acquire()
+        self._task: Task | None = None
+        _thread.start_new_thread(self._run, ())
+
+    def _run(self) -> None:
+        self._begin.acquire()
+        if self._task is not None:
+            self._task.run()
+
+    def give(self, task: Task) -> None:
+        self._task = task
+        self._begin.release()
+
+
+_spare: deque[_Spare] = deque()
+
+
+def reserve(count: int) -> None:
+    """Have `count` threads ready (at most MOST_SPARE)."""
+    while len(_spare) < min(count, MOST_SPARE):
+        _spare.append(_Spare())
+
+
+def start(work: Callable[[], Any]) -> Task:
+    """Begin `work` in a thread of its own, which no other work has had or gets."""
+    task = Task(work)
+    try:
+        thread = _spare.popleft()
+    except IndexError:
+        thread = _Spare()
+    thread.give(task)
+    return task
 
 
 def in_thread(work: Callable[[], T]) -> T:
@@ -14,18 +87,5 @@ def in_thread(work: Callable[[], T]) -> T:
 
     The thread gets no signal handlers (those run in the main thread), so it is never left half way.
     """
-    results: list[T] = []
-    errors: list[BaseException] = []
-
-    def body() -> None:
-        try:
-            results.append(work())
-        except BaseException as error:  # handed to the caller's thread
-            errors.append(error)
-
-    thread = threading.Thread(target=body, daemon=True)
-    thread.start()
-    thread.join()
-    if errors:
-        raise errors[0]
-    return results[0]
+    found: T = start(work).result()
+    return found
