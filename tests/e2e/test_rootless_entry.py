@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import stat
@@ -50,7 +51,7 @@ def alice(account: User) -> Iterator[User]:
 
 
 def _wipe(account: User) -> None:
-    for path in (f"{account.runtime}/kubeplay-user", f"/tmp/kubeplay-run-{account.uid}", f"{account.home}/.local"):
+    for path in (f"{account.runtime}/kubeplay-user", f"/tmp/kubeplay-run-{account.uid}", f"{account.home}/.local", f"{account.home}/run"):
         subprocess.run(["rm", "-rf", path], check=True)
 
 
@@ -105,13 +106,14 @@ def test_the_namespaces_are_made_once(alice: User) -> None:
 
 
 def test_nothing_of_the_caller_stays_with_the_holder(alice: User) -> None:
-    """Descriptors, environment, groups, directory, session, terminal: `catatonit -P` has none of the first command's."""
+    """Descriptors, environment, groups, directory, session: `catatonit -P` has none of the first command's."""
     argv = alice.argv(alice.kubeplay, "unshare", "true", groups=(alice.gid, 4, 6), SECRET="hunter2")
     with open(alice.home / "open", "w") as file:
         subprocess.run(argv, check=True, pass_fds=(file.fileno(),), stdin=subprocess.DEVNULL)
     pid = holder(alice)
     proc = Path(f"/proc/{pid}")
-    assert (proc / "environ").read_bytes() == b"" and os.readlink(proc / "cwd") == "/"
+    assert (proc / "environ").read_bytes() == f"_KUBEPLAY_DIRECTORY={alice.runtime}/kubeplay-user\0".encode()
+    assert os.readlink(proc / "cwd") == "/"
     assert {os.readlink(fd) for fd in (proc / "fd").iterdir()} <= {"/dev/null", "anon_inode:[signalfd]"}
     status = status_of(pid)
     assert status["Groups"] == "" and set(status["Uid"].split()) == {str(alice.uid)} and set(status["Gid"].split()) == {str(alice.gid)}
@@ -193,8 +195,9 @@ def test_a_note_of_another_process_is_not_believed(alice: User) -> None:
         while os.readlink(f"/proc/{trap.pid}/ns/user") == os.readlink("/proc/self/ns/user"):
             assert time.monotonic() < deadline
         start = Path(f"/proc/{trap.pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+        rest = fields[4:]
         inodes = [str(os.stat(f"/proc/{trap.pid}/ns/{kind}").st_ino) for kind in ("user", "mnt")]
-        for forged in ([str(trap.pid), start, *inodes, "0"], [str(trap.pid), *fields[1:]], [fields[0], start, *inodes, "0"], ["x"], []):
+        for forged in ([str(trap.pid), start, *inodes, *rest], [str(trap.pid), *fields[1:]], [fields[0], start, *inodes, *rest], ["x"], []):
             note.write_text(" ".join(forged))
             assert os.readlink(f"/proc/{trap.pid}/ns/user") not in unshare(alice, *NAMESPACES)
             kill(holder(alice))
@@ -304,6 +307,38 @@ def test_without_a_runtime_directory(alice: User, trap: str) -> None:
     finally:
         os.rename(f"{alice.runtime}.away", alice.runtime)
         subprocess.run(["rm", "-rf", str(place)], check=True)
+
+
+def test_a_session_with_another_runtime_directory_finds_the_same(alice: User) -> None:
+    """One pair of namespaces and one set of files per user, whatever the session; also once the first holder has died."""
+    other = alice.home / "run"
+    other.mkdir(mode=0o700)
+    os.chown(other, alice.uid, alice.gid)
+    words = ("sh", "-c", "readlink /proc/self/ns/user /proc/self/ns/mnt; echo $_KUBEPLAY_USERNS")
+    first = unshare(alice, *words)
+    for _ in range(2):
+        assert unshare(alice, *words, XDG_RUNTIME_DIR=str(other)) == first and len(holders(alice)) == 1
+    assert first[2].endswith(f":{alice.runtime}/kubeplay-user")
+    kill(holder(alice))
+    assert unshare(alice, *words, XDG_RUNTIME_DIR=str(other))[2] == f"{alice.uid}:{alice.gid}:{other}/kubeplay-user"
+    alice.run(alice.kubeplay, "ps", XDG_RUNTIME_DIR=str(other))
+    assert alice.run(alice.kubeplay, "system", "reset", "--force").stdout.endswith("namespaces: removed\n")
+    assert not list(other.iterdir()) and not os.path.exists(f"{alice.runtime}/kubeplay-user") and not alice.processes()
+
+
+def test_what_cleans_up_in_tmp_passes_the_directory_over(alice: User) -> None:
+    """systemd-tmpfiles leaves alone what somebody holds a lock on (tmpfiles.d(5)): the mounts inside would go with an old directory."""
+    os.rename(alice.runtime, f"{alice.runtime}.away")
+    try:
+        unshare(alice, "true", runtime=False)
+        fd = os.open(f"/tmp/kubeplay-run-{alice.uid}", os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        kill(holder(alice, f"/tmp/kubeplay-run-{alice.uid}"))
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(fd)
+    finally:
+        os.rename(f"{alice.runtime}.away", alice.runtime)
 
 
 def test_anothers_home_and_runtime_directory_are_not_used(alice: User) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 RECORD = "holder"  # in the user's directory, 0600
+_LONGEST = 8192  # bytes of it: numbers, and a path (PATH_MAX 4096)
 # linux/sched.h
 NEWNS, NEWUSER = 0x00020000, 0x10000000
 RTLD_NOW = 2  # dlfcn.h
@@ -31,7 +32,8 @@ NS_GET_USERNS, NS_GET_PARENT, NS_GET_OWNER_UID = 0xB701, 0xB702, 0xB704
 class Holder(Record):
     """The process that keeps the namespaces: its number, start time (proc_pid_stat(5) field 22) and the namespaces' inodes.
 
-    `single` is 1 when only the user's own id is mapped, which an administrator may have changed since.
+    `single` is 1 when only the user's own id is mapped, which an administrator may have changed since. `directory` is the user's directory
+    that goes with the namespaces: a session with another XDG_RUNTIME_DIR has a note of its own, which leads there.
     """
 
     pid: int
@@ -39,6 +41,7 @@ class Holder(Record):
     user: int
     mnt: int
     single: int
+    directory: str
 
 
 def enter() -> None:
@@ -55,11 +58,20 @@ def enter() -> None:
     if handed is not None:
         return
     uid, gid = os.geteuid(), os.getegid()
-    holder = read(directory)
-    namespaces = opened(holder) if holder and not holder.single else None
-    join(*(namespaces or _make()))
+    directory, namespaces = _living(directory) or _make()
+    _settle(os.path.dirname(directory))
+    join(*namespaces)
     who.entered()
     os.environ[VARIABLE] = f"{uid}:{gid}:{directory}"
+
+
+def _living(directory: str) -> tuple[str, tuple[int, int]] | None:
+    """What is noted down, when it lives and nothing is to be done about it."""
+    holder = read(directory)
+    if holder is None or holder.single or holder.directory != directory and not who.private(holder.directory):
+        return None
+    found = opened(holder)
+    return (holder.directory, found) if found else None
 
 
 def _settle(runtime: str) -> None:
@@ -82,7 +94,7 @@ def attempt() -> None:
         refusal = error
 
 
-def _make() -> tuple[int, int]:
+def _make() -> tuple[str, tuple[int, int]]:
     from kubeplay.engine.rootless import make
 
     while True:
@@ -100,12 +112,13 @@ def read(directory: str) -> Holder | None:
     except OSError:
         return None
     try:
-        words = os.read(fd, 256).split()
+        *numbers, last = os.fsdecode(os.read(fd, _LONGEST)).rstrip("\n").split(" ", len(Holder._fields) - 1)
     finally:
         os.close(fd)
-    if len(words) != len(Holder._fields) or not all(word.isdigit() for word in words):
+    if len(numbers) != len(Holder._fields) - 1 or not all(word.isdecimal() for word in numbers) or not last.startswith("/"):
         return None
-    return Holder(*map(int, words))
+    pid, start, user, mnt, single = map(int, numbers)
+    return Holder(pid, start, user, mnt, single, last)
 
 
 def opened(holder: Holder | None) -> tuple[int, int] | None:
@@ -173,21 +186,31 @@ def _ours(user: int, mnt: int) -> bool:
 def join(user: int, mnt: int) -> None:
     """setns(2) to both; the working directory stays what it was, by name, as the mounts are the same there."""
     setns = _setns()
-    there = os.open(".", os.O_PATH | os.O_CLOEXEC)
-    try:
-        name = os.getcwd()
-    except OSError:
-        name = ""
+    name, there = _directory()
     setns(user, NEWUSER)
-    setns(mnt, NEWNS)
+    setns(mnt, NEWNS)  # puts us into /
     for fd in (user, mnt):
         os.close(fd)
     try:
         os.chdir(name)
-    except OSError:  # removed meanwhile, or hidden there
-        os.fchdir(there)
-    os.close(there)
+    except OSError:  # removed meanwhile, hidden there, or closed to this user
+        if there >= 0:
+            os.fchdir(there)
+    if there >= 0:
+        os.close(there)
     os.setresgid(0, 0, 0)  # who began with `newgrp` has a group that does not exist inside
+
+
+def _directory() -> tuple[str, int]:
+    """The working directory's name and a descriptor of it; "" and -1 for what there is not: `su` leaves root's, closed to the user."""
+    try:
+        name = os.getcwd()
+    except OSError:
+        name = ""
+    try:
+        return name, os.open(".", os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return name, -1
 
 
 def _setns() -> Callable[[int, int], None]:

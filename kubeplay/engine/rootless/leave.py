@@ -57,7 +57,11 @@ def finish() -> bool:
             syscalls.umount(target)
         shutil.rmtree(directory)
     parent = os.path.dirname(directory)
-    for path in (f"{parent}/netns", *([parent] if os.path.basename(parent).startswith("kubeplay-run") else [])):
+    for path in who.places():  # notes that lead here
+        other = read(f"{path}/{who.NAME}")
+        if other is not None and other.directory == directory:
+            shutil.rmtree(f"{path}/{who.NAME}")
+    for path in (f"{parent}/netns", *([parent] if os.path.basename(parent).startswith(who.OWN) else [])):
         try:
             os.rmdir(path)  # of a login's file or of podman's, they stay
         except OSError:

@@ -7,6 +7,7 @@ anywhere on this way leaves nothing: a child without a parent ends, and what is 
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sys
 
@@ -21,25 +22,39 @@ from kubeplay.errors import CommandFailed, KubeplayError, MissingPrerequisite
 GO, READY = b"g", b"r"
 
 
-def namespaces(directory: str) -> tuple[int, int]:
-    """Descriptors of the user's user and mount namespace: the living ones, or new ones. Raises MissingPrerequisite."""
+def namespaces(directory: str) -> tuple[str, tuple[int, int]]:
+    """The user's namespaces, the living ones or new ones: their directory, descriptors of user and mount namespace.
+
+    Those of a session that had another runtime directory are noted down in `directory` too. Raises MissingPrerequisite.
+    """
     with locked(directory):
         holder = read(directory)
         if holder and holder.single and outgrown(holder):
             end(holder)
         found = opened(holder)  # somebody else's first command was quicker
         if found is None:
-            _hold(directory)
-            found = opened(read(directory))
-        if found is None:
-            raise KubeplayError("the process that keeps your namespaces ended as soon as it was started", hint="kubeplay system check")
-        return found
+            survivor = survivors.find(holder)
+            elsewhere = survivor.directory if survivor else ""
+            if elsewhere in ("", directory):
+                _hold(directory, survivor)
+                holder = read(directory)
+                found = opened(holder)
+                elsewhere = ""
+    if found is None and elsewhere:
+        found = namespaces(elsewhere)[1]
+        holder = read(elsewhere)
+        if holder:
+            with locked(directory):
+                _write(directory, holder)
+    if holder is None or found is None:
+        raise KubeplayError("the process that keeps your namespaces ended as soon as it was started", hint="kubeplay system check")
+    return holder.directory, found
 
 
-def _hold(directory: str) -> None:
+def _hold(directory: str, survivor: survivors.Survivor | None) -> None:
     """See that there is a holder and that it is noted down: of namespaces that live without one, or of new ones."""
-    survivor = survivors.find()
     if survivor is None:
+        survivors.sweep()
         _start(directory, None)
     elif survivor.program == survivors.HOLDER:
         note(directory, survivor.pid, _is_single(survivor.pid))
@@ -151,10 +166,11 @@ def _become(directory: str, catatonit: str, orders: int, answers: int, living: t
             syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_SLAVE)
         doing = "becoming the holder"
         _cut_off()
+        _guard(os.path.dirname(directory))
         faults.point("rootless:joined" if living else "rootless:alone")
         note(directory, os.getpid(), single)
         faults.point("rootless:noted")
-        os.execve(catatonit, ["catatonit", "-P"], {})
+        os.execve(catatonit, ["catatonit", "-P"], {survivors.DIRECTORY: directory})
     except BaseException as error:
         try:
             os.write(answers, f"{doing}: {getattr(error, 'strerror', None) or error}".encode())
@@ -174,14 +190,29 @@ def _cut_off() -> None:
         os.close(fd)
 
 
+def _guard(parent: str) -> None:
+    """Keep a lock on a directory that we made in /tmp: what cleans up there passes it over (tmpfiles.d(5)).
+
+    It would remove the runroot, which is an empty old directory to the host, and with it the mount that is there inside.
+    """
+    if os.path.basename(parent).startswith(who.OWN):
+        fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        os.dup2(fd, 0)  # in the place of /dev/null: from 3 on catatonit closes everything
+
+
 def note(directory: str, pid: int, single: bool) -> None:
-    """Write down that `pid` holds the namespaces it is in; whole or not at all."""
+    """Write down that `pid` holds the namespaces it is in."""
     user, mnt = (os.stat(f"/proc/{pid}/ns/{kind}").st_ino for kind in ("user", "mnt"))
-    holder = Holder(pid, started(pid), user, mnt, int(single))
+    _write(directory, Holder(pid, started(pid), user, mnt, int(single), directory))
+
+
+def _write(directory: str, holder: Holder) -> None:
+    """Whole or not at all."""
     temporary = f"{directory}/{RECORD}.new"  # one at a time: we have the lock
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        os.write(fd, (" ".join(map(str, holder)) + "\n").encode())
+        os.write(fd, os.fsencode(" ".join(map(str, holder)) + "\n"))
     finally:
         os.close(fd)
     os.rename(temporary, f"{directory}/{RECORD}")

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NAME = "kubeplay-user"  # of the private directory
-__all__ = ["VARIABLE", "Handed", "Maps", "Range", "User", "entered", "home", "in_user_namespace", "maps", "rootless", "sees_mounts", "user",
-           "user_directory"]  # fmt: skip
+OWN = "kubeplay-run"  # what the name of a runtime directory begins with that we made ourselves
+__all__ = ["VARIABLE", "Handed", "Maps", "Range", "User", "entered", "home", "in_user_namespace", "made", "maps", "rootless", "sees_mounts",
+           "user", "user_directory"]  # fmt: skip
 
 
 class User(Record):
@@ -115,7 +116,7 @@ def user_directory() -> str:
         return handed.directory
     for parent in parents():
         directory = f"{parent}/{NAME}"
-        if private(parent) and _made(directory):
+        if private(parent) and made(directory):
             return directory
     raise Forbidden(
         "there is no directory for runtime files that only you can write to",
@@ -124,14 +125,19 @@ def user_directory() -> str:
 
 
 def parents() -> Iterator[str]:
-    """Where the private directory may lie, best first; the last two are made when they are come to."""
-    uid, said = os.geteuid(), os.environ.get("XDG_RUNTIME_DIR", "").rstrip("/")
-    if said.startswith("/"):
-        yield said
-    yield f"/run/user/{uid}"
-    for path in (f"/tmp/kubeplay-run-{uid}", f"{home().rstrip('/')}/.local/state/kubeplay-run"):
-        if _made(path):
-            yield path
+    """Where the private directory may lie, best first; those of our own are made when they are come to."""
+    for path in places():
+        if os.path.basename(path).startswith(OWN) and not made(path):
+            continue
+        yield path
+
+
+def places() -> list[str]:
+    """The same, by name."""
+    handed, said = handed_on(), os.environ.get("XDG_RUNTIME_DIR", "").rstrip("/")
+    uid = handed.uid if handed else os.geteuid()
+    found = [said] if said.startswith("/") else []
+    return [*found, f"/run/user/{uid}", f"/tmp/{OWN}-{uid}", f"{home().rstrip('/')}/.local/state/{OWN}"]
 
 
 def private(path: str) -> bool:
@@ -143,7 +149,7 @@ def private(path: str) -> bool:
     return stat.S_ISDIR(info.st_mode) and info.st_uid == os.geteuid() and not info.st_mode & 0o022
 
 
-def _made(path: str) -> bool:
+def made(path: str) -> bool:
     """See that the directory is there, ours, and 0700; False when something else is in its place or it cannot be made."""
     try:
         info = os.lstat(path)
