@@ -46,7 +46,9 @@ def refresh(engine: Engine, uid: str = "") -> None:
         else:
             _check(engine, row)
     for sandbox in engine.store.runtime.sandboxes(uid):
-        if sandbox.state == READY and (sandbox.boot != boot or sandbox.id in ended or (uid and not pins_hold(engine, sandbox.id))):
+        if sandbox.state == READY and (
+            sandbox.boot != boot or sandbox.id in ended or _unpaused(engine, sandbox.id) or (uid and not pins_hold(engine, sandbox.id))
+        ):
             engine.store.runtime.set_sandbox(sandbox.id, state=NOTREADY)
 
 
@@ -58,6 +60,14 @@ def pins_hold(engine: Engine, sandbox_id: str) -> bool:
         return all(os.stat(f"{directory}/{name}").st_dev == nsfs for name in os.listdir(directory))
     except OSError:
         return False
+
+
+def _unpaused(engine: Engine, sandbox_id: str) -> bool:
+    """Whether the pod's PID 1 was killed together with its monitor, so that no exit was noted; its PID namespace is dead then."""
+    from kubeplay.engine.oci.conmon import monitor_pid
+
+    bundle = engine.paths.bundle(sandbox_id)
+    return os.path.exists(bundle) and not is_monitor(monitor_pid(bundle))
 
 
 def _clear_half(engine: Engine, row: ContainerRow, uid: str) -> None:

@@ -16,7 +16,7 @@ from kubeplay.engine.host import processes
 from kubeplay.engine.host.machine import boot_id, machine
 from kubeplay.engine.host.paths import Paths
 from kubeplay.engine.host.trace import trace
-from kubeplay.engine.oci.cgroup import Cgroups, Hierarchy, discover
+from kubeplay.engine.oci.cgroup import ROOT, Cgroups, Hierarchy, discover
 from kubeplay.engine.oci.mounts import locked
 from kubeplay.errors import CommandFailed, MissingPrerequisite, RuntimeFailed
 from kubeplay.record import Record
@@ -152,7 +152,8 @@ def _key(wanted: str) -> str:
         if path:
             info = os.stat(path)
             stamps.append(f"{path}:{info.st_mtime_ns}:{info.st_size}")
-    return "|".join((boot_id(), wanted, *stamps))
+    kind = "v2" if os.path.exists(f"{ROOT}/cgroup.controllers") else "v1"  # crun works with the one, not with both
+    return "|".join((boot_id(), kind, wanted, *stamps))
 
 
 def _find(name: str) -> str:
