@@ -165,10 +165,11 @@ def devices() -> Iterator[None]:
                 try:
                     fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    return  # others still use them
-                for path, mode in before.items():
-                    os.chmod(path, mode)
-                _rewrite(file, {})
+                    pass  # others still use them (a `return` here would swallow what went wrong in the block)
+                else:
+                    for path, mode in before.items():
+                        os.chmod(path, mode)
+                    _rewrite(file, {})
 
 
 @contextmanager
