@@ -46,7 +46,7 @@ def run(settings: Settings) -> int:
     if not lock.try_take():
         return 0
     engine.cgroups.adopt_monitor(os.getpid())
-    loop = Loop(engine)
+    loop = Loop(engine, lock)
     if loop.parent >= 0:  # who started it may have been too slow to move it before it forked us
         engine.cgroups.adopt_monitor(os.getppid())
     while True:
@@ -59,10 +59,10 @@ def run(settings: Settings) -> int:
 
 
 class Loop:
-    """One supervisor's loop; `run` returns when nothing is due."""
+    """One supervisor's loop; `run` returns when nothing is due. `lock` is the supervisor's own, which its replacement will want."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, engine: Engine, lock: Lock | None = None) -> None:
+        self.engine, self.lock = engine, lock
         # open for writing too: the FIFO then never reports end of file
         self.fifo = os.open(engine.paths.wake, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
         self.done_read, self.done_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -205,6 +205,8 @@ class Loop:
         os.close(self.parent)
         self.parent = -1
         start.install(self.engine)
+        if self.lock is not None:
+            self.lock.release()  # the new one ends when it finds the lock taken, and so would its shell: nobody would be left
         start.begin(self.engine)
         os._exit(0)
 

@@ -73,7 +73,7 @@ def test_containerfiles_and_contexts_from_elsewhere(kp: Kubeplay) -> None:
             info = tarfile.TarInfo(name)
             info.size = len(text)
             made.addfile(info, io.BytesIO(text.encode()))
-    done = subprocess.run(kp.argv("build", "-"), env=kp.env, input=out.getvalue(), capture_output=True, timeout=60, cwd="/")
+    done = subprocess.run(kp.argv("build", "-"), env=kp.env, input=out.getvalue(), capture_output=True, timeout=300, cwd="/")
     assert done.returncode == 0 and b"archived\n" in done.stdout, done
     assert "no Containerfile" in kp("build", str(kp.directory / "bb"), status=125).err
     assert "No such file" in kp("build", "/no/such/context", status=125).err
@@ -166,6 +166,6 @@ def test_a_stopped_build_clears_up(kp: Kubeplay, number: signal.Signals) -> None
     while process.stdout.readline() != "started\n":
         pass
     process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 130 and "the build was stopped" in err
     assert not list(kp.root.glob("build/*")) and not list(kp.runroot.glob("build/*"))

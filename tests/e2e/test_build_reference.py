@@ -54,7 +54,7 @@ def _buildah(directory: Path, *args: str) -> str:
     roots = ("--root", str(directory / "root"), "--runroot", str(directory / "runroot"), "--storage-driver", "vfs")
     environment = {**os.environ, "BUILDAH_ISOLATION": "chroot"}
     argv = ["buildah", *roots, *args]
-    done = subprocess.run(argv, cwd=directory / "context", capture_output=True, text=True, env=environment, timeout=120)
+    done = subprocess.run(argv, cwd=directory / "context", capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

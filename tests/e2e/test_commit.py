@@ -167,7 +167,7 @@ def test_the_commands(bench: Bench, tmp_path: Path) -> None:
     row = worked(bench)
     kp = Kubeplay(bench.directory)
     before = bench.engine.images.layers.list()
-    killed = subprocess.run(kp.argv("commit", row.id[:12], "half:1"), env={**kp.env, "KUBEPLAY_FAULT": "commit:layer"}, timeout=60)
+    killed = subprocess.run(kp.argv("commit", row.id[:12], "half:1"), env={**kp.env, "KUBEPLAY_FAULT": "commit:layer"}, timeout=300)
     assert killed.returncode == -9 and not bench.engine.images.exists("half:1")
     assert len(bench.engine.images.layers.list()) == len(before) + 1
     bench.engine.images.collect()
@@ -184,7 +184,7 @@ def test_the_commands(bench: Bench, tmp_path: Path) -> None:
     assert kp("unmount", row.id).out.strip() == row.id
     master, slave = pty.openpty()
     try:
-        refused = subprocess.run(kp.argv("export", row.id), env=kp.env, stdout=slave, stderr=subprocess.PIPE, timeout=60)
+        refused = subprocess.run(kp.argv("export", row.id), env=kp.env, stdout=slave, stderr=subprocess.PIPE, timeout=300)
     finally:
         os.close(master)
         os.close(slave)

@@ -58,12 +58,12 @@ spec:
   - name: main
     image: busybox:1
     command: [sh, -c, "exec sleep 1000"]
-    ports: [{containerPort: 80, hostPort: 38080}]
+    ports: [{containerPort: 80, hostPort: 28080}]
     volumeMounts: [{name: c, mountPath: /c}, {name: s, mountPath: /s}, {name: v, mountPath: /v}, {name: e, mountPath: /e}]
 """
 
 # workers of pytest-xdist share the machine's ports
-STACK = STACK.replace("38080", str(38080 + int("0" + os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw"))))
+STACK = STACK.replace("28080", str(28080 + int("0" + os.environ.get("PYTEST_XDIST_WORKER", "").removeprefix("gw"))))
 
 _SOURCE = "".join(path.read_text() for path in sorted((REPOSITORY / "kubeplay").rglob("*.py")))
 POINTS = sorted(set(re.findall(r'faults\.point\("([^"]+)"\)', _SOURCE)))
@@ -89,8 +89,7 @@ def test_play_killed_then_played_and_taken_down(root: Root, point: str) -> None:
     root.wait(lambda: root.container("web")["state"].get("running"))
     assert len([r for r in root.rows("web") if r.state == "running"]) == 1
     root.down(STACK, force=True)
-    root.wait(lambda: root.leaks() == [] or None, 5) if root.leaks() else None
-    assert root.leaks() == []
+    root.wait(lambda: root.leaks() == [])
 
 
 @pytest.mark.parametrize("point", PLAY_POINTS[::4])
@@ -122,10 +121,10 @@ def test_a_killed_play_of_another_file_is_undone(root: Root) -> None:
 def test_a_signal_undoes_the_play(root: Root, number: int) -> None:
     slow = STACK.replace("echo init", "echo init; sleep 100")
     process = root.command("play", slow, wait=False)
-    root.wait(lambda: root.engine.store.runtime.find_pod("default", "web") and root.status("web").get("initContainerStatuses"), 20)
+    root.wait(lambda: root.engine.store.runtime.find_pod("default", "web") and root.status("web").get("initContainerStatuses"))
     root.wait(lambda: "running" in root.container("web", "i")["state"])
     process.send_signal(number)
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 130
     assert "interrupted" in errors
     assert root.leaks() == []
@@ -133,7 +132,7 @@ def test_a_signal_undoes_the_play(root: Root, number: int) -> None:
 
 def test_two_plays_of_one_file_at_once_make_one_stack(root: Root) -> None:
     both = [root.command("play", STACK, wait=False) for _ in range(2)]
-    texts = [process.communicate(timeout=60) for process in both]
+    texts = [process.communicate(timeout=300) for process in both]
     assert [process.returncode for process in both] == [0, 0], texts
     said = sorted(out.splitlines()[-1] for out, _ in texts)
     assert said == ["False", "True"]

@@ -152,7 +152,7 @@ def test_prune_killed_is_done_by_the_next_one(engine: Engine, tmp_path: Path, po
 
 def _killed(where: Path, point: str, *argv: str) -> int:
     kp = Kubeplay(where)
-    return subprocess.run(kp.argv(*argv), env={**kp.env, "KUBEPLAY_FAULT": point}, capture_output=True, timeout=60).returncode
+    return subprocess.run(kp.argv(*argv), env={**kp.env, "KUBEPLAY_FAULT": point}, capture_output=True, timeout=300).returncode
 
 
 def test_loads_removals_and_prunes_at_the_same_time(engine: Engine, tmp_path: Path) -> None:
@@ -331,7 +331,7 @@ def test_prune_takes_ended_pods_and_idle_networks(tmp_path: Path) -> None:
             kp("play", "kube", kp.file(f"{name}.yaml", f"apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec: {spec}\n"))
         kp("network", "create", "idle")
         kp("wait", "ends")
-        wait_for(lambda: kp("pod", "ps", "--filter", "name=^ends$", "--format", "{{.Phase}}").out == "Succeeded\n", "the phase", 30)
+        wait_for(lambda: kp("pod", "ps", "--filter", "name=^ends$", "--format", "{{.Phase}}").out == "Succeeded\n", "the phase")
         said = kp("system", "prune", "-af").lines
         assert said[0] == "Deleted Pods" and said[2:4] == ["Deleted Networks", "idle"]
         assert kp("pod", "ps", "--format", "{{.Name}}").out == "stays\n" and kp("images", "-q").lines != []

@@ -66,11 +66,11 @@ def test_te2_stop_signals_waits_and_kills(bench: Bench) -> None:
     other = shell("trap 'exit 7' USR1; while :; do sleep 0.05; done", "other", stop_signal="SIGUSR1")
     rows = bench.run(polite, deaf, other)
     wait_for(lambda: all(len(processes_of(bench, r)) > 1 for r in rows), "the shells")
-    assert bench.engine.stop_container(rows[0], 5).exit_code == 5
+    assert bench.engine.stop_container(rows[0], 60).exit_code == 5
     began = time.monotonic()
     assert bench.engine.stop_container(rows[1], 0.3).exit_code == 137
-    assert 0.3 <= time.monotonic() - began < 3
-    assert bench.engine.stop_container(rows[2], 5).exit_code == 7
+    assert 0.3 <= time.monotonic() - began < 25
+    assert bench.engine.stop_container(rows[2], 60).exit_code == 7
 
 
 def _group(bench: Bench, row: object) -> str:
@@ -330,10 +330,12 @@ def test_another_boot_voids_what_ran(bench: Bench) -> None:
 def test_a_process_that_died_between_start_and_its_note(bench: Bench) -> None:
     plan, sandbox = bench.pod(shell("sleep 100"))
     row = bench.create(plan, sandbox)
+    before = time.time()
     bench.engine.runtime.start(row.id)
+    after = time.time()
     bench.engine.refresh(row.pod_uid)
     found = bench.engine.store.runtime.container(row.id)
-    assert found is not None and found.state == RUNNING and abs((found.started or 0) - time.time()) < 5
+    assert found is not None and found.state == RUNNING and before - 0.1 <= (found.started or 0) <= after  # a file's time is a tick late
 
 
 def test_remove_twice_and_collect_without_rows(bench: Bench) -> None:

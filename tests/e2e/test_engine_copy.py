@@ -86,7 +86,7 @@ def test_copy_out_never_writes_through_a_link_of_the_tree(bench: Bench, row: Con
 
     def swap() -> None:
         with pytest.raises(NotRunning):
-            execs.capture(bench.engine, row, ["sh", "-c", script], 60.0)
+            execs.capture(bench.engine, row, ["sh", "-c", script], 600.0)
             raise NotRunning("killed with its container")
 
     thread = threading.Thread(target=swap, daemon=True)
@@ -222,7 +222,7 @@ def test_overwriting_while_a_directory_and_a_link_take_turns(bench: Bench, row: 
 
     def swap() -> None:
         with pytest.raises(NotRunning):
-            execs.capture(bench.engine, row, ["sh", "-c", script], 60.0)
+            execs.capture(bench.engine, row, ["sh", "-c", script], 600.0)
             raise NotRunning("killed with its container")
 
     thread = threading.Thread(target=swap, daemon=True)

@@ -162,7 +162,7 @@ def test_sc9_a_pod_s_containers_share_net_ipc_uts_and_shm_only(kp: Machine) -> N
     assert all(namespace(main, kind) != namespace(other, kind) for kind in ("pid", "mnt"))
     assert kp.sh("best", "echo hello > /dev/shm/f; grep ' /dev/shm ' /proc/mounts").count("size=65536k") == 1
     assert kp.sh("best", "cat /dev/shm/f; stat -c %a /dev/shm", "other") == "hello\n1777"
-    assert kp.sh("best", "cat /proc/1/cmdline | tr '\\0' ' '") == "sleep 1000 "
+    kp.wait(lambda: kp.sh("best", "cat /proc/1/cmdline | tr '\\0' ' '") == "sleep 1000 ")
 
 
 @covers("pod.shareProcessNamespace")

@@ -44,12 +44,14 @@ def server(net: Lab, tmp_path: Path) -> Iterator[Lab]:
     net.net.sync()
     process = subprocess.Popen(net.net.dns_argv(shutil.which("dnsmasq") or ""), stderr=subprocess.PIPE)
     try:
-        for _ in range(200):
+        until = time.monotonic() + 100
+        while True:
             try:
-                ask("", net.net.dns_address(), "kubernetes.default.svc.cluster.local", timeout=0.2)
+                ask("", net.net.dns_address(), "kubernetes.default.svc.cluster.local", timeout=1)
                 break
             except OSError:
                 assert process.poll() is None, process.communicate()[1]
+                assert time.monotonic() < until, "dnsmasq does not answer"
                 time.sleep(0.02)
         yield net
     finally:
@@ -57,7 +59,7 @@ def server(net: Lab, tmp_path: Path) -> Iterator[Lab]:
         process.communicate()
 
 
-def ask(netns: str, address: str, name: str, kind: int = A, timeout: float = 2.0) -> tuple[int, list[str], int]:
+def ask(netns: str, address: str, name: str, kind: int = A, timeout: float = 60.0) -> tuple[int, list[str], int]:
     """(response code, answers, TTL of the first) of one query over UDP."""
     labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
     query = struct.pack("!HHHHHH", 0x1234, 0x0100, 1, 0, 0, 0) + labels + b"\0" + struct.pack("!HH", kind, 1)
@@ -106,7 +108,7 @@ def route(net: Lab, name: str, pods: list[Pod], cluster_ip: str = "") -> Service
 
 
 def eventually(net: Lab, name: str, wanted: list[str], kind: int = A) -> None:
-    until = time.monotonic() + 3
+    until = time.monotonic() + 100
     while (found := sorted(ask("", net.net.dns_address(), name, kind)[1])) != sorted(wanted):
         assert time.monotonic() < until, f"{name}: {found}, not {wanted}"
         time.sleep(0.02)
@@ -130,7 +132,7 @@ def test_dn5_unknown_cluster_names_do_not_exist_and_are_not_asked_of_others(serv
     assert ask("", server.net.dns_address(), "nothing.default.svc.cluster.local")[0] == NXDOMAIN
     unknown = ".".join(reversed(server.net.dns_address().rsplit(".", 1)[0].split("."))) + ".in-addr.arpa"
     assert ask("", server.net.dns_address(), f"77.{unknown}", PTR)[0] == NXDOMAIN
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 25  # the host's server, which is none, would never answer
 
 
 def test_dn5_headless_services_list_their_endpoints_and_change_while_it_runs(server: Lab) -> None:
@@ -164,11 +166,11 @@ def test_dn6_pods_have_names_until_they_go(server: Lab) -> None:
 def test_dn6_other_names_go_to_the_hosts_servers_which_may_change(server: Lab, tmp_path: Path) -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as upstream:
         upstream.bind(("127.0.0.53", 53))
-        upstream.settimeout(5)
         Path(server.net.resolv_conf).write_text(f"search lan.example\nnameserver 127.0.0.53\nnameserver {server.net.dns_address()}\n")
         assert server.net.sync() is True
         assert Path(f"{server.net.dns_directory}/resolv.conf").read_text() == "nameserver 127.0.0.53\n", "never ourselves: a loop"
-        for _ in range(40):
+        until = time.monotonic() + 100
+        while time.monotonic() < until:
             try:
                 ask("", server.net.dns_address(), "www.example.org", timeout=0.1)
             except TimeoutError:

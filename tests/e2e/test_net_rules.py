@@ -73,7 +73,7 @@ HOLDERS: list[subprocess.Popen[bytes]] = []
 
 def _holder(path: str) -> int:
     """iproute2 names a namespace by a process or by a file under /run/netns: lend it a process."""
-    HOLDERS.append(inside(path, lambda: subprocess.Popen(["sleep", "60"])))
+    HOLDERS.append(inside(path, lambda: subprocess.Popen(["sleep", "1000"])))
     return HOLDERS[-1].pid
 
 
@@ -137,7 +137,7 @@ def test_sv3_no_endpoints_and_undefined_ports_are_refused_at_once(net: Lab, who:
             fetch(source, address, port)
         with pytest.raises((ConnectionRefusedError, PermissionError)):  # the sender's own machine says EPERM
             fetch_udp(source, address, port)
-    assert time.monotonic() - start < 1
+    assert time.monotonic() - start < 25  # without a refusal each of the six would take its 60 s
 
 
 @pytest.mark.rootful(HOST_WIRE)
@@ -156,58 +156,58 @@ def test_sv2_node_port_on_every_address_of_the_host(net: Lab, outside: Outside) 
 @pytest.mark.rootful(HOST_WIRE)
 def test_hp1_host_port_from_host_outside_pods_and_itself(net: Lab, outside: Outside) -> None:
     pod = served(net, 1)[0]
-    net.net.publish(pod.uid, pod.ip, (Port(8080, host_port=47080),))
+    net.net.publish(pod.uid, pod.ip, (Port(8080, host_port=27080),))
     net.net.sync()
-    assert fetch("", "127.0.0.1", 47080) == f"pod0 {net.net.inspect(DEFAULT).gateway}"
-    assert fetch("", outside.host, 47080) == f"pod0 {outside.host}"
-    assert fetch(outside.netns, outside.host, 47080) == f"pod0 {outside.ip}"
+    assert fetch("", "127.0.0.1", 27080) == f"pod0 {net.net.inspect(DEFAULT).gateway}"
+    assert fetch("", outside.host, 27080) == f"pod0 {outside.host}"
+    assert fetch(outside.netns, outside.host, 27080) == f"pod0 {outside.ip}"
     other = net.pod()
-    assert fetch(other.netns, outside.host, 47080) == f"pod0 {other.ip}"
-    assert fetch(pod.netns, outside.host, 47080).startswith("pod0 ")
+    assert fetch(other.netns, outside.host, 27080) == f"pod0 {other.ip}"
+    assert fetch(pod.netns, outside.host, 27080).startswith("pod0 ")
     net.net.unpublish(pod.uid)
     net.net.sync()
     with pytest.raises(ConnectionRefusedError):
-        fetch("", "127.0.0.1", 47080)
+        fetch("", "127.0.0.1", 27080)
 
 
 @pytest.mark.rootful(HOST_WIRE)
 def test_hp1_host_ip_is_honoured(net: Lab, outside: Outside) -> None:
     pod, other = served(net, 2)
-    net.net.publish(pod.uid, pod.ip, (Port(8080, host_port=47081, host_ip="127.0.0.1"),))
-    net.net.publish(other.uid, other.ip, (Port(8080, host_port=47081, host_ip=outside.host),))
+    net.net.publish(pod.uid, pod.ip, (Port(8080, host_port=27081, host_ip="127.0.0.1"),))
+    net.net.publish(other.uid, other.ip, (Port(8080, host_port=27081, host_ip=outside.host),))
     net.net.sync()
-    assert fetch("", "127.0.0.1", 47081).startswith("pod0 ")
-    assert fetch(outside.netns, outside.host, 47081) == f"pod1 {outside.ip}"
+    assert fetch("", "127.0.0.1", 27081).startswith("pod0 ")
+    assert fetch(outside.netns, outside.host, 27081) == f"pod1 {outside.ip}"
     net.net.unpublish(other.uid)
     net.net.sync()
     with pytest.raises(ConnectionRefusedError):
-        fetch(outside.netns, outside.host, 47081)
+        fetch(outside.netns, outside.host, 27081)
     with pytest.raises(InvalidInput, match="not an address of this machine"):
-        net.net.publish(other.uid, other.ip, (Port(8080, host_port=47082, host_ip="203.0.113.77"),))
+        net.net.publish(other.uid, other.ip, (Port(8080, host_port=27082, host_ip="203.0.113.77"),))
 
 
 def test_hp1_a_port_in_use_is_named(net: Lab, tmp_path: Path) -> None:
     a, b = net.pod(), net.pod()
-    net.net.publish(a.uid, a.ip, (Port(80, host_port=47083),))
-    with pytest.raises(Conflict, match=f"port 47083 is already in use by pod {a.uid}"):
-        net.net.publish(b.uid, b.ip, (Port(80, host_port=47083, host_ip="127.0.0.1"),))
-    net.net.publish(b.uid, b.ip, (Port(80, "UDP", host_port=47083),))  # another protocol is another port
-    net.net.publish(a.uid, a.ip, (Port(80, host_port=47083),))  # again: the same
-    with listening("127.0.0.1", 47084) as program, pytest.raises(Conflict, match="47084 is already in use by a program"):
+    net.net.publish(a.uid, a.ip, (Port(80, host_port=27083),))
+    with pytest.raises(Conflict, match=f"port 27083 is already in use by pod {a.uid}"):
+        net.net.publish(b.uid, b.ip, (Port(80, host_port=27083, host_ip="127.0.0.1"),))
+    net.net.publish(b.uid, b.ip, (Port(80, "UDP", host_port=27083),))  # another protocol is another port
+    net.net.publish(a.uid, a.ip, (Port(80, host_port=27083),))  # again: the same
+    with listening("127.0.0.1", 27084) as program, pytest.raises(Conflict, match="27084 is already in use by a program"):
         assert program
-        net.net.publish(b.uid, b.ip, (Port(80, "UDP", host_port=47083), Port(81, host_port=47084)))
-    assert [lease.key for lease in net.store.leases.held("hostport", b.uid)] == ["*/UDP/47083"], "all or nothing"
+        net.net.publish(b.uid, b.ip, (Port(80, "UDP", host_port=27083), Port(81, host_port=27084)))
+    assert [lease.key for lease in net.store.leases.held("hostport", b.uid)] == ["*/UDP/27083"], "all or nothing"
     with lab(tmp_path / "other") as other:
         pod = other.pod()
         with pytest.raises(Conflict, match=f"another kubeplay root .bridge {net.settings.bridge}"):
-            other.net.publish(pod.uid, pod.ip, (Port(80, host_port=47083),))
+            other.net.publish(pod.uid, pod.ip, (Port(80, host_port=27083),))
         net.net.unpublish(a.uid)
-        other.net.publish(pod.uid, pod.ip, (Port(80, host_port=47083),))
+        other.net.publish(pod.uid, pod.ip, (Port(80, host_port=27083),))
 
 
 def test_hp1_a_pod_without_an_address_publishes_nothing(net: Lab) -> None:
     net.net.ensure()
-    net.net.publish("11111111-2222-3333", "", (Port(80, host_port=47085),))
+    net.net.publish("11111111-2222-3333", "", (Port(80, host_port=27085),))
     assert net.store.leases.held("hostport") == []
     net.net.sync()
 
@@ -251,7 +251,7 @@ def test_an_endpoint_outside_answers_back_through_us(net: Lab, outside: Outside)
 
 
 def test_cve_2020_8558_pods_do_not_reach_the_hosts_loopback(net: Lab) -> None:
-    net.serve("", b"secret", 45181, "127.0.0.1")
+    net.serve("", b"secret", 25181, "127.0.0.1")
     pod = net.pod()
     net.net.sync()
     gateway = net.net.inspect(DEFAULT).gateway
@@ -259,7 +259,7 @@ def test_cve_2020_8558_pods_do_not_reach_the_hosts_loopback(net: Lab) -> None:
     inside(pod.netns, lambda: subprocess.run(["ip", "route", "add", "127.0.0.1/32", "via", gateway, "onlink", "dev", "eth0"], check=True))
     inside(pod.netns, lambda: Path("/proc/sys/net/ipv4/conf/eth0/route_localnet").write_text("1"))
     with pytest.raises(TimeoutError):
-        fetch(pod.netns, "127.0.0.1", 45181, timeout=0.5)
+        fetch(pod.netns, "127.0.0.1", 25181, timeout=0.5)
 
 
 def test_udp_flows_to_a_removed_endpoint_are_forgotten(net: Lab) -> None:
@@ -272,7 +272,7 @@ def test_udp_flows_to_a_removed_endpoint_are_forgotten(net: Lab) -> None:
         import socket
 
         with socket.socket(type=socket.SOCK_DGRAM) as sock:  # one client port: one conntrack entry
-            sock.settimeout(2)
+            sock.settimeout(60)
             sock.connect((plan.cluster_ip, 53))
             sock.send(b"?")
             before = sock.recv(100).decode()

@@ -42,12 +42,12 @@ def test_a_missing_image_is_built_and_an_old_one_only_when_asked(kp: Kubeplay, t
     said = kp("play", "kube", file)
     try:
         assert "STEP 3/3: RUN" in said.err and f"image {image}: built" in said.err
-        assert kp("logs", "p-main").out == "one\nbuilt\n"
+        kp.says("p-main", "one\nbuilt\n")
         (tmp_path / "web/said").write_text("two\n")
         assert "STEP" not in kp("play", "kube", "--replace", "--build=false", file).err
         said = kp("play", "kube", "--replace", "--build", "--quiet", file)
         assert said.err == ""
-        assert kp("logs", "p-main").out == "two\nbuilt\n"
+        kp.says("p-main", "two\nbuilt\n")
     finally:
         kp("kube", "down", file)
         kp("rmi", image)
@@ -58,7 +58,7 @@ def test_context_dir_and_subdirectories(kp: Kubeplay, tmp_path: Path) -> None:
     file = kp.file("elsewhere.yaml", POD % "reg.test/app:1")
     assert "--build must be specified" in kp("play", "kube", "--context-dir", str(tmp_path), file, status=125).err
     kp("play", "kube", "--build", "--context-dir", str(tmp_path), file)
-    assert kp("logs", "p-main").out == "deep\nbuilt\n"
+    kp.says("p-main", "deep\nbuilt\n")
     kp("kube", "down", file)
 
 

@@ -64,7 +64,7 @@ spec:
 
 def fetch(port: int) -> str:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as answer:
             return str(answer.read().decode()).strip()
     except OSError as error:
         return f"{type(error).__name__}: {error}"
@@ -72,7 +72,7 @@ def fetch(port: int) -> str:
 
 def test_sv3_an_init_container_reaches_a_service_of_the_same_play_by_name(root: Root) -> None:
     text = FRONT + "---" + BACKEND
-    result = root.play(text, timeout=20)
+    result = root.play(text, timeout=300)
     assert {s.name for s in result.services} == {"backend"}
     assert root.container("front", "wait")["state"]["terminated"]["exitCode"] == 0
     variables = root.wait(lambda: root.log("front"))
@@ -86,7 +86,7 @@ def test_sv2_a_node_port_answers_when_play_returns_and_not_after_down(root: Root
     result = root.play(BACKEND)
     port = result.services[0].ports[0].node_port
     assert 30000 <= port <= 32767
-    root.wait(lambda: fetch(port).startswith("backend-"), 5)
+    root.wait(lambda: fetch(port).startswith("backend-"))
     names = {root.wait(lambda: (found := fetch(port)).startswith("backend-") and found) for _ in range(12)}
     assert names <= {p.name for p in result.pods}
     root.down(BACKEND)
@@ -104,7 +104,7 @@ def test_ep1_endpoints_follow_stop_exit_and_start(root: Root) -> None:
     lifecycle.start_pods(root.engine, [first.uid])
     assert len(services.routes(root.engine)[0].endpoints[0]) == 2
     port = result.services[0].ports[0].node_port
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 100
     answers: set[str] = set()
     while len(answers) < 2 and time.monotonic() < deadline:
         answers.add(fetch(port))

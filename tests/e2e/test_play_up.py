@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from kubeplay.clock import RealClock
 from kubeplay.engine.store.runtime import STOP
 from kubeplay.errors import Conflict, ImageError, InvalidInput, PodError, Timeout
 from kubeplay.plan.stack import ObjectKey
@@ -199,20 +201,35 @@ def test_wait_ready_times_out_and_undoes(root: Root) -> None:
     assert root.leaks() == []
 
 
-def test_wait_ready_says_what_it_has_waited_for(root: Root) -> None:
+class Impatient(RealClock):
+    """Time that has run out, however slow the machine, as soon as `enough` has come about; a wait has begun with the first question."""
+
+    def __init__(self, enough: Callable[[], object]) -> None:
+        self._enough, self._begun = enough, False
+
+    def monotonic(self) -> float:
+        late = self._begun and self._enough()
+        self._begun = True
+        return super().monotonic() + (1e6 if late else 0.0)
+
+
+def test_wait_ready_says_what_it_has_waited_for(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     more = "  initContainers:\n  - {name: i, image: 'busybox:1', command: [sh, -c, 'echo still at it; sleep 1000']}"
+    shown = Impatient(lambda: root.log("slow", "i") == "still at it\\n" and "running" in root.container("slow", "i")["state"])
+    monkeypatch.setattr(root.engine, "clock", shown)
     with pytest.raises(Timeout) as caught:
-        root.play(pod("slow", more=more), timeout=1)
+        root.play(pod("slow", more=more), timeout=600)
     assert "pod default/slow, container i: it is running" in str(caught.value) and "\n  still at it" in str(caught.value)
     assert "container main" not in str(caught.value)
 
 
-def test_wait_ready_of_what_is_there_and_not_ready(root: Root) -> None:
+def test_wait_ready_of_what_is_there_and_not_ready(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     text = pod("sad", "echo going down; exit 3", container="  - {name: well, image: 'busybox:1', command: [sleep, '1000']}")
     root.play(text)
     root.wait(lambda: "CrashLoopBackOff" in str(root.status("sad")))
+    monkeypatch.setattr(root.engine, "clock", Impatient(lambda: "CrashLoopBackOff" in str(root.status("sad"))))
     with pytest.raises(Timeout) as caught:
-        root.play(text, wait_ready=True, timeout=1)
+        root.play(text, wait_ready=True, timeout=600)
     assert "pod default/sad, container main: CrashLoopBackOff" in str(caught.value) and "exit code 3" in str(caught.value)
     assert "going down" in str(caught.value) and "container well" not in str(caught.value)
     assert root.status("sad")["phase"] == "Running", "an unchanged pod is not taken back"

@@ -76,10 +76,10 @@ def test_a_mirror_stands_in_and_the_name_stays(kp: Machine, hubs: tuple[Registry
     configure(kp, f'[[registry]]\nprefix = "example.test/app"\nlocation = "{safe.address}/none"\n'
                   f'[[registry.mirror]]\nlocation = "localhost:1/away"\n'
                   f'[[registry.mirror]]\nlocation = "{plain.address}/team"\ninsecure = true\n')  # fmt: skip
-    before = len(plain.log)
+    before = len(plain.heard())
     kp.play(POD % "example.test/app/app:1")
     assert names(kp) == ["example.test/app/app:1"]
-    assert any("GET /v2/team/app/manifests/1" in line for line in plain.log[before:])
+    assert any("GET /v2/team/app/manifests/1" in line for line in plain.heard()[before:])
     assert kp.status("p")["image"] == "example.test/app/app:1"
     kp.down(POD % "example.test/app/app:1")
 
@@ -99,12 +99,12 @@ def test_blocked(kp: Machine, hubs: tuple[Registry, Registry]) -> None:
     configure(kp, f'[[registry]]\nlocation = "{plain.address}/team"\nblocked = true\n'
                   f'[[registry]]\nlocation = "{plain.address}"\ninsecure = true\n')  # fmt: skip
     name = plain.name("team/app", "1")
-    before = len(plain.log)
+    before = len(plain.heard())
     assert f"{plain.address}/team is blocked in {kp.directory}/registries.conf" in kp("pull", "-q", name, status=125).err
     assert "is blocked" in kp.play(POD % name, status=125).err
     kp("pull", "-q", plain.name("library/short"))
     assert "is blocked" in kp("push", "-q", plain.name("library/short"), plain.name("team/x", "1"), status=125).err
-    assert not any("/v2/team" in line for line in plain.log[before:])
+    assert not any("/v2/team" in line for line in plain.heard()[before:])
 
 
 def test_short_names(kp: Machine, hubs: tuple[Registry, Registry]) -> None:

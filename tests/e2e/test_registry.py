@@ -179,7 +179,7 @@ def test_a_blob_of_another_repository_is_mounted(plain: Registry, tokens: Regist
         reader = source.blob(blob(data))
         assert reader.read(1000) == data
         reader.close()
-    assert any("mount=" in line and '" 201 ' in line for line in hub.log), "by the registry itself"
+    assert any("mount=" in line and '" 201 ' in line for line in hub.heard()), "by the registry itself"
 
 
 class Rewinding(io.BytesIO):
@@ -194,7 +194,7 @@ def test_transfers_go_on_after_a_lost_connection(plain: Registry) -> None:
         name = reference.parse(f"{wire.address}/broken/app:1")
         with RegistrySink(name, how, NONE) as sink:
             sink.put_blob(blob(BIG), Rewinding(BIG))
-        assert wire.cut == 1 and len([line for line in plain.log if '"PATCH /v2/broken/app/' in line]) == 2
+        assert wire.cut == 1 and len([line for line in plain.heard() if '"PATCH /v2/broken/app/' in line]) == 2
         assert plain.blob_file(digest(BIG)).read_bytes() == BIG
         wire.arm()
         with RegistrySink(name, how, NONE) as sink, pytest.raises(RegistryError):
@@ -248,7 +248,7 @@ class Commands:
 
     def __call__(self, *argv: str, stdin: str = "", status: int = 0) -> Said:
         done = subprocess.run(
-            [sys.executable, "-m", "kubeplay", *argv], env=self.env, input=stdin, capture_output=True, text=True, timeout=120, cwd="/"
+            [sys.executable, "-m", "kubeplay", *argv], env=self.env, input=stdin, capture_output=True, text=True, timeout=300, cwd="/"
         )
         said = Said(done.returncode, done.stdout, done.stderr)
         assert said.status == status, said
@@ -298,7 +298,7 @@ def test_login_asks_on_a_terminal(users: Registry, tmp_path: Path) -> None:
             while prompt not in seen:
                 seen += os.read(near, 4096)
             os.write(near, answer)
-        assert process.wait(60) == 0 and b"secret" not in seen
+        assert process.wait(300) == 0 and b"secret" not in seen
     finally:
         os.close(near)
 

@@ -37,7 +37,7 @@ def meanwhile(bench: Bench, row: ContainerRow, script: str) -> threading.Thread:
 
     def run() -> None:
         try:
-            execs.capture(bench.engine, row, ["sh", "-c", script], 60.0)
+            execs.capture(bench.engine, row, ["sh", "-c", script], 600.0)
         except KubeplayError:
             pass  # killed with its container
 
@@ -48,7 +48,7 @@ def meanwhile(bench: Bench, row: ContainerRow, script: str) -> threading.Thread:
 
 def ended(bench: Bench, row: ContainerRow, thread: threading.Thread) -> None:
     bench.engine.stop_container(row, 0)
-    thread.join(10)
+    thread.join(100)
     assert not thread.is_alive()
 
 
@@ -74,11 +74,11 @@ def test_cve_2019_5736_the_runtime_cannot_be_overwritten(bench: Bench, tmp_path:
     for library in libraries(target):
         bench.exec(row, "mkdir", "-p", os.path.dirname(library))
         copy.into(bench.engine, row, library, library)
-    thread = threading.Thread(target=lambda: execs.capture(bench.engine, row, ["/trap"], 30.0), daemon=True)
+    thread = threading.Thread(target=lambda: execs.capture(bench.engine, row, ["/trap"], 600.0), daemon=True)
     thread.start()
     writing = "exec 9<$p/exe; echo evil >>$p/exe; kill -9 ${p#/proc/}; sleep 0.2; echo evil >>/proc/self/fd/9; echo tried; exit 0"
     script = f"for p in /proc/[0-9]*; do case $(readlink $p/exe) in ''|*busybox*) ;; *) {writing};; esac; done"
-    said = wait_for(lambda: execs.capture(bench.engine, row, ["sh", "-c", script], 10.0).stdout, "the runtime to run in the container")
+    said = wait_for(lambda: execs.capture(bench.engine, row, ["sh", "-c", script], 100.0).stdout, "the runtime to run in the container")
     assert said == b"tried\n" and hashlib.sha256(target.read_bytes()).digest() == before
     ended(bench, row, thread)
 
@@ -167,7 +167,7 @@ def test_ghsa_rgh6_rfwx_v388_a_log_replaced_by_a_link_shows_nothing_else(bench: 
 def test_exec_output_is_bounded(bench: Bench) -> None:
     """CVE-2022-1708: what hooks and probes keep of a command's output; `kubeplay exec` passes it on and keeps nothing."""
     row = bench.run(shell("sleep 100"))[0]
-    result = execs.capture(bench.engine, row, ["sh", "-c", "yes | head -c 20000000"], 20.0)
+    result = execs.capture(bench.engine, row, ["sh", "-c", "yes | head -c 20000000"], 200.0)
     assert result.status == 0 and len(result.stdout) <= 1 << 20
 
 

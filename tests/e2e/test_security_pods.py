@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import stat
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.kubeplay import Machine, cgroup_of, playing, processes, status_of
+from tests.support.kubeplay import Machine, cgroup_of, link, playing, processes, status_of
 
 pytestmark = pytest.mark.root
 VALUE = "S3cr3t-of-the-test"
@@ -148,8 +149,8 @@ def test_cve_2020_15257_no_abstract_socket_leads_to_a_monitor(kp: Machine) -> No
     ours = {pid for pid, words in processes() if where in words}
     held = set()
     for pid in ours:
-        for fd in os.listdir(f"/proc/{pid}/fd"):
-            held.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
+        with contextlib.suppress(OSError):  # one that has just ended
+            held |= {link(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
     sockets = {link[8:-1] for link in held if link.startswith("socket:[")}
     rows = [line.split() for line in Path("/proc/net/unix").read_text().splitlines()[1:]]
     assert ours and not [row for row in rows if row[6] in sockets and len(row) > 7 and row[7].startswith("@")]
@@ -176,7 +177,10 @@ def test_values_of_secrets_stay_off_command_lines_and_disks(kp: Machine) -> None
 
 
 def _parts(path: Path) -> set[bytes]:
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:  # the database's own files come and go with its users
+        return set()
     return {text for text in (VALUE.encode(), ENCODED.encode()) if text in data}
 
 
@@ -294,7 +298,7 @@ def test_no_terminal_of_the_caller_gets_into_a_container(kp: Machine, flags: tup
         pass  # EIO: nobody has the other end any more
     os.close(ours)
     found = [line.split()[1:] for line in said.decode().splitlines() if line.startswith("at ")]
-    assert process.wait(10) == 0 and len(found) == 3 and [str(here.st_dev), str(here.st_ino)] not in found
+    assert process.wait(300) == 0 and len(found) == 3 and [str(here.st_dev), str(here.st_ino)] not in found
 
 
 def test_last_words_of_a_container_do_not_drive_the_terminal(kp: Machine) -> None:

@@ -17,11 +17,14 @@ from kubeplay import supervisor
 from kubeplay.engine import logs
 from kubeplay.engine.engine import Engine
 from kubeplay.engine.host import runroot
+from kubeplay.engine.host.on_exit import SUPERVISOR
+from kubeplay.engine.store.locks import Lock
 from kubeplay.errors import StoreError
 from kubeplay.play import lifecycle
 from kubeplay.reconcile.pod import reconcile
 from kubeplay.supervisor import loop, start
 from kubeplay.supervisor.start import KEPT
+from tests.support.kubeplay import link
 from tests.support.root import REPOSITORY, Root
 
 pytestmark = pytest.mark.root
@@ -48,6 +51,28 @@ def _alive(pid: int) -> bool:
         return b") Z" not in Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return False
+
+
+def _session(pid: int) -> int:
+    """A process's session, 0 when it has ended meanwhile."""
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return 0
+
+
+def _ticks(pid: int) -> int:
+    """The processor time a process has used."""
+    return sum(map(int, Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]))
+
+
+def _begun(pid: int) -> float:
+    """When a process was forked, in seconds since the machine's start."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def _uptime() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _gone(root: Root) -> bool:
@@ -88,48 +113,62 @@ def test_an_exit_is_seen_with_no_supervisor_running_and_it_ends_again(root: Root
     root.wait(lambda: _gone(root))
 
 
-def test_rb1_restarts_at_once_then_after_ten_seconds(root: Root) -> None:
-    root.play(pod("loop", "date +%s.%N; exit 1"))
-    root.wait(lambda: root.container("loop")["restartCount"] == 1, 5)
-    begin = time.monotonic()
-    root.wait(lambda: root.container("loop")["restartCount"] == 2, 15)
-    assert 8 < time.monotonic() - begin < 13
-    row = [r for r in root.rows("loop") if r.attempt == 2]
-    finished = next(r.finished for r in root.rows("loop") if r.attempt == 1)
-    assert finished is not None and row[0].started is not None
-    assert 9.9 < row[0].started - finished < 11.5
-    assert len(root.rows("loop")) == 2  # CS8
+def test_rb1_restarts_at_once_then_after_ten_seconds(root: Root, tmp_path: Path) -> None:
+    times = tmp_path / "times"
+    times.touch()
+    text = pod("loop", "cut -d' ' -f1 /proc/uptime >> /times; exit 1") + "    volumeMounts: [{name: t, mountPath: /times}]\n"
+    root.play(f"{text}  volumes: [{{name: t, hostPath: {{path: {times}}}}}]\n")
+    root.wait(lambda: len(times.read_text().split()) >= 3)
+    first, second, third = map(float, times.read_text().split()[:3])
+    # a machine may be late with what is due, never early: less than 10 s is no back-off, 20 s the next one
+    assert second - first < 9.9 <= third - second < 19.9
+    root.wait(lambda: len(root.rows("loop")) == 2)  # CS8
 
 
 def test_killed_it_is_back_within_two_seconds_and_goes_on(root: Root) -> None:
     root.play(pod("loop", "exit 1"))
     first = root.wait(lambda: root.supervisors())[0]
-    root.wait(lambda: root.container("loop")["restartCount"] == 1)
+    root.wait(lambda: root.container("loop")["restartCount"] >= 1)
     os.kill(first, signal.SIGKILL)
-    second = root.wait(lambda: [p for p in root.supervisors() if p != first], 2)[0]
-    assert second != first
-    root.wait(lambda: root.container("loop")["restartCount"] == 2, 15)
+    killed = _uptime()
+    second = root.wait(lambda: [p for p in root.supervisors() if p != first])[0]
+    assert _begun(second) - killed < 2, "the loop starts it after a pause of 0.2 s, whatever its own start takes"
+    root.wait(lambda: root.container("loop")["restartCount"] >= 2)
 
 
 def test_its_parent_killed_and_then_itself_it_is_back(root: Root) -> None:
     root.play(pod("loop", "exit 1"))
-    root.wait(lambda: root.supervisors() and root.container("loop")["restartCount"] == 1)
+    first = root.wait(lambda: root.container("loop")["restartCount"] >= 1 and root.supervisors())[0]
     parent = root.parents()[0]
     os.kill(parent, signal.SIGKILL)
-    root.wait(lambda: [p for p in root.parents() if p != parent] and root.supervisors(), 2)
-    os.kill(root.wait(lambda: root.supervisors())[0], signal.SIGKILL)
-    root.wait(lambda: root.supervisors(), 2)
+    second = root.wait(lambda: [p for p in root.supervisors() if p != first and not _alive(first)])[0]
+    assert parent not in root.parents() and root.parents()
+    os.kill(second, signal.SIGKILL)
+    root.wait(lambda: [p for p in root.supervisors() if p not in (first, second)])
+
+
+def test_who_comes_in_its_place_finds_the_lock_free(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    root.wait(lambda: _gone(root))
+    lock, told = Lock(root.engine.paths.lock(SUPERVISOR)), []
+    assert lock.try_take()
+    one = loop.Loop(root.engine, lock)
+    one.parent = os.open(os.devnull, os.O_RDONLY)
+    monkeypatch.setattr(start, "begin", lambda engine: told.append(start.running(engine)))
+    monkeypatch.setattr(os, "_exit", told.append)
+    one._replace_parent()
+    assert told == [False, 0]
 
 
 def test_the_parent_is_small_and_an_idle_supervisor_uses_no_cpu(root: Root) -> None:
     root.play(pod("loop", "exit 1"))
-    pid = root.wait(lambda: root.container("loop")["restartCount"] == 1 and root.supervisors())[0]
-    time.sleep(1)
-    before = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
-    time.sleep(3)
-    after = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
-    ticks = sum(map(int, after)) - sum(map(int, before))
-    assert ticks <= 2, f"{ticks} ticks in three idle seconds"
+    pid = root.wait(lambda: root.container("loop")["restartCount"] >= 1 and root.supervisors())[0]
+
+    def idles() -> bool:
+        before = _ticks(pid)
+        time.sleep(3)
+        return _ticks(pid) - before <= 2
+
+    root.wait(idles)  # it may still be settling, or a restart may be due, in the first three seconds: one that polls never idles
     rollup = Path(f"/proc/{root.parents()[0]}/smaps_rollup").read_text().splitlines()
     assert next(int(line.split()[1]) for line in rollup if line.startswith("Pss:")) < 1024
 
@@ -147,6 +186,7 @@ def test_a_pod_that_cannot_be_looked_after_is_tried_again_without_haste_and_a_re
         raise StoreError("the disk is gone")
 
     monkeypatch.setattr(loop, "reconcile", fails)
+    monkeypatch.setattr(loop, "FAILED_SECONDS", 1000.0)
     root.engine.store.runtime.set_pod(root.uid("stuck"), wake_at=1.0)
     one = loop.Loop(root.engine)
     begin = one._begin
@@ -156,10 +196,10 @@ def test_a_pod_that_cannot_be_looked_after_is_tried_again_without_haste_and_a_re
     thread.start()
     root.wait(lambda: len(tries) == 1)
     time.sleep(1)
-    assert len(tries) == 1 and len(looks) < 10
+    assert len(tries) == 1 and len(looks) < 50
     os.unlink(root.engine.paths.wake)
     os.write(one.fifo, b"\n")
-    thread.join(10)
+    thread.join()
     os.mkfifo(root.engine.paths.wake, 0o600)  # the root is shared by these tests
     assert ended == [False]
 
@@ -176,9 +216,9 @@ def test_the_callers_session_and_cgroup_killed_pods_live(root: Root) -> None:
         enter = f"open('{group}/cgroup.procs','w').write(str(os.getpid()))"
         code = f"import os,subprocess,time\n{enter}\nsubprocess.run({argv!r})\ntime.sleep(100)"
         caller = subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY, start_new_session=True)
-        root.wait(lambda: root.engine.store.runtime.find_pod("default", "loop") and root.status("loop").get("phase") == "Running", 30)
+        root.wait(lambda: root.engine.store.runtime.find_pod("default", "loop") and root.status("loop").get("phase") == "Running")
         root.wait(lambda: root.supervisors())
-        root.wait(lambda: root.container("loop")["restartCount"] == 1)
+        root.wait(lambda: root.container("loop")["restartCount"] >= 1)
 
         def inside() -> list[int]:
             return [int(pid) for pid in (group / "cgroup.procs").read_text().split()]
@@ -190,7 +230,7 @@ def test_the_callers_session_and_cgroup_killed_pods_live(root: Root) -> None:
         root.wait(lambda: not set(inside()) & set(ours()))
         members, mine = inside(), ours()
         assert caller.pid in members
-        sessions = {os.getsid(pid) for pid in mine if _alive(pid)}
+        sessions = {_session(pid) for pid in mine}
         assert caller.pid not in sessions
         os.killpg(caller.pid, signal.SIGKILL)
         for pid in members:
@@ -202,7 +242,7 @@ def test_the_callers_session_and_cgroup_killed_pods_live(root: Root) -> None:
         time.sleep(0.5)
         assert "running" in root.container("steady")["state"]
         assert all(_alive(r.pid) for r in root.rows("steady"))
-        root.wait(lambda: root.container("loop")["restartCount"] == 2, 15)
+        root.wait(lambda: root.container("loop")["restartCount"] >= 2)
     finally:
         root.wait(lambda: not (group / "cgroup.procs").read_text())
         group.rmdir()
@@ -242,7 +282,7 @@ def test_it_holds_nothing_of_the_callers(root: Root) -> None:
         root.play(pod("loop", "exit 1"))
         pid = root.wait(lambda: root.supervisors())[0]
         assert os.readlink(f"/proc/{pid}/cwd") == "/"
-        held = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+        held = {target for fd in os.listdir(f"/proc/{pid}/fd") if (target := link(f"/proc/{pid}/fd/{fd}"))}
         assert os.readlink(f"/proc/self/fd/{write}") not in held
         kept = {name.encode() for name in KEPT}  # where its pulls find registries and logins
         variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
@@ -259,7 +299,7 @@ def test_another_boot_pods_show_it_and_come_back_with_start(root: Root) -> None:
     # what a reboot leaves: rows of another boot id, and processes gone
     for row in root.rows("reboot"):
         os.kill(row.pid, signal.SIGKILL)
-    root.wait(lambda: root.container("reboot")["restartCount"] == 1)
+    root.wait(lambda: root.container("reboot")["restartCount"] == 1 and _gone(root))  # nobody else looks at it meanwhile
     runtime = root.engine.store.runtime
     for row in root.rows("reboot"):
         runtime.set_container(row.id, boot="another")

@@ -80,10 +80,10 @@ class World:
 
     def refused(self, name: str = "") -> str:
         """Pull and be refused: no blob of the image was read (attachments' are), nothing is stored. The reason."""
-        before = len(self.hub.log)
+        before = len(self.hub.heard())
         with pytest.raises(TrustError) as caught:
             self.pull(name)
-        read = [line for line in self.hub.log[before:] if "GET /v2/" in line and "/blobs/" in line]
+        read = [line for line in self.hub.heard()[before:] if "GET /v2/" in line and "/blobs/" in line]
         assert not [line for line in read if self.image_blobs & set(line.replace('"', " ").replace("/", " ").split())]
         assert not self.images.list()
         return str(caught.value)

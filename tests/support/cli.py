@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,6 +57,13 @@ class Kubeplay:
         """A command that is not waited for."""
         pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more}
         return subprocess.Popen(self.argv(*argv), env=self.env, text=True, cwd="/", **pipes)
+
+    def says(self, container: str, wanted: str, seconds: float = 100) -> None:
+        """Hold that the container's log is this, soon: `play` returns when it is started."""
+        deadline = time.monotonic() + seconds
+        while (found := self("logs", container).out) != wanted:
+            assert time.monotonic() < deadline, found
+            time.sleep(0.1)
 
     def file(self, name: str, text: str) -> str:
         path = self.directory / name

@@ -83,8 +83,9 @@ class Machine(Kubeplay):
 
     # from the host
     def pid(self, pod: str, container: str = "main") -> int:
-        """The container's first process as the host numbers it."""
-        return int(self.inspect(pod, container)["State"]["Pid"])
+        """The container's first process as the host numbers it, once it runs its program: `start` returns a moment before."""
+        pid = int(self.inspect(pod, container)["State"]["Pid"])
+        return self.wait(lambda: pid if b"runc" not in Path(f"/proc/{pid}/cmdline").read_bytes() else 0)
 
     def inspect(self, pod: str, container: str = "main") -> dict[str, Any]:
         found: dict[str, Any] = self("inspect", "--type", "container", f"{pod}-{container}").json[0]
@@ -130,6 +131,14 @@ def _processes(looker: int) -> Iterator[tuple[int, str]]:
                 yield int(name), f"{words} {os.readlink(f'/proc/{name}/cwd')}"
             except OSError:
                 continue
+
+
+def link(path: str) -> str:
+    """Where a link of /proc leads; "" when its process or descriptor has gone."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""
 
 
 def status_of(pid: int) -> dict[str, str]:

@@ -127,7 +127,7 @@ def inside(netns_path: str, work: Callable[[], T]) -> T:
     return in_thread(entered)
 
 
-def fetch(netns_path: str, address: str, port: int, timeout: float = 3.0, source: str = "") -> str:
+def fetch(netns_path: str, address: str, port: int, timeout: float = 60.0, source: str = "") -> str:
     """What the server at that place says; raises OSError when it cannot be reached."""
 
     def work() -> str:
@@ -144,7 +144,7 @@ def fetch(netns_path: str, address: str, port: int, timeout: float = 3.0, source
     return inside(netns_path, work)
 
 
-def fetch_udp(netns_path: str, address: str, port: int, timeout: float = 3.0) -> str:
+def fetch_udp(netns_path: str, address: str, port: int, timeout: float = 60.0) -> str:
     def work() -> str:
         with socket.socket(type=socket.SOCK_DGRAM) as sock:
             sock.settimeout(timeout)

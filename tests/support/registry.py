@@ -17,6 +17,7 @@ import shutil
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -43,6 +44,7 @@ class Registry:
         self.storage = directory / "storage"
         self.address = ""
         self.log: list[str] = []
+        self._marks = 0
 
     @property
     def url(self) -> str:
@@ -110,7 +112,20 @@ class Registry:
         finally:
             connection.close()
 
+    def heard(self) -> list[str]:
+        """The log with every request that was answered: the registry writes its line after the answer, which may be a moment later."""
+        self._marks += 1
+        mark = f"/mark-{self._marks}"
+        self.request("GET", mark)
+        deadline = time.monotonic() + _PATIENCE
+        while not any(mark in line for line in self.log):
+            assert time.monotonic() < deadline, "".join(self.log)
+            time.sleep(0.01)
+        return [line for line in self.log if "/mark-" not in line]
+
     def _authorization(self, path: str) -> dict[str, str]:
+        if not path.startswith("/v2/"):
+            return {}
         if self.tokens:
             repository = path.removeprefix("/v2/").rpartition("/manifests/" if "/manifests/" in path else "/blobs/")[0]
             return {"Authorization": f"Bearer {self.tokens.token(next(iter(self.users)), [f'repository:{repository}:pull,push,delete'])}"}

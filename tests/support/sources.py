@@ -95,5 +95,5 @@ class Held(BytesReader):
 
     def read(self, count: int, /) -> bytes:
         self._begun.set()
-        assert self._go.wait(30)
+        assert self._go.wait(300)
         return super().read(count)

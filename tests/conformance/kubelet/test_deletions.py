@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import time
+import signal
 from typing import Any
 
 import pytest
@@ -12,11 +12,26 @@ from kubeplay.play import lifecycle
 from tests.conformance.kubelet import compare
 from tests.conformance.kubelet.departures import DELETES, IGNORED_LOGS
 from tests.support.images import image_archives
+from tests.support.kubeplay import status_of
 from tests.support.root import Root, root, shared_root
 
 __all__ = ["image_archives", "root", "shared_root"]
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+
+# case -> the signals its shell sets a trap for before anything else
+TRAPS = {
+    "153-term-ignored": {signal.SIGTERM}, "159-term-grace0": {signal.SIGTERM}, "161-term-stopsignal": {signal.SIGTERM, signal.SIGUSR1},
+    "237-grace-negative": {signal.SIGTERM},
+}  # fmt: skip
+
+
+def _minds(pid: int, signals: set[signal.Signals]) -> bool:
+    """Whether the process catches or ignores these signals."""
+    status = status_of(pid)
+    mask = int(status["SigCgt"], 16) | int(status["SigIgn"], 16)
+    return all(mask >> number - 1 & 1 for number in signals)
 
 
 def _differences(root: Root, name: str, theirs: dict[str, Any]) -> list[str]:
@@ -30,7 +45,8 @@ def test_deleted_as_by_the_kubelet(root: Root, case: str) -> None:
     root.play((compare.RECORD / case / "manifest.yaml").read_text(), keep_on_failure=True)
     before = [e for e in entries if e["deletionTimestamp"] is None][-1]
     root.wait(lambda: _differences(root, name, before) == [])
-    time.sleep(0.3)  # the shells of these cases set their traps first
+    if case in TRAPS:
+        root.wait(lambda: _minds(root.rows(name)[-1].pid, TRAPS[case]))
     # `stop` ends a pod as a deletion does, and leaves what it showed last
     lifecycle.stop_pods(root.engine, [root.uid(name)])
     final = [e for e in entries if e["type"] != "DELETED" and e["phase"] in ("Failed", "Succeeded")]

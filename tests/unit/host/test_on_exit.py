@@ -27,7 +27,7 @@ def paths(tmp_path: Path) -> Paths:
 
 
 def call(paths: Paths, uid: str = "uid") -> None:
-    done = subprocess.run(["/bin/sh", paths.on_exit, uid, "cid"], capture_output=True, timeout=10, env={"PATH": "/usr/bin:/bin"})
+    done = subprocess.run(["/bin/sh", paths.on_exit, uid, "cid"], capture_output=True, timeout=300, env={"PATH": "/usr/bin:/bin"})
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
@@ -84,7 +84,7 @@ def test_a_runroot_that_is_gone_is_no_error(paths: Paths, tmp_path: Path) -> Non
     copy = tmp_path / "copy"
     copy.write_text(Path(paths.on_exit).read_text())
     os.rename(paths.runroot, tmp_path / "away")
-    done = subprocess.run(["/bin/sh", str(copy), "uid", "cid"], capture_output=True, timeout=10)
+    done = subprocess.run(["/bin/sh", str(copy), "uid", "cid"], capture_output=True, timeout=300)
     assert (done.returncode, done.stderr) == (0, b"")
 
 

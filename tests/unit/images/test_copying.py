@@ -261,9 +261,9 @@ def test_two_pulls_at_once_download_once(tmp_path: Path) -> None:
 
     threads = [threading.Thread(target=run, args=pair) for pair in zip(houses, (first, second))]
     threads[0].start()
-    assert begun.wait(30)
+    assert begun.wait(300)
     threads[1].start()
-    assert waiting.wait(30)
+    assert waiting.wait(300)
     assert houses[1].images.collect() == ()  # nothing is taken from under them
     go.set()
     for thread in threads:
@@ -283,7 +283,7 @@ def test_one_failing_layer_stops_the_others(house: House) -> None:
             return Held(data, begun, go)
         if data == source.config:
             return BytesReader(data)
-        assert begun.wait(30)
+        assert begun.wait(300)
         go.set()
         return Breaking(b"", 0, RegistryError("no", 404))
 
@@ -437,7 +437,7 @@ def test_an_interrupted_pull_does_not_wait_for_another(tmp_path: Path) -> None:
     def reader(data: bytes, blob: Descriptor) -> Reader:
         if data == source.config:
             return BytesReader(data)
-        assert waiting.wait(30)
+        assert waiting.wait(300)
         return Breaking(b"", 0, RegistryError("no", 404))
 
     source.reader = reader
