@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import time
 from collections.abc import Iterator
 from datetime import datetime
@@ -89,14 +90,12 @@ def when(text: str) -> float:
 def test_rb1_rb6_restart_policies_and_the_back_off(kp: Machine) -> None:
     assert kp.ended("never")["exitCode"] == 4 and kp.status("never")["restartCount"] == 0
     kp.wait(lambda: kp.status("onfail")["restartCount"] == 1 and kp.pod("onfail")["status"]["phase"] == "Succeeded")
-    # the first restart is immediate, the second comes after 10 s, the third after 20 s more: in whichever of these waits we find it
-    status = kp.wait(lambda: found if "message" in (found := kp.status("always"))["state"].get("waiting", {}) else None)
-    count = status["restartCount"]
-    delay = 10 * 2 ** (count - 1)
-    assert count >= 1 and f"back-off {delay}s restarting failed container=main pod=always_default(" in status["state"]["waiting"]["message"]
-    kp.wait(lambda: kp.status("always")["restartCount"] > count)
-    last, now = (when(kp.log("always", "main", "-t", *more).split()[0]) for more in (["--previous"], []))
-    assert delay <= now - last
+    count = kp.wait(lambda: kp.status("always")["restartCount"])  # the first restart is immediate
+    status = kp.wait(lambda: found if (found := kp.status("always"))["restartCount"] > count else None)
+    previous, last = (when(kp.log("always", "main", "-t", *more).split()[0]) for more in (["--previous"], []))
+    assert last - previous >= 10 * 2 ** (count - 1)  # the second came after 10 s, the third after 20 s: at least as many as we have seen
+    if "message" in status["state"].get("waiting", {}):
+        assert re.match(r"back-off [1248]0s restarting failed container=main pod=always_default\(", status["state"]["waiting"]["message"])
     assert kp.log("always", "main", "--previous") == "run\n"
 
 

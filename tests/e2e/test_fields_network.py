@@ -256,7 +256,7 @@ spec: {{clusterIP: {wanted}, clusterIPs: [{wanted}], selector: {{which: two}}, p
     assert kp.sh("client", f"timeout 60 wget -qO- http://{wanted}") == "two"
     kp.wait(lambda: kp.sh("client", "timeout 60 wget -qO- http://chosen", status=None) == "two")
     kp.down(text)
-    kp.wait(lambda: "bad address" in kp.sh("client", "timeout 60 wget -qO- http://chosen 2>&1; true"))
+    kp.wait(lambda: "bad address" in kp.sh("client", "timeout 60 wget -qO- http://chosen.default.svc.cluster.local. 2>&1; true"))
 
 
 def resolver(kp: Machine, pod: str) -> dict[str, list[str]]:

@@ -139,7 +139,7 @@ def test_sv1_every_replica_serves_and_names_reach_across_namespaces(kp: Machine)
         return sorted(set(kp.sh(client, "for i in $(seq 40); do timeout 60 wget -qO- http://web.space; done", status=None).split()))
 
     assert kp.wait(lambda: served() if served() == pods else None) == pods
-    assert "bad address" in kp.sh(client, "timeout 60 wget -qO- http://web 2>&1; true")
+    assert "bad address" in kp.sh(client, "timeout 60 wget -qO- http://web.default.svc.cluster.local. 2>&1; true")
 
 
 @covers("meta.generateName")

@@ -248,6 +248,7 @@ def test_a_subnet_taken_while_we_were_down_is_exchanged(net: Lab) -> None:
         ip("link", "del", taker)
 
 
+REPOSITORY = str(Path(__file__).resolve().parents[2])
 KILLED = """
 import os, sys, uuid
 sys.path.insert(0, {source!r})
@@ -269,7 +270,7 @@ net.attach({uid!r}, pins.net, SandboxPlan("killed", attachments=(Attachment(""),
 def test_kill_9_half_way_leaves_nothing_after_detach(net: Lab) -> None:
     net.net.ensure()
     before, uid = net.devices(), str(uuid.uuid4())
-    script = KILLED.format(source=os.getcwd(), root=net.settings.root, runroot=net.settings.runroot, uid=uid)
+    script = KILLED.format(source=REPOSITORY, root=net.settings.root, runroot=net.settings.runroot, uid=uid)
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
     assert len(net.devices() - before) == 1, "the fault point is meant to leave a device"
     assert net.store.leases.held(holder=uid)
@@ -284,7 +285,7 @@ def test_kill_9_half_way_leaves_nothing_after_detach(net: Lab) -> None:
 def test_reset_removes_a_half_made_pod_and_everything_of_the_root(net: Lab) -> None:
     net.net.ensure()
     net.net.sync()
-    script = KILLED.format(source=os.getcwd(), root=net.settings.root, runroot=net.settings.runroot, uid=str(uuid.uuid4()))
+    script = KILLED.format(source=REPOSITORY, root=net.settings.root, runroot=net.settings.runroot, uid=str(uuid.uuid4()))
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
     assert len(net.devices()) == 2
     net.net.reset()

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.kubeplay import PROGRAM
+
 pytestmark = pytest.mark.root
 SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {k: very-hidden-value}\n"
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {k: v}\n"
 
 
 def _run(root: Path, *args: str) -> str:
-    argv = [".venv/bin/kubeplay", "--root", str(root / "root"), "--runroot", str(root / "run"), *args]
+    argv = [str(PROGRAM), "--root", str(root / "root"), "--runroot", str(root / "run"), *args]
     return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
 

@@ -11,7 +11,7 @@ from kubeplay.clock import RealClock
 from kubeplay.engine.store.runtime import STOP
 from kubeplay.errors import Conflict, ImageError, InvalidInput, PodError, Timeout
 from kubeplay.plan.stack import ObjectKey
-from kubeplay.play import lifecycle
+from kubeplay.play import lifecycle, runner
 from tests.support.root import Root
 
 pytestmark = pytest.mark.root
@@ -215,8 +215,9 @@ class Impatient(RealClock):
 
 def test_wait_ready_says_what_it_has_waited_for(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     more = "  initContainers:\n  - {name: i, image: 'busybox:1', command: [sh, -c, 'echo still at it; sleep 1000']}"
-    shown = Impatient(lambda: root.log("slow", "i") == "still at it\\n" and "running" in root.container("slow", "i")["state"])
+    shown = Impatient(lambda: root.log("slow", "i") == "still at it\n" and "running" in root.container("slow", "i")["state"])
     monkeypatch.setattr(root.engine, "clock", shown)
+    monkeypatch.setattr(runner, "LOOK_SECONDS", 0.1)
     with pytest.raises(Timeout) as caught:
         root.play(pod("slow", more=more), timeout=600)
     assert "pod default/slow, container i: it is running" in str(caught.value) and "\n  still at it" in str(caught.value)
@@ -228,6 +229,7 @@ def test_wait_ready_of_what_is_there_and_not_ready(root: Root, monkeypatch: pyte
     root.play(text)
     root.wait(lambda: "CrashLoopBackOff" in str(root.status("sad")))
     monkeypatch.setattr(root.engine, "clock", Impatient(lambda: "CrashLoopBackOff" in str(root.status("sad"))))
+    monkeypatch.setattr(runner, "LOOK_SECONDS", 0.1)
     with pytest.raises(Timeout) as caught:
         root.play(text, wait_ready=True, timeout=600)
     assert "pod default/sad, container main: CrashLoopBackOff" in str(caught.value) and "exit code 3" in str(caught.value)

@@ -15,6 +15,7 @@ import pytest
 from tests.conformance.kubelet import compare
 from tests.conformance.kubelet.departures import DELETES, DEPARTURES, IGNORED_LOGS, LATER
 from tests.support import images
+from tests.support.kubeplay import PROGRAM
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 CASES = sorted(path.name for path in compare.RECORD.iterdir() if path.is_dir() and path.name not in DELETES)  # those: test_deletions.py
@@ -26,7 +27,7 @@ class Kubeplay:
     """The installed program with a state of its own."""
 
     def __init__(self, work: Path) -> None:
-        self.argv = [".venv/bin/kubeplay", "--root", str(work / "root"), "--runroot", str(work / "run")]
+        self.argv = [str(PROGRAM), "--root", str(work / "root"), "--runroot", str(work / "run")]
 
     def run(self, *args: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run([*self.argv, *args], capture_output=True, encoding="utf-8", errors="replace", timeout=300)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
@@ -72,9 +73,8 @@ def upper(tmp_path: Path) -> Path:
         opened.write(b"middle")
         opened.truncate(8 << 20)
     with socket.socket(socket.AF_UNIX) as server:
-        os.chdir(top)
-        server.bind("socket")
-        os.chdir("/")
+        with contextlib.chdir(top):
+            server.bind("socket")
     os.utime(top / "d/deep/f", ns=(0, 1_600_000_000_987_654_321))
     os.utime(top / "d/schön", ns=(0, -5_500_000_000))
     return top
@@ -268,13 +268,10 @@ def test_names_that_a_layer_cannot_hold_are_refused(depot: Depot, tmp_path: Path
 def test_deep_trees_are_refused_not_fatal(depot: Depot, tmp_path: Path) -> None:
     deep = tmp_path / "upper"
     deep.mkdir()
-    os.chdir(deep)
-    try:
+    with contextlib.chdir(deep):
         for _ in range(600):
             os.mkdir("d")
             os.chdir("d")
-    finally:
-        os.chdir("/")
     with pytest.raises(InvalidInput, match="deep"):
         depot.commit(str(deep), move=True)
     assert not deep.exists()
