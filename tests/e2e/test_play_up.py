@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from kubeplay.clock import RealClock
-from kubeplay.engine.store.runtime import STOP
+from kubeplay.engine.store.runtime import EXITED, STOP
 from kubeplay.errors import Conflict, ImageError, InvalidInput, PodError, Timeout
 from kubeplay.plan.stack import ObjectKey
 from kubeplay.play import lifecycle, runner
@@ -227,8 +228,14 @@ def test_wait_ready_says_what_it_has_waited_for(root: Root, monkeypatch: pytest.
 def test_wait_ready_of_what_is_there_and_not_ready(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
     text = pod("sad", "echo going down; exit 3", container="  - {name: well, image: 'busybox:1', command: [sleep, '1000']}")
     root.play(text)
-    root.wait(lambda: "CrashLoopBackOff" in str(root.status("sad")))
-    monkeypatch.setattr(root.engine, "clock", Impatient(lambda: "CrashLoopBackOff" in str(root.status("sad"))))
+
+    def backs_off() -> bool:
+        """And the third has ended, too: this state is seen first at the moment when the third is started, which has said nothing yet."""
+        last = max(row.attempt for row in root.rows("sad") if row.name == "main")
+        ended = all(row.state == EXITED for row in root.rows("sad") if row.name == "main")
+        return ended and last >= 2 and "CrashLoopBackOff" in str(root.status("sad")) and root.log("sad", attempt=last) == "going down\n"
+
+    monkeypatch.setattr(root.engine, "clock", Impatient(backs_off))
     monkeypatch.setattr(runner, "LOOK_SECONDS", 0.1)
     with pytest.raises(Timeout) as caught:
         root.play(text, wait_ready=True, timeout=600)
@@ -237,10 +244,16 @@ def test_wait_ready_of_what_is_there_and_not_ready(root: Root, monkeypatch: pyte
     assert root.status("sad")["phase"] == "Running", "an unchanged pod is not taken back"
 
 
-def test_wait_ready_of_a_pod_that_has_completed(root: Root) -> None:
+def test_wait_ready_of_a_pod_that_has_completed(root: Root, tmp_path: Path) -> None:
     """Succeeded is where its file wants it (as kstatus has it), although its condition Ready is False: told, and no failure."""
-    job, stays = pod("job", "exit 0", policy="OnFailure"), pod("stays")
-    result = root.play(f"{job}---{stays}", wait_ready=True, timeout=20)
+    wait = '  initContainers: [{name: i, image: "busybox:1", command: [sh, -c, "until [ -e /go/now ]; do sleep 0.1; done"]'
+    wait += f", volumeMounts: [{{name: go, mountPath: /go}}]}}]\n  volumes: [{{name: go, hostPath: {{path: {tmp_path}}}}}]"
+    job, stays = pod("job", "exit 0", policy="OnFailure"), pod("stays", more=wait)
+    # a container that has just been started is ready: the other pod comes when this one has ended
+    go = threading.Thread(target=lambda: root.wait(lambda: root.status("job").get("phase") == "Succeeded") and (tmp_path / "now").touch())
+    go.start()
+    result = root.play(f"{job}---{stays}", wait_ready=True, timeout=300)
+    go.join()
     assert {one.name: (one.phase, one.ready) for one in result.pods} == {"job": ("Succeeded", False), "stays": ("Running", True)}
     assert ("completed", "default/job") in [(event.action, event.name) for event in root.events]
     assert "PodCompleted" in str(root.status("job")["conditions"])
@@ -251,7 +264,7 @@ def test_wait_ready_of_a_pod_that_has_failed(root: Root) -> None:
     root.play(text)
     root.wait(lambda: root.status("over")["phase"] == "Failed")
     with pytest.raises(Timeout, match="will never be ready: default/over"):
-        root.play(text, wait_ready=True, timeout=20)
+        root.play(text, wait_ready=True, timeout=300)
 
 
 def test_only_what_has_started_is_told(root: Root) -> None:

@@ -23,6 +23,7 @@ from kubeplay.engine.engine import Engine
 from kubeplay.engine.host import runroot
 from kubeplay.engine.store.runtime import ContainerRow
 from kubeplay.kube import check
+from kubeplay.kube.admission import Known
 from kubeplay.kube.identity import identify
 from kubeplay.plan.stack import ObjectKey, Stack
 from kubeplay.play import stack as stacks
@@ -48,7 +49,9 @@ class Root:
 
     # doing
     def stack(self, text: str, **options: Any) -> Stack:
-        return stacks.build(check.read(text.encode(), "test.yaml"), CompileOptions(**options))
+        # Service addresses are judged by this root's range: another root of the machine may have the usual one
+        known = Known(service_range=str(self.engine.net.expected_service_range()))
+        return stacks.build(check.read(text.encode(), "test.yaml", known=known), CompileOptions(**options))
 
     def play(self, text: str, start: bool = True, **options: Any) -> UpResult:
         """Play a manifest in this process, as the command does: supervisor installed before, ensured after."""
