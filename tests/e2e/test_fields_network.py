@@ -141,8 +141,9 @@ spec:
 @pytest.fixture(scope="module")
 def ports() -> Ports:
     """Not the kernel's choice: what it gives to one it gives to the next program's connection too."""
-    numbers = iter(port for port in range(26000, 26100) if free(port))
-    return Ports(next(numbers), next(numbers), next(numbers), node=next(port for port in range(32000, 32100) if free(port)))
+    first = os.getpid() % 1000  # two suites on one machine: not the same
+    numbers = iter(port for port in range(20000 + 5 * first, 26000) if free(port))
+    return Ports(next(numbers), next(numbers), next(numbers), node=next(port for port in range(31000 + first, 32100) if free(port)))
 
 
 def free(port: int) -> bool:
