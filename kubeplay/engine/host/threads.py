@@ -7,6 +7,7 @@ makes the threads before (`reserve`).
 from __future__ import annotations
 
 import _thread
+import os
 from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -43,10 +44,16 @@ class Task:
         return self._results[0]
 
 
-class _Spare:
-    """A thread that waits for the one task of its life."""
+def _place() -> tuple[int, ...]:
+    """The namespaces that the calling thread is in, and a thread it makes will be."""
+    return tuple([os.stat(f"/proc/thread-self/ns/{kind}").st_ino for kind in ("net", "mnt", "ipc")])
 
-    def __init__(self) -> None:
+
+class _Spare:
+    """A thread that waits for the one task of its life; `place`: where it was made, and so is."""
+
+    def __init__(self, place: tuple[int, ...]) -> None:
+        self.place = place
         self._begin = _thread.allocate_lock()
         self._begin.acquire()
         self._task: Task | None = None
@@ -67,17 +74,22 @@ _spare: deque[_Spare] = deque()
 
 def reserve(count: int) -> None:
     """Have `count` threads ready (at most MOST_SPARE)."""
+    place = _place()
     while len(_spare) < min(count, MOST_SPARE):
-        _spare.append(_Spare())
+        _spare.append(_Spare(place))
 
 
 def start(work: Callable[[], Any]) -> Task:
-    """Begin `work` in a thread of its own, which no other work has had or gets."""
+    """Begin `work` in a thread of its own, which no other work has had or gets. It starts in the caller's namespaces."""
     task = Task(work)
+    place = _place()
     try:
         thread = _spare.popleft()
+        if thread.place != place:  # the caller has moved since, as the network's threads of an ordinary user do
+            _spare.append(thread)
+            thread = _Spare(place)
     except IndexError:
-        thread = _Spare()
+        thread = _Spare(place)
     thread.give(task)
     return task
 
