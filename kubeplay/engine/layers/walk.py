@@ -258,6 +258,8 @@ class Walk:
 class Settling(Walk):
     """A walk that makes the tree what it writes: an upper directory becomes a layer's directory where it lies."""
 
+    _fuse = False  # whether fuse-overlayfs marked a directory
+
     def _left_out(self, parent: int, name: bytes) -> None:
         tree.remove_at(parent, name)
 
@@ -267,6 +269,8 @@ class Settling(Walk):
             os.utime(name, ns=(time, time), dir_fd=parent, follow_symlinks=False)
 
     def _leave(self, directory: int) -> None:
+        if self._fuse and marks.is_fuse_opaque(directory):
+            os.removexattr(directory, marks.FUSE)
         time = self._manner.time(os.fstat(directory).st_mtime_ns)
         os.utime(directory, ns=(time, time))
 
@@ -275,7 +279,9 @@ class Settling(Walk):
         if not xattr.startswith((b"trusted.", b"user.")) or xattr == marks.ours() and os.getxattr(where, xattr) == b"y":
             return
         if xattr == marks.FUSE and isinstance(where, int):
-            marks.set_opaque(where)
+            self._fuse = True
+            marks.set_opaque(where)  # its own mark goes when what belongs to it is gone
+            return
         os.removexattr(where, xattr)
 
 
