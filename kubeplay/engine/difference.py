@@ -36,7 +36,7 @@ def between(old: int, new: int) -> list[Change]:
 
 
 def _upper(upper: int, lower: int, prefix: str, skip: frozenset[str], depth: int) -> Iterator[Change]:
-    own = marks.is_fuse_opaque(upper)
+    own = marks.is_opaque(upper)
     for name in os.listdir(upper):
         path = f"{prefix}/{name}"
         here, there = _status(upper, name), _status(lower, name)

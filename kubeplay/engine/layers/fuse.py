@@ -11,7 +11,7 @@ import os
 import signal
 
 from kubeplay.engine.host import processes
-from kubeplay.engine.host.syscalls import MS_RDONLY
+from kubeplay.engine.host.syscalls import MS_NOSUID, MS_RDONLY
 from kubeplay.engine.layers.snapshotter import Stack
 from kubeplay.errors import MissingPrerequisite
 
@@ -30,7 +30,8 @@ def mount(stack: Stack) -> None:
         options += [f"upperdir={_relative(stack, stack.upper)}", f"workdir={_relative(stack, stack.work)}", "volatile"]
     if stack.flags & MS_RDONLY or not stack.upper:
         options.append("ro")
-    said, status = _started([program, "-o", ",".join([*options, "nodev"]), stack.target], stack.root)
+    options += ["nodev", *(["nosuid"] if stack.flags & MS_NOSUID else [])]
+    said, status = _started([program, "-o", ",".join(options), stack.target], stack.root)
     if status:
         lines = [line for line in said.decode(errors="replace").splitlines() if line and "ignored" not in line]
         raise MissingPrerequisite(f"{PROGRAM} does not mount: {'; '.join(lines)[-500:] or f'exit status {status}'}")

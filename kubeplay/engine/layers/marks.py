@@ -14,9 +14,10 @@ import os
 import stat
 
 from kubeplay.engine.host.userns import in_user_namespace
+from kubeplay.errors import MissingPrerequisite
 
 TRUSTED, USER, FUSE = b"trusted.overlay.opaque", b"user.overlay.opaque", b"user.fuseoverlayfs.opaque"
-FUSE_NAMES = frozenset((b".wh..wh..opq", b".wh..opq"))  # in a directory that fuse-overlayfs made opaque
+FUSE_NAMES = frozenset((b".wh..wh..opq", b".wh..opq"))  # in a directory that fuse-overlayfs made opaque: no files of a container's
 _RESERVED = (b"user.overlay.", b"user.fuseoverlayfs.", b"user.containers.")  # the last: fuse-overlayfs's owners and modes by xattr
 _NONE = (errno.ENODATA, errno.ENOTSUP)
 
@@ -32,6 +33,12 @@ def ours() -> bytes:
     return _ours
 
 
+def forget() -> None:
+    """Look at the namespace again, after this process has entered another one."""
+    global _ours
+    _ours = b""
+
+
 def set_opaque(fd: int) -> None:
     """Let the directory hide everything below it. Raises OSError (ENOTSUP: a file system without such xattrs)."""
     os.setxattr(fd, ours(), b"y")
@@ -43,7 +50,7 @@ def is_opaque(fd: int) -> bool:
 
 
 def is_fuse_opaque(fd: int) -> bool:
-    """Whether fuse-overlayfs made the directory opaque; it then holds FUSE_NAMES, which are no files of a container's."""
+    """Whether the directory has fuse-overlayfs's own mark; it has the others too where it can write them."""
     return _value(fd, FUSE) == b"y"
 
 
@@ -67,5 +74,9 @@ def is_whiteout(status: os.stat_result) -> bool:
 
 
 def hide(name: bytes, directory: int) -> None:
-    """Make a whiteout. Raises OSError (EEXIST: something is there)."""
-    os.mknod(name, stat.S_IFCHR | 0o000, 0, dir_fd=directory)
+    """Make a whiteout. Raises OSError (EEXIST: something is there), MissingPrerequisite (the file system does not take one)."""
+    try:
+        os.mknod(name, stat.S_IFCHR | 0o000, 0, dir_fd=directory)
+    except PermissionError as error:  # of an overlay: what hides a name would be hidden itself (fs/overlayfs/dir.c, ovl_mknod)
+        message = "the file system of the layers takes no marks of deletions, as it is an overlay itself"
+        raise MissingPrerequisite(message, hint="keep --root on a volume or a tmpfs of the container") from error

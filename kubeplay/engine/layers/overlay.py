@@ -50,7 +50,7 @@ def mount_rootfs(container_id: str, layers: Sequence[str], paths: Paths, *, read
         driver = snapshotter.choice(paths).driver
         ensure_directory(target, 0o755)
         if read_only:
-            _mount(paths, driver, _lowers(layers, paths), target)
+            _mount(paths, driver, _lowers(layers, paths), target, flags=syscalls.MS_RDONLY)
             return target
         upper, work = f"{container}/upper", f"{container}/work"
         ensure_directory(container)
@@ -71,9 +71,9 @@ def mount_rootfs(container_id: str, layers: Sequence[str], paths: Paths, *, read
 
 
 def view_rootfs(layers: Sequence[str], target: str, paths: Paths) -> str:
-    """Mount the layers (base first) read-only at `target`, an existing directory, as an image volume needs it."""
+    """Mount the layers (base first) read-only at `target`, an existing directory, to be looked at: nothing in it runs with set-id bits."""
     try:
-        _mount(paths, snapshotter.choice(paths).driver, _lowers(layers, paths), target)
+        _mount(paths, snapshotter.choice(paths).driver, _lowers(layers, paths), target, flags=syscalls.MS_RDONLY | syscalls.MS_NOSUID)
     except OSError as error:
         raise _explained(error, target, paths) from error
     return target
@@ -132,9 +132,9 @@ def is_mounted(target: str) -> bool:
 
 
 def _is_dead(target: str) -> bool:
-    """Whether a FUSE mount is there whose process has died."""
+    """Whether a FUSE mount is there whose process has died (its attributes may still be cached)."""
     try:
-        os.lstat(target)
+        os.close(os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
     except OSError as error:
         return error.errno == errno.ENOTCONN
     return False
@@ -245,10 +245,9 @@ def _like(path: str, status: os.stat_result | None) -> None:
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def _mount(paths: Paths, driver: str, lowers: list[str], target: str, upper: str = "", work: str = "") -> None:
-    flags = syscalls.MS_NODEV | (0 if upper else syscalls.MS_RDONLY)
+def _mount(paths: Paths, driver: str, lowers: list[str], target: str, upper: str = "", work: str = "", flags: int = 0) -> None:
     lowers = _enough(paths, lowers, 1 if upper or driver != OVERLAY else 2)  # a read-only overlay needs two, any overlay one
-    snapshotter.mounter(driver)(Stack(paths.root, tuple(lowers), target, upper, work, flags))
+    snapshotter.mounter(driver)(Stack(paths.root, tuple(lowers), target, upper, work, flags | syscalls.MS_NODEV))
 
 
 def _enough(paths: Paths, lowers: list[str], count: int) -> list[str]:

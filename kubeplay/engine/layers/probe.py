@@ -81,12 +81,16 @@ def _looked_at(base: str) -> None:
 
     if os.path.isdir(f"{base}/copy"):
         return
-    fd = os.open(f"{base}/upper/made-anew", _DIRECTORY)
     try:
-        opaque = marks.is_opaque(fd)
-    finally:
-        os.close(fd)
-    if not (opaque and marks.is_whiteout(os.lstat(f"{base}/upper/deleted"))):
+        fd = os.open(f"{base}/upper/made-anew", _DIRECTORY)
+        try:
+            marked = marks.is_opaque(fd)
+        finally:
+            os.close(fd)
+        marked &= marks.is_whiteout(os.lstat(f"{base}/upper/deleted"))
+    except FileNotFoundError:  # on another overlay: what hides a name is hidden itself
+        marked = False
+    if not marked:
         raise OSError(errno.ENOTSUP, "deletions are not marked as they must be")
 
 

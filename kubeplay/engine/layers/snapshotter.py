@@ -60,6 +60,11 @@ def choice(paths: Paths) -> Choice:
     return found
 
 
+def forget() -> None:
+    """Find out again, after this process has entered another namespace."""
+    _chosen.clear()
+
+
 def mounter(driver: str) -> Callable[[Stack], None]:
     """What mounts a Stack. It raises OSError, MissingPrerequisite."""
     if driver == OVERLAY:

@@ -125,7 +125,7 @@ class Walk:
             if kind == stat.S_IFSOCK or (self._manner.skip and self._manner.skip(path, status)):
                 self._left_out(parent, name)
                 return -1
-            if self._manner.whiteouts and name in marks.FUSE_NAMES and marks.is_fuse_opaque(parent):
+            if self._manner.whiteouts and name in marks.FUSE_NAMES and marks.is_opaque(parent):
                 self._left_out(parent, name)
                 return -1
             if self._manner.whiteouts and marks.is_whiteout(status):
