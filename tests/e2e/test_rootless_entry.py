@@ -182,6 +182,19 @@ def test_a_dead_holder_is_replaced(alice: User) -> None:
     assert holders(alice) == [holder(alice)]
 
 
+def test_a_holder_that_dies_while_a_command_goes_in_is_replaced_from_inside(alice: User) -> None:
+    """Between looking and joining it is killed: the command stays where it is, and the next one finds the same place."""
+    unshare(alice, "true")
+    killed = f"kill -9 {holder(alice)}; while [ -d /proc/{holder(alice)} ] && ! grep -q ' Z ' /proc/{holder(alice)}/stat; do :; done"
+    program = (
+        "import os, sys; from kubeplay.engine.rootless import enter as room; plain = room.join\n"
+        f"room.join = lambda *fds: (os.system({killed!r}), plain(*fds))\n"
+        "room.enter(); os.execvp(sys.argv[1], sys.argv[1:])"
+    )
+    said = alice.run("env", "-C", str(alice.checkout), alice.python, "-c", program, *NAMESPACES)
+    assert said.stdout.splitlines() == unshare(alice, *NAMESPACES) and holders(alice) == [holder(alice)]
+
+
 def test_a_note_of_another_process_is_not_believed(alice: User) -> None:
     """Its number is somebody else's by now, or its namespaces are: the user's command goes nowhere that root or another user has made."""
     unshare(alice, "true")

@@ -58,20 +58,24 @@ def enter() -> None:
     if handed is not None:
         return
     uid, gid = os.geteuid(), os.getegid()
-    directory, namespaces = _living(directory) or _make()
-    _settle(os.path.dirname(directory))
+    holder, namespaces = _living(directory) or _make()
+    _settle(os.path.dirname(holder.directory))
     join(*namespaces)
     who.entered()
-    os.environ[VARIABLE] = f"{uid}:{gid}:{directory}"
+    os.environ[VARIABLE] = f"{uid}:{gid}:{holder.directory}"
+    if started(holder.pid) != holder.start:  # it died just now: without one, the next command would not find us
+        from kubeplay.engine.rootless import make
+
+        make.stay(holder)
 
 
-def _living(directory: str) -> tuple[str, tuple[int, int]] | None:
+def _living(directory: str) -> tuple[Holder, tuple[int, int]] | None:
     """What is noted down, when it lives and nothing is to be done about it."""
     holder = read(directory)
     if holder is None or holder.single or holder.directory != directory and not who.private(holder.directory):
         return None
     found = opened(holder)
-    return (holder.directory, found) if found else None
+    return (holder, found) if found else None
 
 
 def _settle(runtime: str) -> None:
@@ -94,7 +98,7 @@ def attempt() -> None:
         refusal = error
 
 
-def _make() -> tuple[str, tuple[int, int]]:
+def _make() -> tuple[Holder, tuple[int, int]]:
     from kubeplay.engine.rootless import make
 
     while True:

@@ -17,13 +17,14 @@ from kubeplay.engine.rootless import needs, subids, survivors, who
 from kubeplay.engine.rootless.enter import NEWNS, NEWUSER, RECORD, Holder, join, opened, read, started
 from kubeplay.engine.rootless.leave import end, outgrown
 from kubeplay.engine.rootless.lock import locked
-from kubeplay.errors import CommandFailed, KubeplayError, MissingPrerequisite
+from kubeplay.errors import CommandFailed, Conflict, KubeplayError, MissingPrerequisite
 
 GO, READY = b"g", b"r"
+NEW, INSIDE = (-1,), (-2,)
 
 
-def namespaces(directory: str) -> tuple[str, tuple[int, int]]:
-    """The user's namespaces, the living ones or new ones: their directory, descriptors of user and mount namespace.
+def namespaces(directory: str) -> tuple[Holder, tuple[int, int]]:
+    """The user's namespaces, the living ones or new ones: who holds them, descriptors of user and mount namespace.
 
     Those of a session that had another runtime directory are noted down in `directory` too. Raises MissingPrerequisite.
     """
@@ -48,14 +49,24 @@ def namespaces(directory: str) -> tuple[str, tuple[int, int]]:
                 _write(directory, holder)
     if holder is None or found is None:
         raise KubeplayError("the process that keeps your namespaces ended as soon as it was started", hint="kubeplay system check")
-    return holder.directory, found
+    return holder, found
+
+
+def stay(dead: Holder) -> None:
+    """Called inside: give the namespaces that we are in a holder again. Raises Conflict when others have been made meanwhile."""
+    with locked(dead.directory):
+        holder = read(dead.directory)
+        if holder is None or started(holder.pid) != holder.start:
+            _start(dead.directory, INSIDE)
+        elif (holder.user, holder.mnt) != (dead.user, dead.mnt):
+            raise Conflict("your namespaces have ended just now", hint="try again")
 
 
 def _hold(directory: str, survivor: survivors.Survivor | None) -> None:
     """See that there is a holder and that it is noted down: of namespaces that live without one, or of new ones."""
     if survivor is None:
         survivors.sweep()
-        _start(directory, None)
+        _start(directory, NEW)
     elif survivor.program == survivors.HOLDER:
         note(directory, survivor.pid, _is_single(survivor.pid))
     else:
@@ -67,8 +78,8 @@ def _is_single(pid: int) -> bool:
         return sum(r.length for r in parse(file.read())) == 1
 
 
-def _start(directory: str, living: tuple[int, int] | None) -> None:
-    """Start a holder, of the `living` namespaces or of new ones, and wait until it is one."""
+def _start(directory: str, where: tuple[int, ...]) -> None:
+    """Start a holder and wait until it is one; `where` descriptors of namespaces, NEW ones, or INSIDE those that we are in."""
     facts = needs.read()
     try:
         catatonit = processes.program("catatonit")
@@ -79,15 +90,15 @@ def _start(directory: str, living: tuple[int, int] | None) -> None:
     pid = os.fork()
     if pid == 0:
         os.close(its_orders)
-        _become(directory, catatonit, orders, its_answers, living)
-    for fd in (orders, its_answers, *(living or ())):
+        _become(directory, catatonit, orders, its_answers, where)
+    for fd in (orders, its_answers, *(where if where not in (NEW, INSIDE) else ())):
         os.close(fd)
     try:
-        _converse(pid, its_orders, answers, facts, new=living is None)
+        _converse(pid, its_orders, answers, facts, new=where == NEW)
     finally:
         os.close(its_orders)
         os.close(answers)
-    if living is None:
+    if where == NEW:
         said = needs.notice(facts)
         sys.stderr.write(f"{said}\n" if said else "")
 
@@ -145,14 +156,14 @@ def _why_not_mapped() -> str:
     return "do /etc/subuid and /etc/subgid say what they should? Else: apt-get install --reinstall uidmap"
 
 
-def _become(directory: str, catatonit: str, orders: int, answers: int, living: tuple[int, int] | None) -> None:
+def _become(directory: str, catatonit: str, orders: int, answers: int, where: tuple[int, ...]) -> None:
     """The child: never returns."""
     doing = "unshare"
     try:
-        if living:
-            join(*living)
-        else:
+        if where == NEW:
             syscalls.unshare(NEWUSER | NEWNS)
+        elif where != INSIDE:
+            join(*where)
         os.write(answers, READY)
         if os.read(orders, 1) != GO:
             os._exit(1)
@@ -162,12 +173,12 @@ def _become(directory: str, catatonit: str, orders: int, answers: int, living: t
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
         doing = "mount"
-        if not living:
+        if where == NEW:
             syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_SLAVE)
         doing = "becoming the holder"
         _cut_off()
         _guard(os.path.dirname(directory))
-        faults.point("rootless:joined" if living else "rootless:alone")
+        faults.point("rootless:alone" if where == NEW else "rootless:joined")
         note(directory, os.getpid(), single)
         faults.point("rootless:noted")
         os.execve(catatonit, ["catatonit", "-P"], {survivors.DIRECTORY: directory})
