@@ -129,6 +129,13 @@ def test_nested_commands_see_the_same(alice: User) -> None:
     assert root == [f"{alice.home}/.local/share/kubeplay {alice.uid} {alice.name}"]
 
 
+def test_a_program_in_the_network_of_the_pods(alice: User) -> None:
+    address = json.loads(alice.run(alice.kubeplay, "pod", "inspect", "web", "--format", "json").stdout)[0]["status"]["podIP"]
+    lines = unshare(alice, "--rootless-netns", "ip", "-o", "route", "get", address)
+    assert " dev kp" in lines[0] and " dev kp" not in alice.run("ip", "-o", "route", "get", address, status=None).stdout
+    assert any("tap0" in line for line in unshare(alice, "--rootless-netns", "ip", "-o", "link"))
+
+
 @pytest.mark.parametrize("way", ["su", "su -", "runuser"])
 def test_without_a_session_of_the_own(alice: User, way: str) -> None:
     """From root's shell, with root's variables: the same pods."""
