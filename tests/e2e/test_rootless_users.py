@@ -130,9 +130,10 @@ def test_nested_commands_see_the_same(alice: User) -> None:
 
 
 def test_a_program_in_the_network_of_the_pods(alice: User) -> None:
-    address = json.loads(alice.run(alice.kubeplay, "pod", "inspect", "web", "--format", "json").stdout)[0]["status"]["podIP"]
-    lines = unshare(alice, "--rootless-netns", "ip", "-o", "route", "get", address)
-    assert " dev kp" in lines[0] and " dev kp" not in alice.run("ip", "-o", "route", "get", address, status=None).stdout
+    address = alice.run(alice.kubeplay, "pod", "inspect", "web", "--format", "{{.status.podIP}}").stdout.strip()
+    (line,) = unshare(alice, "--rootless-netns", "ip", "-o", "route", "get", address)
+    device = line.split(" dev ")[1].split()[0]
+    assert device.startswith("kv") and not os.path.exists(f"/sys/class/net/{device}")
     assert any("tap0" in line for line in unshare(alice, "--rootless-netns", "ip", "-o", "link"))
 
 
