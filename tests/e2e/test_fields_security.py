@@ -211,7 +211,7 @@ def test_sc6_capabilities(kp: Machine) -> None:
     assert effective["plain"] & CHOWN and not effective["plain"] & (NET_ADMIN | SYS_ADMIN)
     assert (effective["none"], effective["one"]) == (0, NET_BIND_SERVICE)
     assert effective["more"] == effective["plain"] & ~CHOWN | NET_ADMIN
-    assert effective["all"] == int(status_of(os.getpid())["CapBnd"], 16)
+    assert effective["all"] == int(status_of("self")["CapBnd"], 16)
     user = facts(kp, "powers", "user")
     assert effective["user"] == 0 == int(user["CapAmb"], 16)  # as on a kubelet: only the bounding set
     assert int(user["CapBnd"], 16) == effective["plain"] | NET_ADMIN
@@ -220,7 +220,7 @@ def test_sc6_capabilities(kp: Machine) -> None:
 @covers("container.securityContext.privileged")
 def test_sc7_privileged_is_unmasked_with_everything(kp: Machine) -> None:
     status = facts(kp, "powers", "privileged")
-    assert status["CapEff"] == status_of(os.getpid())["CapBnd"] and status["Seccomp"] == "0"
+    assert status["CapEff"] == status_of("self")["CapBnd"] and status["Seccomp"] == "0"
     assert kp.sh("powers", "grep ' /sys ' /proc/mounts", "privileged").split()[3].split(",")[0] == "rw"
     assert kp.sh("powers", "test -w /proc/sys/kernel/hostname && cat /proc/timer_list | wc -l; ls /dev/kmsg", "privileged").endswith(
         "/dev/kmsg"

@@ -12,6 +12,7 @@ import pytest
 
 from tests.support.covers import covers
 from tests.support.kubeplay import Machine, playing
+from tests.support.seen import mounts, plain_user, seen
 
 pytestmark = pytest.mark.root
 
@@ -135,7 +136,7 @@ spec:
   - {{name: newfile, hostPath: {{path: {directory}/newfile, type: FileOrCreate}}}}
   - {{name: socket, hostPath: {{path: {directory}/socket, type: Socket}}}}
   - {{name: char, hostPath: {{path: /dev/zero, type: CharDevice}}}}
-  - {{name: block, hostPath: {{path: {directory}/block, type: BlockDevice}}}}
+  - {{name: block, hostPath: {{path: {block_device(directory)}, type: BlockDevice}}}}
   - {{name: grows, hostPath: {{path: {directory}/grows, type: DirectoryOrCreate}}}}
   containers:
   - name: main
@@ -167,13 +168,24 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     directory = tmp_path_factory.mktemp("hostpath")
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(directory / "socket"))
-    subprocess.run(["mknod", str(directory / "block"), "b", "7", "0"], check=True)
+    if not plain_user():
+        subprocess.run(["mknod", str(block_device(directory)), "b", "7", "0"], check=True)
     (directory / "grows").mkdir()
-    for words in (["-t", "tmpfs", "tmpfs", directory / "grows"], ["--make-shared", directory / "grows"]):
-        subprocess.run(["mount", *map(str, words)], check=True)
+    for words in (["mount", "-t", "tmpfs", "tmpfs", directory / "grows"], ["mount", "--make-shared", directory / "grows"]):
+        run(*words)
     yield directory
-    subprocess.run(["umount", "-R", str(directory / "grows")], check=True)
+    run("umount", "-R", directory / "grows")
     listener.close()
+
+
+def block_device(directory: Path) -> Path:
+    """One of our own; an ordinary user can make none, and takes the machine's first."""
+    return min(path for path in Path("/dev").iterdir() if path.is_block_device()) if plain_user() else directory / "block"
+
+
+def run(*words: object) -> None:
+    """On the host; an ordinary user mounts in the own mount namespace."""
+    seen(lambda: subprocess.run([str(word) for word in words], check=True).returncode)
 
 
 @pytest.fixture(scope="module")
@@ -315,17 +327,17 @@ spec:
 
 @covers("container.volumeMounts[].mountPropagation")
 def test_vo11_mount_propagation(kp: Machine, place: Path) -> None:
-    (place / "grows/later").mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(place / "grows/later")], check=True)
-    (place / "grows/later/seen").touch()
+    run("mkdir", place / "grows/later")
+    run("mount", "-t", "tmpfs", "tmpfs", place / "grows/later")
+    run("touch", place / "grows/later/seen")
     assert kp.sh("host", "ls /none/later /slave/later") == "/none/later:\n\n/slave/later:\nseen"
     kp.sh("host", "mkdir /shared/mine && mount -t tmpfs tmpfs /shared/mine && touch /shared/mine/m", "shares")
-    assert (place / "grows/mine/m").exists()
-    own = [line for line in Path("/proc/self/mountinfo").read_text().splitlines() if str(kp.directory) in line]
+    assert seen((place / "grows/mine/m").exists)
+    own = [line for line in mounts() if str(kp.directory) in line]
     assert own and not any(" - proc " in line for line in own)  # what is the container's own stays in it
     kp.sh("host", "umount /shared/mine", "shares")
-    assert not (place / "grows/mine/m").exists()
-    subprocess.run(["umount", str(place / "grows/later")], check=True)
+    assert not seen((place / "grows/mine/m").exists)
+    run("umount", place / "grows/later")
 
 
 def test_vo10_odd_places_to_mount_at(kp: Machine) -> None:

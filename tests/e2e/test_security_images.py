@@ -13,6 +13,7 @@ from tests.support import images
 from tests.support.hostile_registry import hostile, says
 from tests.support.images import Member, directory, file, symlink
 from tests.support.kubeplay import Machine, playing
+from tests.support.seen import seen
 
 pytestmark = pytest.mark.root
 RUN: dict[str, Any] = {"Env": ["PATH=/bin"], "Cmd": ["sleep", "1000"]}
@@ -80,7 +81,8 @@ def kp(tmp_path_factory: pytest.TempPathFactory, victim: Path) -> Iterator[Machi
 
 
 def config(kp: Machine, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((kp.runroot / "containers" / kp.inspect(name)["Id"] / "config.json").read_text())
+    path = kp.runroot / "containers" / kp.inspect(name)["Id"] / "config.json"
+    found: dict[str, Any] = json.loads(seen(path.read_text))
     return found
 
 

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -50,10 +51,21 @@ def select(items: list[pytest.Item], way: str) -> list[pytest.Item]:
 
 
 def skip(item: pytest.Item) -> None:
-    """Mark a test that only root can pass here (`@pytest.mark.rootful(reason)`)."""
+    """Mark a test that only root can pass (`@pytest.mark.rootful(reason)`), or only root on this machine (`@pytest.mark.limits`)."""
     marker = item.get_closest_marker("rootful")
-    if marker:
-        item.add_marker(pytest.mark.skip(reason=f"as an ordinary user: {marker.args[0]}"))
+    reason = marker.args[0] if marker else ""
+    if item.get_closest_marker("limits") and not delegated():
+        reason = "no control groups are delegated on this machine (version 1, or no systemd user session)"
+    if reason:
+        item.add_marker(pytest.mark.skip(reason=f"as an ordinary user: {reason}"))
+
+
+def delegated() -> bool:
+    """Whether this process may make groups with limits below its own (cgroups(7), "Delegation")."""
+    own = next((line.split(":", 2)[2] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::")), "")
+    group = Path(f"/sys/fs/cgroup{own}")
+    controllers = group / "cgroup.controllers"
+    return controllers.exists() and "memory" in controllers.read_text().split() and os.access(group, os.W_OK)
 
 
 def main(argv: list[str]) -> int:

@@ -141,7 +141,7 @@ def link(path: str) -> str:
         return ""
 
 
-def status_of(pid: int) -> dict[str, str]:
+def status_of(pid: int | str) -> dict[str, str]:
     """/proc/PID/status; its ids as the containers' user namespace numbers them."""
     lines = seen.seen(lambda: Path(f"/proc/{pid}/status").read_text().splitlines())
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
