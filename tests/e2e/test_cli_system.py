@@ -124,8 +124,8 @@ def test_info(kp: Kubeplay) -> None:
 @pytest.mark.root
 def test_system_check_lists_everything(kp: Kubeplay) -> None:
     said = kp("system", "check")
-    for what in ("conmon", "nft", "gpg", "git", "python packages", "CA certificates", "OCI runtime", "cgroups", "overlayfs", "namespaces",
-                 "user namespace" if plain_user() else "firewall"):  # fmt: skip
+    own = ("user namespace", "cgroup delegation") if plain_user() else ("cgroups", "firewall")
+    for what in ("conmon", "nft", "gpg", "git", "python packages", "CA certificates", "OCI runtime", "overlayfs", "namespaces", *own):
         assert what in said.out
     missing = subprocess.run(
         kp.argv("system", "check", "--format", "json"), env={**kp.env, "KUBEPLAY_RUNTIME": "/nonesuch"}, capture_output=True, text=True

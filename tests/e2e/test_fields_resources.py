@@ -186,7 +186,7 @@ def test_sc9_a_shared_process_namespace(kp: Machine) -> None:
 def test_sc8_safe_sysctls(kp: Machine) -> None:
     assert kp.sh("best", "cat /proc/sys/net/ipv4/ip_local_port_range /proc/sys/kernel/shm_rmid_forced").split() == ["30000", "31000", "1"]
     assert kp.sh("burst", "cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/net/ipv4/ping_group_range").split() == [
-        "0", "0", str(min(2147483647, seen(lambda: max(one.inside + one.count - 1 for one in ranges("gid")))))]  # fmt: skip
+        "0", "0", str(min(2147483647, seen(lambda: max(one.inside + one.length - 1 for one in ranges("gid")))))]  # fmt: skip
     assert Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split() != ["30000", "31000"]
 
 

@@ -32,7 +32,7 @@ def machine_lock() -> Iterator[None]:
     directory = _directory()
     lock = Lock(f"{directory}/{_LOCK}")
     while True:
-        ensure_directory(directory, 0o755)
+        ensure_directory(directory, 0o755 if directory == _MACHINE else 0o700)
         try:
             lock.take()
             break
