@@ -146,7 +146,7 @@ def remove(name: str) -> None:
         for found in os.scandir(place) if os.path.isdir(place) else ():
             if found.stat(follow_symlinks=False).st_uid == account.uid:
                 subprocess.run(["rm", "-rf", "--one-file-system", found.path], check=True)
-    subprocess.run(["userdel", "--remove", name], check=True, capture_output=True)
+    _accounts("userdel", "--remove", name)
 
 
 @contextmanager
@@ -203,7 +203,7 @@ def _locked(name: str, wait: bool = True) -> Iterator[Any]:
 
 
 def _added(name: str) -> User:
-    subprocess.run(["useradd", "--create-home", "--key", "HOME_MODE=0700", "--shell", "/bin/sh", name], check=True)
+    _accounts("useradd", "--create-home", "--key", "HOME_MODE=0700", "--shell", "/bin/sh", name)
     entry = pwd.getpwnam(name)
     made = User(name, entry.pw_uid, entry.pw_gid, Path(entry.pw_dir))
     assert _ranges(name), f"useradd gave {name} no line in /etc/subuid"
@@ -212,6 +212,13 @@ def _added(name: str) -> User:
         path.mkdir(mode=0o700)
         os.chown(path, made.uid, made.gid)
     return made
+
+
+def _accounts(*words: str) -> None:
+    """One at a time: they give up at once when another has /etc/passwd."""
+    with open(LOCKS / "accounts", "a", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        subprocess.run(words, check=True, capture_output=True)
 
 
 def _uplinked(name: str) -> str:
