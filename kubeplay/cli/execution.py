@@ -115,7 +115,7 @@ def _lines(path: str) -> list[str]:
 )
 def cp(app: App, *, source: str, target: str, container: str | None, archive: bool, overwrite: bool) -> None:
     from kubeplay.cli.commit import made
-    from kubeplay.engine import copy
+    from kubeplay.engine import copy, views
 
     (from_name, from_path), (to_name, to_path) = side(source), side(target)
     if not from_name and not to_name:
@@ -125,7 +125,7 @@ def cp(app: App, *, source: str, target: str, container: str | None, archive: bo
         copy.out(app.engine, made(app, from_name, container)[0], from_path, to_path, own)
         return
     there, _ = made(app, to_name, container if not from_name else None)
-    how = copy.How(copy.container_owner(app.engine, there) if archive else None, overwrite)
+    how = copy.How(views.container_owner(app.engine, there) if archive else None, overwrite)
     if from_name:
         copy.between(app.engine, made(app, from_name, container)[0], from_path, there, to_path, how)
     else:

@@ -43,6 +43,8 @@ OPTIONS: tuple[Option, ...] = (
          " wins over the file.", metavar="[[IP:]HOST:]PORT[/PROTOCOL]"),
     flag("--publish-all", help="Publish every container port that has no hostPort, at its own number."),
     flag("--no-pod-prefix", help="Name containers as in the file, not POD-CONTAINER."),
+    text("--userns", help="User namespace of the pods: host, auto[:size=N], keep-id[:uid=N,gid=N] or nomap; wins over hostUsers.",
+         metavar="MODE"),
     text("--log-driver", help="Where container output goes: k8s-file or none.", metavar="DRIVER"),
     many("--log-opt", help="An option of the log driver: max-size=10m, max-file=5.", metavar="KEY=VALUE"),
     Option(("--build",), "Build images that have a directory of their name beside the file: always (true), never (false), or those that"
@@ -208,6 +210,7 @@ def options(app: App, given: dict[str, Any]) -> CompileOptions:
         networks=given["network"], ips=given["ip"], macs=given["mac_address"], publish=given["publish"], publish_all=given["publish_all"],
         container_prefix=not given["no_pod_prefix"], log_driver=given["log_driver"] or "", log_opts=given["log_opt"],
         annotations=pairs("--annotation", given["annotation"]), labels=pairs("--label", given["label"]),
+        userns=given["userns"] or "",
         seccomp_default=app.settings.seccomp_default,
         seccomp_profile_root=given["seccomp_profile_root"] or "",
         node_name=os.uname().nodename, start=given["start"],

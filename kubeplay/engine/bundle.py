@@ -8,13 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from kubeplay.engine import idmaps
+from kubeplay.engine.host import idmapped
+from kubeplay.engine.host.idmapped import Map
 from kubeplay.engine.host.machine import machine
 from kubeplay.engine.host.syscalls import MS_BIND, MS_REC, RESOLVE_IN_ROOT, mount, openat2, umount
+from kubeplay.engine.host.userns import in_user_namespace
 from kubeplay.engine.oci import dev, facts, qos, spec, user
 from kubeplay.engine.oci.mounts import MountPoint, locked
 from kubeplay.errors import ContainerError, VolumeError
 from kubeplay.plan.container import ContainerPlan, Resolved
 from kubeplay.plan.pod import PodPlan
+from kubeplay.plan.volumes import ImageVolume
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
@@ -33,15 +38,23 @@ class Parts(Record):
     dev: str = ""
 
 
-def rootfs(engine: Engine, container_id: str, layers: tuple[str, ...], *, host: bool) -> str:
+def rootfs(engine: Engine, row: ContainerRow, pod: PodPlan, layers: tuple[str, ...], *, host: bool) -> str:
     """Mount the container's root; with `host` an empty directory that the host's programs are bound into."""
     from kubeplay.engine.layers import overlay
 
+    container_id, users = row.id, idmaps.of(engine, row.pod_uid, pod.sandbox.users)
+    if users:
+        idmaps.let_in(engine.paths.bundle(container_id), users)
+        return overlay.mount_rootfs(container_id, layers, engine.paths, users=users, userns=_userns(engine, row.sandbox_id))
     if not host:
         return overlay.mount_rootfs(container_id, layers, engine.paths)
     path = f"{engine.paths.bundle(container_id)}/rootfs"
     os.makedirs(path, mode=0o755, exist_ok=True)
     return path
+
+
+def _userns(engine: Engine, sandbox_id: str) -> str:
+    return f"{engine.paths.sandbox(sandbox_id)}/ns/user"
 
 
 @contextmanager
@@ -56,6 +69,8 @@ def opened(
     fds: list[int] = []
     mounts: list[MountPoint] = []
     devices: list[spec.Device] = []
+    users = idmaps.of(engine, row.pod_uid, pod.sandbox.users)
+    shown = _userns(engine, sandbox.id) if users and not in_user_namespace() else ""
     try:
         for place, wanted in enumerate(plan.mounts):
             sub_path = resolved.sub_paths[place] if place < len(resolved.sub_paths) else wanted.sub_path
@@ -69,29 +84,47 @@ def opened(
             path = source.path
             if source.fd >= 0:
                 fds.append(source.fd)
-                path = _stage(engine.paths.bundle(row.id), place, source.path, is_file=source.is_file)
-            mounts.append(MountPoint(path, wanted.path, source.read_only, wanted.propagation, locked(path)))
+            if source.fd >= 0 or (shown and not _is_image(pod, wanted.volume)):
+                path = _stage(engine.paths.bundle(row.id), place, source.path, shown, is_file=source.is_file)
+            mounts.append(MountPoint(path, wanted.path, source.read_only, wanted.propagation, locked(path, users)))
             if source.device:
                 devices.append(device(path, wanted.path))
-        yield Parts(tuple(mounts), tuple(devices), "" if plan.security.privileged else _dev(engine, row, plan))
+        yield Parts(tuple(mounts), tuple(devices), "" if plan.security.privileged else _dev(engine, row, plan, users))
     finally:
         unstage(engine.paths.bundle(row.id))
         for fd in fds:
             os.close(fd)
 
 
-def _stage(bundle: str, place: int, source: str, *, is_file: bool) -> str:
+def _is_image(pod: PodPlan, volume: str) -> bool:
+    """An image volume is mounted with the pod's ids as it is; overlayfs cannot be shown with others."""
+    return any(isinstance(one.source, ImageVolume) for one in pod.volumes if one.name == volume)
+
+
+def _stage(bundle: str, place: int, source: str, shown: str, *, is_file: bool) -> str:
+    """Bind a source to a place in the bundle; `shown` names a user namespace whose ids its files are shown with. Raises ContainerError."""
     target = f"{bundle}/mounts/{place}"
     os.makedirs(target if not is_file else os.path.dirname(target), mode=0o700, exist_ok=True)
     if is_file:
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
-    mount(source, target, flags=MS_BIND | MS_REC)
+    if not shown:
+        mount(source, target, flags=MS_BIND | MS_REC)
+        return target
+    try:
+        idmapped.clone(source, target, shown, recursive=True)
+    except OSError as error:
+        raise ContainerError(
+            "CreateContainerError", f"{source} cannot be shown with the ids of the pod's user namespace: {error.strerror}",
+            hint="its file system must allow idmapped mounts: ext4, xfs, btrfs; a tmpfs (Secrets, medium: Memory) since Linux 6.3",
+        ) from error  # fmt: skip
     return target
 
 
-def _dev(engine: Engine, row: ContainerRow, plan: ContainerPlan) -> str:
+def _dev(engine: Engine, row: ContainerRow, plan: ContainerPlan, users: Map | None) -> str:
     path = f"{engine.paths.bundle(row.id)}/mounts/dev"
     dev.make(path, terminal=plan.tty)
+    if users:
+        os.chown(path, *users.root)
     return path
 
 
@@ -120,12 +153,15 @@ def write(
     from kubeplay.engine import container
 
     image = image_defaults(engine, row.image_id)
+    users = idmaps.of(engine, row.pod_uid, pod.sandbox.users)
     where = f'pod: "{pod.name}_{pod.namespace}({row.pod_uid})", container: {plan.name}'
     user.check_non_root(plan.security, image.user, where)
     identity = user.resolve(plan.security, image.user, user.Accounts() if plan.host_rootfs else user.read_accounts(root))
-    user.check_mapped(identity, plan.name)
+    user.check_mapped(identity, plan.name, users)
     inputs = _inputs(engine, row, sandbox, pod, plan, resolved, root, parts, image, identity)
-    if not plan.host_rootfs:
+    if users:
+        idmapped.acting_as(users.root, lambda: make_directory(root, spec.working_dir(inputs)))
+    elif not plan.host_rootfs:
         make_directory(root, spec.working_dir(inputs))
     config = spec.build(inputs)
     with open(f"{engine.paths.bundle(row.id)}/config.json", "w", encoding="utf-8", opener=_private) as file:
@@ -156,12 +192,13 @@ def _inputs(
 ) -> spec.SpecInputs:  # fmt: skip
     from kubeplay.engine.pod import kernel_hostname
 
+    users = idmaps.of(engine, row.pod_uid, pod.sandbox.users)
     return spec.SpecInputs(
         plan=plan, resolved=resolved, image=image, identity=identity, hostname=kernel_hostname(pod), rootfs=root,
         cgroups_path=engine.cgroups.runtime_path(_group(engine, row, pod)),
         namespaces=_namespaces(engine, sandbox, pod), host=host_facts(engine),
         shm="/dev/shm" if pod.sandbox.host_ipc else f"{engine.paths.sandbox(sandbox.id)}/shm",
-        files=_files(engine, row, plan), mounts=parts.mounts, dev=parts.dev,
+        files=_files(engine, row, plan, users), mounts=parts.mounts, dev=parts.dev, users=users,
         devices=host_devices() if plan.security.privileged else parts.devices,
         oom_score_adj=qos.oom_score_adj(pod, plan, machine().memory),
         default_seccomp=engine.settings.seccomp_default, seccomp_profile=_localhost_profile(engine, plan),
@@ -178,6 +215,8 @@ def _namespaces(engine: Engine, sandbox: SandboxRow, pod: PodPlan) -> tuple[spec
     """SC9: network, ipc and uts of the pod by path, mount and (v2 only) cgroup of its own, pid as asked."""
     directory, wanted = f"{engine.paths.sandbox(sandbox.id)}/ns", pod.sandbox
     found = [spec.Namespace("mount")]
+    if wanted.users:
+        found.insert(0, spec.Namespace("user", f"{directory}/user"))
     if not wanted.host_network:
         found += [spec.Namespace("network", f"{directory}/net"), spec.Namespace("uts", f"{directory}/uts")]
     elif wanted.engine_network and engine.net.netns:
@@ -221,19 +260,21 @@ def host_devices() -> tuple[spec.Device, ...]:
     return tuple(found)
 
 
-def _files(engine: Engine, row: ContainerRow, plan: ContainerPlan) -> tuple[MountPoint, ...]:
+def _files(engine: Engine, row: ContainerRow, plan: ContainerPlan, users: Map | None) -> tuple[MountPoint, ...]:
     """SC11: hostname and resolv.conf follow the root file system, hosts and the termination log stay writable."""
     directory = f"{engine.paths.sandbox(row.sandbox_id)}/files"
     read_only = plan.security.read_only_rootfs
     points = [
         MountPoint(f"{directory}/hosts", "/etc/hosts"),
-        MountPoint(f"{directory}/hostname", "/etc/hostname", read_only),
-        MountPoint(f"{directory}/resolv.conf", "/etc/resolv.conf", read_only),
+        MountPoint(f"{directory}/hostname", "/etc/hostname", read_only, locked=locked(directory, users)),
+        MountPoint(f"{directory}/resolv.conf", "/etc/resolv.conf", read_only, locked=locked(directory, users)),
     ]
     if plan.termination_path:
         path = termination_log(engine, row)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         os.fchmod(fd, 0o666)  # TM1, whatever the umask
+        if users:
+            os.fchown(fd, *users.root)
         os.close(fd)
         points.append(MountPoint(path, plan.termination_path))
     if plan.host_rootfs:

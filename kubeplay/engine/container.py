@@ -101,9 +101,9 @@ def _create(
     from kubeplay.engine.oci import conmon, dev, spec
 
     bundle = engine.paths.bundle(row.id)
-    os.makedirs(bundle, mode=0o711)
+    os.makedirs(bundle, mode=0o700)
     with trace(f"{plan.name}: rootfs"):
-        rootfs = bundles.rootfs(engine, row.id, layers, host=plan.host_rootfs)
+        rootfs = bundles.rootfs(engine, row, pod, layers, host=plan.host_rootfs)
     faults.point("create:rootfs")
     with bundles.opened(engine, row, sandbox, pod, plan, resolved) as parts:
         with trace(f"{plan.name}: spec"):

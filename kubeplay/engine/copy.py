@@ -11,15 +11,19 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
+from kubeplay.engine import idmaps
 from kubeplay.engine.host import owners, processes
+from kubeplay.engine.host.idmapped import Crossing, Map, acting_as
 from kubeplay.engine.host.processes import Process
 from kubeplay.engine.host.syscalls import RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS, open_ordinary, openat2
 from kubeplay.engine.store.runtime import RUNNING, ContainerRow
 from kubeplay.errors import Conflict, Exhausted, InvalidInput, NotFound, NotRunning
+from kubeplay.plan import codec
+from kubeplay.plan.pod import PodPlan
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
@@ -44,38 +48,33 @@ class How(Record):
     owner: tuple[int, int] | None = None
     overwrite: bool = False
     set_id: bool = True
+    ids: Crossing = Crossing()
 
 
 _PLAIN = How()
 
 
-def container_owner(engine: Engine, row: ContainerRow) -> tuple[int, int]:
-    """Who the container's first process is, (uid, gid). Raises NotRunning (it never started)."""
-    import json
-
-    try:
-        with open(f"{engine.paths.bundle(row.id)}/config.json", encoding="utf-8") as file:
-            user = json.load(file)["process"]["user"]
-        return int(user.get("uid", 0)), int(user.get("gid", 0))
-    except (OSError, ValueError, KeyError) as error:
-        raise NotRunning(f"container {row.name} never started") from error
-
-
 def between(engine: Engine, row: ContainerRow, source: str, other: ContainerRow, target: str, how: How = _PLAIN) -> None:
     """Copy `source` of one container to `target` of another."""
-    with _root(engine, row) as root, _opened(root, source) as (fd, name), _root(engine, other) as there:
-        parent, final = _inner_target(there, target, name, stat.S_ISDIR(os.fstat(fd).st_mode), _contents_only(source))
-        try:
-            _copy(fd, parent, final, 0, how)
-        finally:
-            os.close(parent)
+    how = how._replace(ids=Crossing(_users(engine, row), _users(engine, other)))
+
+    def work() -> None:
+        with _root(engine, row) as root, _opened(root, source) as (fd, name), _root(engine, other) as there:
+            parent, final = _inner_target(there, target, name, stat.S_ISDIR(os.fstat(fd).st_mode), _contents_only(source))
+            try:
+                _copy(fd, parent, final, 0, how)
+            finally:
+                os.close(parent)
+
+    _as_its_root(how, work)
 
 
 def out(engine: Engine, row: ContainerRow, source: str, target: str, how: How = _PLAIN) -> None:
     """Copy `source` of the container to `target` here; `-` writes a tar archive to standard output."""
+    how = how._replace(ids=Crossing(_users(engine, row)))
     with _root(engine, row) as root, _opened(root, source) as (fd, name):
         if target == "-":
-            _tar_out(fd, name, sys.stdout.buffer)
+            _tar_out(fd, name, sys.stdout.buffer, how.ids)
             return
         parent, final = _local_target(target, name, stat.S_ISDIR(os.fstat(fd).st_mode), _contents_only(source))
         try:
@@ -86,6 +85,25 @@ def out(engine: Engine, row: ContainerRow, source: str, target: str, how: How = 
 
 def into(engine: Engine, row: ContainerRow, source: str, target: str, how: How = _PLAIN) -> None:
     """Copy `source` of this machine to `target` in the container; `-` reads a tar archive from standard input into a directory."""
+    how = how._replace(ids=Crossing(target=_users(engine, row)))
+    _as_its_root(how, lambda: _into(engine, row, source, target, how))
+
+
+def _users(engine: Engine, row: ContainerRow) -> Map | None:
+    """The ids of the container's pod, when it has its own."""
+    plan: PodPlan = codec.loads(engine.store.runtime.pod(row.pod_uid).plan)
+    return idmaps.of(engine, row.pod_uid, plan.sandbox.users)
+
+
+def _as_its_root(how: How, work: Callable[[], None]) -> None:
+    """Files that a pod with ids of its own is given cannot be made by the machine's root."""
+    if how.ids.target is None:
+        work()
+    else:
+        acting_as(how.ids.target.root, work)
+
+
+def _into(engine: Engine, row: ContainerRow, source: str, target: str, how: How) -> None:
     with _root(engine, row) as root:
         if source == "-":
             with _directory_in(root, target) as fd:
@@ -260,7 +278,7 @@ def _copy_entry(source: int, name: str, target: int, depth: int, how: How) -> No
         return  # removed while we copy
     if stat.S_ISLNK(status.st_mode):
         _replace_link(os.readlink(name, dir_fd=source), target, name, how)
-        owners.give(name, *(how.owner or (status.st_uid, status.st_gid)), name, target)
+        owners.give(name, *how.ids.write(how.owner or how.ids.read((status.st_uid, status.st_gid))), name, target)
     elif stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode):
         fd = _open_entry(source, name)
         if fd < 0:
@@ -320,25 +338,27 @@ def _like(fd: int, status: os.stat_result, how: How) -> None:
 
 def _own(fd: int, original: tuple[int, int], mode: int, how: How) -> None:
     try:
-        owner = owners.give(fd, *(how.owner or original), "what is copied")
-        kept = 0o7777 if owner == original and how.set_id else 0o1777
+        before = how.ids.read(original)
+        wanted = how.ids.write(how.owner or before)
+        same = owners.give(fd, *wanted, "what is copied") == wanted and (how.owner or before) == before
+        kept = 0o7777 if same and how.set_id else 0o1777
     except PermissionError:
         kept = 0o1777
     os.fchmod(fd, mode & kept)
 
 
-def _tar_out(fd: int, name: str, stream: IO[bytes]) -> None:
+def _tar_out(fd: int, name: str, stream: IO[bytes], ids: Crossing) -> None:
     import tarfile
 
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive:
-        _tar_add(archive, fd, name, 0)
+        _tar_add(archive, fd, name, 0, ids)
 
 
-def _tar_add(archive: tarfile.TarFile, fd: int, name: str, depth: int) -> None:
+def _tar_add(archive: tarfile.TarFile, fd: int, name: str, depth: int, ids: Crossing) -> None:
     import tarfile
 
     status = os.fstat(fd)
-    info = _tar_info(name, status)
+    info = _tar_info(name, status, ids)
     if stat.S_ISREG(status.st_mode):
         info.size = status.st_size
         with open(os.dup(fd), "rb") as file:
@@ -351,7 +371,7 @@ def _tar_add(archive: tarfile.TarFile, fd: int, name: str, depth: int) -> None:
     for entry in sorted(os.listdir(fd)):
         inner = os.stat(entry, dir_fd=fd, follow_symlinks=False)
         if stat.S_ISLNK(inner.st_mode):
-            link = _tar_info(f"{name}/{entry}", inner)
+            link = _tar_info(f"{name}/{entry}", inner, ids)
             link.type, link.linkname = tarfile.SYMTYPE, os.readlink(entry, dir_fd=fd)
             archive.addfile(link)
         elif stat.S_ISDIR(inner.st_mode) or stat.S_ISREG(inner.st_mode):
@@ -359,16 +379,17 @@ def _tar_add(archive: tarfile.TarFile, fd: int, name: str, depth: int) -> None:
             if child < 0:
                 continue
             try:
-                _tar_add(archive, child, f"{name}/{entry}", depth + 1)
+                _tar_add(archive, child, f"{name}/{entry}", depth + 1, ids)
             finally:
                 os.close(child)
 
 
-def _tar_info(name: str, status: os.stat_result) -> tarfile.TarInfo:
+def _tar_info(name: str, status: os.stat_result, ids: Crossing) -> tarfile.TarInfo:
     import tarfile
 
     info = tarfile.TarInfo(name)
-    info.mode, info.uid, info.gid, info.mtime = stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, int(status.st_mtime)
+    info.mode, info.mtime = stat.S_IMODE(status.st_mode), int(status.st_mtime)
+    info.uid, info.gid = ids.read((status.st_uid, status.st_gid))
     return info
 
 
@@ -440,7 +461,7 @@ def _tar_make(entry: Entry, reader: TarReader, parent: int, name: str, how: How)
             os.close(fd)
     elif entry.type == b"2":
         _replace_link(os.fsdecode(entry.link), parent, name, how)
-        owners.give(name, *(how.owner or (entry.uid, entry.gid)), name, parent)
+        owners.give(name, *how.ids.write(how.owner or (entry.uid, entry.gid)), name, parent)
     elif entry.type == b"0":
         _tar_file(entry, reader, parent, name, how)
     else:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from kubeplay.engine import idmaps
 from kubeplay.engine.host import faults
 from kubeplay.engine.host.ids import new_id
 from kubeplay.engine.host.machine import boot_id
@@ -15,6 +16,7 @@ from kubeplay.engine.host.syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID, mount,
 from kubeplay.engine.host.trace import trace
 from kubeplay.engine.store.runtime import NOTREADY, READY, SandboxRow
 from kubeplay.errors import KubeplayError, NotFound, SandboxError
+from kubeplay.plan import codec
 from kubeplay.plan.pod import PodPlan
 
 if TYPE_CHECKING:
@@ -49,13 +51,19 @@ def _make(engine: Engine, row: SandboxRow, plan: PodPlan, hostname: str) -> Sand
 
     sandbox, directory = plan.sandbox, engine.paths.sandbox(row.id)
     os.makedirs(f"{directory}/ns", mode=0o700)
+    users = idmaps.of(engine, row.pod_uid, sandbox.users)
+    owner = users.root if users else (0, 0)
+    if users:
+        idmaps.let_pass(engine)
     with trace("sandbox: namespaces"):
-        pins = netns.create(f"{directory}/ns", hostname, sandbox.sysctls, host_network=sandbox.host_network, host_ipc=sandbox.host_ipc)
+        pins = netns.create(
+            f"{directory}/ns", hostname, sandbox.sysctls, host_network=sandbox.host_network, host_ipc=sandbox.host_ipc, users=users
+        )
     faults.point("sandbox:namespaces")
     with trace("sandbox: mounts"):
-        _mount_tmpfs(f"{directory}/files", FILES_BYTES, 0o755)
+        _mount_tmpfs(f"{directory}/files", FILES_BYTES, 0o755, owner)
         if not sandbox.host_ipc:
-            _mount_tmpfs(f"{directory}/shm", SHM_BYTES, 0o1777)
+            _mount_tmpfs(f"{directory}/shm", SHM_BYTES, 0o1777, owner)
     faults.point("sandbox:mounts")
     with trace("sandbox: cgroup"):
         engine.cgroups.make_pod(engine.cgroups.pod(row.pod_uid, qos.qos(plan)), qos.pod_limits(plan))
@@ -100,9 +108,9 @@ def _attempt(engine: Engine, uid: str) -> int:
     return attempt
 
 
-def _mount_tmpfs(path: str, size: int, mode: int) -> None:
+def _mount_tmpfs(path: str, size: int, mode: int, owner: tuple[int, int]) -> None:
     os.mkdir(path, 0o755)
-    mount("kubeplay", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, f"size={size},mode={mode:o}")
+    mount("kubeplay", path, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, f"size={size},mode={mode:o},uid={owner[0]},gid={owner[1]}")
 
 
 def _connect(engine: Engine, row: SandboxRow, plan: PodPlan, netns: str) -> tuple[str, ...]:
@@ -118,10 +126,13 @@ def write_files(engine: Engine, row: SandboxRow, plan: PodPlan) -> None:
     from kubeplay.engine.podfiles import texts
 
     directory = f"{engine.paths.sandbox(row.id)}/files"
+    users = idmaps.of(engine, row.pod_uid, plan.sandbox.users)
     for name, text in texts(engine, row, plan).items():
         fd = os.open(f"{directory}/{name}", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         try:
             os.fchmod(fd, 0o644)
+            if users:
+                os.fchown(fd, *users.root)
             os.write(fd, text.encode())
         finally:
             os.close(fd)
@@ -134,7 +145,11 @@ def _pause(engine: Engine, row: SandboxRow, plan: PodPlan) -> None:
     bundle = engine.paths.bundle(row.id)
     os.makedirs(f"{bundle}/rootfs", mode=0o755)
     group = engine.cgroups.runtime_path(f"{engine.cgroups.pod(row.pod_uid, qos.qos(plan))}/{row.id}")
-    pause.write_bundle(bundle, engine.paths.sandbox(row.id), group, qos.PAUSE_SCORE)
+    users = idmaps.of(engine, row.pod_uid, plan.sandbox.users)
+    if users:
+        idmaps.let_in(bundle, users)
+        os.chown(f"{bundle}/rootfs", *users.root)  # the runtime makes what it mounts on as the pod's root
+    pause.write_bundle(bundle, engine.paths.sandbox(row.id), group, qos.PAUSE_SCORE, users)
     pid = conmon.create(engine.runtime, engine.cgroups, engine.paths, conmon.Monitor(row.id, row.pod_uid, bundle, "", 0))
     pin = f"{engine.paths.sandbox(row.id)}/ns/pid"
     os.close(os.open(pin, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400))
@@ -196,6 +211,7 @@ def remove_files(engine: Engine, uid: str, namespace: str, name: str) -> None:
         for entry in os.listdir(tmpfs):
             unmount_all(f"{tmpfs}/{entry}")
     engine.volumes.teardown(uid)
+    idmaps.release(engine, uid)
     for path in (engine.paths.pod(uid), engine.paths.pod_logs(namespace, name, uid)):
         tree.remove(path)
     for lock in (engine.paths.lock(uid) + ".dirty",):
@@ -217,4 +233,11 @@ def image_view(engine: Engine, uid: str, volume: str, reference: str) -> str:
     if image is None:
         raise ImageError("ErrImageNeverPull", f'Container image "{reference}" is not present')
     os.makedirs(target, exist_ok=True)
-    return overlay.view_rootfs(image.layers, target, engine.paths)
+    plan = codec.loads(engine.store.runtime.pod(uid).plan)
+    users = idmaps.of(engine, uid, plan.sandbox.users)
+    if users is None:
+        return overlay.view_rootfs(image.layers, target, engine.paths)
+    from kubeplay.engine.host import newusers
+
+    with newusers.held(users, ()) as pid:  # the sandbox may not be there yet; any namespace of these ids does
+        return overlay.view_rootfs(image.layers, target, engine.paths, users, f"/proc/{pid}/ns/user")

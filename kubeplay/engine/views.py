@@ -95,3 +95,15 @@ def mount_points(plan: ContainerPlan) -> tuple[str, ...]:
     """Paths, without the leading slash, that are mounts in the container: what lies there belongs to the runtime, not to the layer."""
     own = [mount.path.strip("/") for mount in plan.mounts]
     return tuple(sorted({*_MADE, *own, plan.termination_path.strip("/")} - {""}))
+
+
+def container_owner(engine: Engine, row: ContainerRow) -> tuple[int, int]:
+    """Who the container's first process is, (uid, gid). Raises NotRunning (it never started)."""
+    import json
+
+    try:
+        with open(f"{engine.paths.bundle(row.id)}/config.json", encoding="utf-8") as file:
+            user = json.load(file)["process"]["user"]
+        return int(user.get("uid", 0)), int(user.get("gid", 0))
+    except (OSError, ValueError, KeyError) as error:
+        raise NotRunning(f"container {row.name} never started") from error

@@ -32,8 +32,22 @@ class Attachment(Record):
     aliases: tuple[str, ...] = ()
 
 
+AUTO, KEEP, NOMAP = "auto", "keep-id", "nomap"
+
+
+class Users(Record):
+    """A user namespace of the pod's own. `mode` auto: a range of `size` ids (0 = as many as is usual); keep-id: who plays is `uid` and
+    `gid` inside (None = the own ids); nomap: who plays is nobody inside.
+    """
+
+    mode: str
+    uid: int | None = None
+    gid: int | None = None
+    size: int = 0
+
+
 class SandboxPlan(Record):
-    """Namespaces and network of a pod. `attachments` empty and not `host_network` = loopback only.
+    """Namespaces and network of a pod. `attachments` empty and not `host_network` = loopback only; `users` None = the host's.
 
     `engine_network`, with `host_network`: of the host's namespaces all but the network's, which is where the engine's networks are (the
     host's as well for root; an ordinary user's own).
@@ -51,6 +65,7 @@ class SandboxPlan(Record):
     dns: Dns = Dns()
     host_aliases: tuple[HostAlias, ...] = ()
     engine_network: bool = False
+    users: Users | None = None
 
 
 class LogPlan(Record):

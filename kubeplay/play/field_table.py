@@ -61,7 +61,7 @@ setHostnameAsFQDN | + |
 hostNetwork | + |
 hostPID | + |
 hostIPC | + |
-hostUsers | =true | user namespaces of pods: issue 5
+hostUsers | + | false: 65536 ids of the pod's own; not with hostNetwork, hostPID, hostIPC
 shareProcessNamespace | + |
 enableServiceLinks | + |
 imagePullSecrets[] | + | Secrets of type dockerconfigjson and dockercfg; after them this machine's own logins are tried

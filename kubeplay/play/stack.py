@@ -74,7 +74,7 @@ def _changes(options: CompileOptions) -> bool:
     """Whether any flag of `options` is written into objects."""
     return any((
         options.networks, options.ips, options.macs, options.publish, options.publish_all, options.log_driver, options.log_opts,
-        options.annotations, options.labels, not options.container_prefix,
+        options.annotations, options.labels, options.userns, not options.container_prefix,
     ))  # fmt: skip
 
 

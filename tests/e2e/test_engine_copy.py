@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from kubeplay.engine import copy
+from kubeplay.engine import copy, views
 from kubeplay.engine import exec as execs
 from kubeplay.engine.store.runtime import ContainerRow
 from kubeplay.errors import Conflict, InvalidInput, NotFound, NotRunning
@@ -179,7 +179,7 @@ def test_owners_and_set_id_bits(bench: Bench, row: ContainerRow, tmp_path: Path)
     bench.exec(row, "sh", "-c", "cp /bin/busybox /tmp/su 2>/dev/null || cp /bin/sh /tmp/su; chmod 6755 /tmp/su")
     copy.out(bench.engine, row, "/tmp/su", str(tmp_path / "su"))
     assert os.stat(tmp_path / "su").st_mode & 0o7777 == 0o755
-    assert copy.container_owner(bench.engine, row) == (0, 0)
+    assert views.container_owner(bench.engine, row) == (0, 0)
 
 
 def test_overwrite(bench: Bench, row: ContainerRow, tmp_path: Path) -> None:

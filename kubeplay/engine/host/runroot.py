@@ -15,7 +15,7 @@ from kubeplay.engine.host.machine import boot_id
 from kubeplay.engine.host.paths import Paths, ensure_directory
 from kubeplay.errors import Conflict, Exhausted, Forbidden, KubeplayError
 
-_DIRECTORIES = ("locks", "exits", "sandboxes", "containers", "volumes", "runtime")
+_DIRECTORIES = ("locks", "exits", "sandboxes", "containers", "volumes", "runtime", "mounts", "views")
 _ENOSPC, _EPERM, _EACCES, _EROFS = 28, 1, 13, 30
 
 

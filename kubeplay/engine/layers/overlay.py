@@ -23,8 +23,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from kubeplay.engine.host import syscalls
+from kubeplay.engine.host.idmapped import Map
 from kubeplay.engine.host.paths import Paths, component, ensure_directory
-from kubeplay.engine.layers import marks, snapshotter, tree
+from kubeplay.engine.layers import mapped, marks, snapshotter, tree
 from kubeplay.engine.layers.snapshotter import COPIES, FUSE, OVERLAY, Stack
 from kubeplay.errors import Exhausted, MissingPrerequisite, NotFound, StoreError
 
@@ -34,8 +35,10 @@ _OPTIONS = "redirect_dir=nofollow,metacopy=off,index=off"
 _OWN = ("upper", "work", "fuse", "copy", "copy.part", "copied")  # what is made in a container's directory
 
 
-def mount_rootfs(container_id: str, layers: Sequence[str], paths: Paths, *, read_only: bool = False) -> str:
-    """Mount the container's root file system at bundle/rootfs; returns that path.
+def mount_rootfs(
+    container_id: str, layers: Sequence[str], paths: Paths, *, read_only: bool = False, users: Map | None = None, userns: str = ""
+) -> str:
+    """Mount the container's root file system at bundle/rootfs; returns that path. Its ids are shown by `users` (see Stack).
 
     `layers` are diff ids, base first. A mount that is there already is kept. Raises NotFound for a layer
     that is not stored, MissingPrerequisite where overlayfs cannot work, Exhausted when the disk is full.
@@ -47,7 +50,7 @@ def mount_rootfs(container_id: str, layers: Sequence[str], paths: Paths, *, read
             if not _is_dead(target):
                 return target
             unmount(target)
-        driver = snapshotter.choice(paths).driver
+        driver = mapped.driver(paths) if users else snapshotter.choice(paths).driver
         ensure_directory(target, 0o755)
         if read_only:
             _mount(paths, driver, _lowers(layers, paths), target, flags=syscalls.MS_RDONLY)
@@ -64,16 +67,21 @@ def mount_rootfs(container_id: str, layers: Sequence[str], paths: Paths, *, read
                 tree.remove(f"{work}/work")
         if driver == FUSE:
             _make(f"{container}/fuse")  # so that its removal looks for the process
-        _mount(paths, driver, lowers, target, upper, work)
+        _mount(paths, driver, lowers, target, upper, work, users=users, userns=userns)
     except OSError as error:
         raise _explained(error, container_id, paths) from error
     return target
 
 
-def view_rootfs(layers: Sequence[str], target: str, paths: Paths) -> str:
-    """Mount the layers (base first) read-only at `target`, an existing directory, to be looked at: nothing in it runs with set-id bits."""
+def view_rootfs(layers: Sequence[str], target: str, paths: Paths, users: Map | None = None, userns: str = "") -> str:
+    """Mount the layers (base first) read-only at `target`, an existing directory, to be looked at: nothing in it runs with set-id bits.
+
+    Ids as in Stack.
+    """
     try:
-        _mount(paths, snapshotter.choice(paths).driver, _lowers(layers, paths), target, flags=syscalls.MS_RDONLY | syscalls.MS_NOSUID)
+        driver = mapped.driver(paths) if users else snapshotter.choice(paths).driver
+        flags = syscalls.MS_RDONLY | syscalls.MS_NOSUID
+        _mount(paths, driver, _lowers(layers, paths), target, flags=flags, users=users, userns=userns)
     except OSError as error:
         raise _explained(error, target, paths) from error
     return target
@@ -245,9 +253,13 @@ def _like(path: str, status: os.stat_result | None) -> None:
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def _mount(paths: Paths, driver: str, lowers: list[str], target: str, upper: str = "", work: str = "", flags: int = 0) -> None:
+def _mount(
+    paths: Paths, driver: str, lowers: list[str], target: str, upper: str = "", work: str = "", flags: int = 0, users: Map | None = None,
+    userns: str = "",
+) -> None:  # fmt: skip
     lowers = _enough(paths, lowers, 1 if upper or driver != OVERLAY else 2)  # a read-only overlay needs two, any overlay one
-    snapshotter.mounter(driver)(Stack(paths.root, tuple(lowers), target, upper, work, flags | syscalls.MS_NODEV))
+    stack = Stack(paths.root, tuple(lowers), target, upper, work, flags | syscalls.MS_NODEV, users, userns)
+    mapped.native(stack) if users and driver == OVERLAY else snapshotter.mounter(driver)(stack)
 
 
 def _enough(paths: Paths, lowers: list[str], count: int) -> list[str]:

@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from kubeplay.engine.host.idmapped import Map
 from kubeplay.engine.host.machine import boot_id
 from kubeplay.engine.host.userns import in_user_namespace
 from kubeplay.errors import InvalidInput, MissingPrerequisite
@@ -31,7 +32,10 @@ _REFUSALS = (errno.ENODEV, errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENOTSU
 
 
 class Stack(Record):
-    """Directories to be mounted at `target`: `lowers` topmost first; with an `upper` and `work` it can be written to."""
+    """Directories to be mounted at `target`: `lowers` topmost first; with an `upper` and `work` it can be written to.
+
+    With `users` their ids are shown as that map has them, by the user namespace pinned at `userns`.
+    """
 
     root: str
     lowers: tuple[str, ...]
@@ -39,6 +43,8 @@ class Stack(Record):
     upper: str = ""
     work: str = ""
     flags: int = 0
+    users: Map | None = None
+    userns: str = ""
 
 
 class Choice(Record):

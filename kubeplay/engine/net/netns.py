@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 
 from kubeplay.engine.host import syscalls
+from kubeplay.engine.host.idmapped import Map
 from kubeplay.engine.host.threads import in_thread
 from kubeplay.engine.host.userns import ranges
 from kubeplay.engine.net import rtnl
@@ -18,8 +19,9 @@ from kubeplay.engine.net.netlink import Netlink
 from kubeplay.errors import SandboxError
 from kubeplay.record import Record
 
-NET, IPC, UTS = "net", "ipc", "uts"
+NET, IPC, UTS, USER = "net", "ipc", "uts", "user"
 _FLAGS = {NET: syscalls.CLONE_NEWNET, IPC: syscalls.CLONE_NEWIPC, UTS: syscalls.CLONE_NEWUTS}
+_PINNED = (*_FLAGS, USER)
 _NSFS = "/proc/self/ns/net"  # all namespaces lie in one file system of the kernel's own
 # What has a copy per namespace (sysctl(8), namespaces(7)); writing anything else would change the host.
 _IPC_SYSCTLS = ("kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue.")
@@ -40,11 +42,14 @@ class Pins(Record):
     net: str = ""
     ipc: str = ""
     uts: str = ""
+    user: str = ""
 
 
 def create(directory: str, hostname: str = "", sysctls: Sequence[tuple[str, str]] = (), *,
-           host_network: bool = False, host_ipc: bool = False) -> Pins:
-    """Make and pin what the pod does not share with the host, in `directory`/{net,ipc,uts}; returns the pins.
+           host_network: bool = False, host_ipc: bool = False, users: Map | None = None) -> Pins:
+    """Make and pin what the pod does not share with the host, in `directory`/{net,ipc,uts,user}; returns the pins.
+
+    With `users` they belong to a user namespace of the pod's own.
 
     Idempotent: pins that are all there stay as they are. With `host_network` the UTS namespace is the host's too (DN3:
     such pods use the node's name). Raises SandboxError and leaves nothing behind.
@@ -52,15 +57,20 @@ def create(directory: str, hostname: str = "", sysctls: Sequence[tuple[str, str]
     wanted = [] if host_network else [NET, UTS]
     if not host_ipc:
         wanted.append(IPC)
-    pins = Pins(**{kind: f"{directory}/{kind}" for kind in wanted})
-    if all(is_pinned(f"{directory}/{kind}") for kind in wanted):
+    every = [*wanted, USER] if users else wanted
+    pins = Pins(**{kind: f"{directory}/{kind}" for kind in every})
+    if all(is_pinned(f"{directory}/{kind}") for kind in every):
         return pins
     _check_sysctls(sysctls, wanted)
     remove(directory)
     os.makedirs(directory, mode=0o700, exist_ok=True)
     settings = [*(() if host_network else _net_defaults()), *sysctls]
     try:
-        in_thread(lambda: _make(directory, wanted, "" if host_network else hostname, settings))
+        name = "" if host_network else hostname
+        if users is None:
+            in_thread(lambda: _make(directory, wanted, name, settings))
+        else:
+            _make_owned(directory, wanted, name, settings, users)
     except OSError as error:
         remove(directory)
         raise SandboxError(f"cannot make the pod's namespaces: {error.strerror}: {error.filename}") from error
@@ -76,6 +86,33 @@ def _make(directory: str, kinds: list[str], hostname: str, sysctls: Sequence[tup
         flags |= _FLAGS[kind]
     if flags:
         syscalls.unshare(flags)
+    _settle(kinds, hostname, sysctls)
+    for kind in kinds:
+        _pin(f"/proc/thread-self/ns/{kind}", f"{directory}/{kind}")
+
+
+def _make_owned(directory: str, kinds: list[str], hostname: str, sysctls: Sequence[tuple[str, str]], users: Map) -> None:
+    """The same in a new user namespace, which our threads cannot go to: they go to the others, as whom those belong to in the end."""
+    from kubeplay.engine.host import newusers
+
+    with newusers.held(users, kinds) as pid:
+        for kind in (*kinds, USER):
+            _pin(f"/proc/{pid}/ns/{kind}", f"{directory}/{kind}")
+
+    def work() -> None:
+        for kind in kinds:
+            fd = os.open(f"{directory}/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                syscalls.setns(fd, _FLAGS[kind])
+            finally:
+                os.close(fd)
+        _settle(kinds, hostname, sysctls)
+
+    in_thread(work)
+
+
+def _settle(kinds: list[str], hostname: str, sysctls: Sequence[tuple[str, str]]) -> None:
+    """What is written once, in the namespaces this thread is in."""
     for name, value in sysctls:
         _write_sysctl(name, value)
     if UTS in kinds and hostname:
@@ -83,10 +120,11 @@ def _make(directory: str, kinds: list[str], hostname: str, sysctls: Sequence[tup
     if NET in kinds:
         with Netlink() as netlink:
             netlink.run(rtnl.up(1, "lo"))  # a new network namespace has lo as its first device
-    for kind in kinds:
-        path = f"{directory}/{kind}"
-        os.close(os.open(path, os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
-        syscalls.mount(f"/proc/thread-self/ns/{kind}", path, flags=syscalls.MS_BIND)
+
+
+def _pin(namespace: str, path: str) -> None:
+    os.close(os.open(path, os.O_CREAT | os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    syscalls.mount(namespace, path, flags=syscalls.MS_BIND)
 
 
 def _net_defaults() -> list[tuple[str, str]]:
@@ -139,7 +177,7 @@ def is_pinned(path: str) -> bool:
 
 def inodes(directory: str) -> tuple[int, ...]:
     """The inode numbers of the pinned namespaces, to look for with `holders` after `remove`."""
-    paths = [f"{directory}/{kind}" for kind in _FLAGS]
+    paths = [f"{directory}/{kind}" for kind in _PINNED]
     return tuple(os.stat(path).st_ino for path in paths if is_pinned(path))
 
 
@@ -150,7 +188,7 @@ def remove(directory: str) -> tuple[int, ...]:
     cannot be unmounted.
     """
     numbers = inodes(directory)
-    for kind in _FLAGS:
+    for kind in _PINNED:
         path = f"{directory}/{kind}"
         while is_pinned(path):  # a crash between two attempts can stack mounts
             try:
@@ -173,7 +211,7 @@ def holders(numbers: Sequence[int]) -> list[str]:
     wanted = set(numbers)
     found = []
     for entry in os.listdir("/proc"):
-        if entry.isdigit() and any(_inode(f"/proc/{entry}/ns/{kind}") in wanted for kind in _FLAGS):
+        if entry.isdigit() and any(_inode(f"/proc/{entry}/ns/{kind}") in wanted for kind in _PINNED):
             found.append(f"pid {entry} ({_command(entry)})")
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as lines:
         for line in lines:

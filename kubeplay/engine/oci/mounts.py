@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from kubeplay.engine.host.idmapped import Map
 from kubeplay.engine.host.machine import machine
 from kubeplay.record import Record
 
@@ -85,12 +86,13 @@ def bind(point: MountPoint) -> dict[str, Any]:
     return {"destination": point.path, "type": "bind", "source": point.source, "options": options}
 
 
-def locked(path: str) -> tuple[str, ...]:
-    """In a user namespace: flags of the mount at `path` that were set outside of it; no remount may take them away (mount_namespaces(7)).
+def locked(path: str, users: Map | None = None) -> tuple[str, ...]:
+    """In a user namespace, this one or the pod's `users`: flags of the mount at `path` that were set outside of it.
 
-    The runtime remounts a bind that is read-only or more, and would name only what it was told. () elsewhere, or when it is not there.
+    No remount may take them away (mount_namespaces(7)). The runtime remounts a bind that is read-only or more, and would name only what it
+    was told. () elsewhere, or when it is not there.
     """
-    if not machine().user_namespace:
+    if not (users or machine().user_namespace):
         return ()
     try:
         flags = os.statvfs(path).f_flag

@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from kubeplay.engine.host.idmapped import Map
 from kubeplay.engine.oci import capabilities, seccomp
 from kubeplay.engine.oci.cgroup import PERIOD, quota, shares
+from kubeplay.engine.oci.mappings import mappings
 from kubeplay.engine.oci.mounts import MountPoint, root_propagation, standard, volumes
 from kubeplay.engine.oci.user import Identity
 from kubeplay.errors import ContainerError
@@ -88,6 +90,8 @@ class SpecInputs(Record):
 
     `compat`: the root file system has 32-bit programs.
 
+    `users`: the ids of the pod's own user namespace.
+
     `dev` is a /dev we have made, "" = the runtime makes it. `shared_sys`: another container of the pod is privileged. A network namespace
     has one sysfs, which is read-only for all when its first mount says so; then the mount is writable and a read-only bind covers it.
     """
@@ -111,6 +115,7 @@ class SpecInputs(Record):
     seccomp_profile: dict[str, Any] | None = None
     shared_sys: bool = False
     compat: bool = False
+    users: Map | None = None
 
 
 def build(inputs: SpecInputs) -> dict[str, Any]:
@@ -218,6 +223,7 @@ def _linux(inputs: SpecInputs, caps: list[str]) -> dict[str, Any]:
     linux: dict[str, Any] = {
         "namespaces": [{"type": n.kind, **({"path": n.path} if n.path else {})} for n in inputs.namespaces],
     }
+    linux |= mappings(inputs.users)
     if inputs.cgroups_path:  # else the container stays in the group it is started in, and nothing can be limited
         linux |= {"cgroupsPath": inputs.cgroups_path, "resources": _resources(inputs)}
     propagation = root_propagation(inputs.mounts)

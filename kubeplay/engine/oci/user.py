@@ -11,6 +11,7 @@ import os
 import stat
 from collections.abc import Sequence
 
+from kubeplay.engine.host.idmapped import Map, outside
 from kubeplay.engine.host.machine import machine
 from kubeplay.engine.host.syscalls import RESOLVE_IN_ROOT, open_ordinary
 from kubeplay.engine.host.userns import Range, ranges
@@ -86,8 +87,16 @@ def covers(map_: Sequence[Range], number: int) -> bool:
     return any(r.inside <= number < r.inside + r.length for r in map_)
 
 
-def check_mapped(identity: Identity, name: str) -> None:
-    """Refuse ids that this user namespace does not have, in words that say why. Raises ContainerError."""
+def check_mapped(identity: Identity, name: str, users: Map | None = None) -> None:
+    """Refuse ids that the pod's user namespace (None: this one) does not have, in words that say why. Raises ContainerError."""
+    if users:
+        for what, map_, numbers in (("user", users.uids, (identity.uid,)), ("group", users.gids, (identity.gid, *identity.groups))):
+            for number in numbers:
+                if outside(map_, number) < 0:
+                    last = max(r.inside + r.length for r in map_) - 1
+                    text = f'container "{name}": {what} {number} is not among the ids of the pod\'s user namespace (0 to {last})'
+                    raise ContainerError("CreateContainerError", text)
+        return
     if not machine().user_namespace:
         return
     for kind, numbers in (("uid", (identity.uid,)), ("gid", (identity.gid, *identity.groups))):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubeplay.errors import InvalidInput
-from kubeplay.play.compile import logs, network, ports
+from kubeplay.play.compile import logs, network, ports, users
 from kubeplay.play.compile import marks as known
 from kubeplay.play.compile.options import CompileOptions
 from kubeplay.record import Record
@@ -48,6 +48,10 @@ def write(meta: dict[str, Any], spec: dict[str, Any], options: CompileOptions) -
     """Everything that holds for all pods alike, into a pod's (or template's) metadata and spec. Raises InvalidInput."""
     mark(meta, options)
     made = logs.from_flags(options.log_driver, options.log_opts)
+    if options.userns:
+        users.parse(options.userns)
+        made[users.ANNOTATION] = options.userns
+        meta["annotations"] = {k: v for k, v in (meta.get("annotations") or {}).items() if not k.startswith(f"{users.ANNOTATION}/")}
     if not options.container_prefix:
         made[known.CONTAINER_PREFIX] = "false"
     if options.networks:

@@ -33,13 +33,13 @@ OWN = {
 PIDS = "io.podman.annotations.pids-limit/"
 CPUSET = "io.podman.annotations.cpuset/"
 MEMS = "io.podman.annotations.memory-nodes/"
+USERNS = "io.podman.annotations.userns"
 
 PODMAN = "io.podman.annotations."
 # Why each of Podman's has no effect; matched by the key's part before `/`.
 NO_EFFECT = {
     "io.podman.annotations.init.container.type": "init containers are those of Kubernetes: kept, and run again with a new sandbox",
     "io.podman.annotations.infra.name": "there is no infra container",
-    "io.podman.annotations.userns": "user namespaces are not supported yet",
     "io.podman.annotations.ulimit": "ulimits are not supported yet",
     "io.podman.annotations.volumes-from": "not supported; mount a volume in both containers",
     "io.podman.annotations.kube.image.volumes.mount": "not supported; use an image volume",
@@ -91,7 +91,7 @@ def notices(annotations: Mapping[str, str]) -> list[tuple[str, str]]:
     found = []
     for key in annotations:
         why = NO_EFFECT.get(key.partition("/")[0])
-        if why is None and not key.startswith((PIDS, CPUSET, MEMS)):
+        if why is None and not key.startswith((PIDS, CPUSET, MEMS, USERNS)):
             why = next((text for prefix, text in NO_EFFECT_PREFIXES.items() if key.startswith(prefix)), None)
         if why is not None:
             found.append((key, why))
@@ -115,6 +115,8 @@ def _problem(key: str, value: Any) -> str:
         return "" if is_number(value) and int(value) > 0 else f'Invalid value: "{value}": must be a number of processes'
     if key.startswith((CPUSET, MEMS)):
         return "" if _is_set(value) else f'Invalid value: "{value}": must be a list of numbers and ranges, as 0-2,7'
+    if domain == USERNS:
+        return _userns_problem(value)
     if domain != OWN_DOMAIN and not domain.endswith("." + OWN_DOMAIN):
         return ""
     if key not in OWN:
@@ -137,6 +139,17 @@ def _own_problem(key: str, value: str) -> str:
             logs.check(key, value)
     except InvalidInput as error:
         return f'Invalid value: "{value}": {error.message}'
+    return ""
+
+
+def _userns_problem(value: str) -> str:
+    from kubeplay.errors import InvalidInput
+    from kubeplay.play.compile import users
+
+    try:
+        users.parse(value)
+    except InvalidInput as error:
+        return f'Invalid value: "{value}": {error.message} (known: {error.hint})'
     return ""
 
 

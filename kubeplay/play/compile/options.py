@@ -23,6 +23,7 @@ class CompileOptions(Record):
     publish_all: bool = False
     container_prefix: bool = True
     log_driver: str = ""
+    userns: str = ""
     log_opts: tuple[str, ...] = ()
     annotations: tuple[tuple[str, str], ...] = ()
     labels: tuple[tuple[str, str], ...] = ()

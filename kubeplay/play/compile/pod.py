@@ -7,7 +7,7 @@ from typing import Any
 
 from kubeplay.plan.container import APP, INIT
 from kubeplay.plan.pod import PodPlan, SandboxPlan
-from kubeplay.play.compile import containers, dns, logs, network, volumes
+from kubeplay.play.compile import containers, dns, logs, network, users, volumes
 from kubeplay.play.compile import marks as known
 from kubeplay.play.compile.options import CompileOptions
 
@@ -57,4 +57,5 @@ def sandbox(obj: Mapping[str, Any], options: CompileOptions) -> SandboxPlan:
         attachments=() if host else wanted.attachments,
         dns=dns.resolver(spec),
         host_aliases=dns.aliases(spec),
+        users=users.of(meta, {**spec, "hostNetwork": host}),
     )

@@ -77,7 +77,7 @@ UNSUPPORTED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("Pod", pod(volumes=[{"emptyDir": {}}, {"downwardAPI": {}}]), ["spec.volumes[1].downwardAPI"]),
     ("Pod", pod(volumes=[{"emptyDir": {"medium": "HugePages-2Mi"}}]), ["spec.volumes[0].emptyDir.medium"]),
     ("Pod", pod(volumes=[{"emptyDir": {"medium": "Memory"}}, {"emptyDir": {"medium": "memory"}}]), []),
-    ("Pod", pod(hostUsers=False, activeDeadlineSeconds=5), ["spec.hostUsers", "spec.activeDeadlineSeconds"]),
+    ("Pod", pod(hostUsers=False, activeDeadlineSeconds=5), ["spec.activeDeadlineSeconds"]),
     ("Pod", pod(hostUsers=True, activeDeadlineSeconds=None, readinessGates=[], resources={}), []),
     ("Pod", pod(os={"name": "windows"}), ["spec.os.name"]),
     (
