@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from kubeplay.engine.host import processes
 from kubeplay.engine.host.credentials import spawned
 from kubeplay.engine.oci import user as users
+from kubeplay.engine.oci.mappings import read
 from kubeplay.engine.oci.runtime import remove_tree
 from kubeplay.engine.store.runtime import RUNNING, ContainerRow
 from kubeplay.errors import EXIT_CANNOT_INVOKE, EXIT_NOT_FOUND, InvalidInput, NotInvoked, NotRunning, RuntimeFailed
@@ -124,7 +125,7 @@ def _write_process(
         values.setdefault("TERM", "xterm")
     if user:
         identity = users.resolve(Security(), user, users.read_accounts(config["root"]["path"]))
-        users.check_mapped(identity, "exec")
+        users.check_mapped(identity, "exec", read(config["linux"]))
         process["user"] = {"uid": identity.uid, "gid": identity.gid, "additionalGids": list(identity.groups)}
         values["HOME"] = identity.home
     if privileged:

@@ -35,6 +35,9 @@ def of(engine: Engine, uid: str, users: Users | None) -> Map | None:
     if users is None:
         return None
     mine = {kind: userns.ranges(kind) for kind in ("uid", "gid")}
+    if users.mode != KEEP and userns.rootless():
+        what = "hostUsers: false and --userns=auto" if users.mode == AUTO else "--userns=nomap"
+        raise SandboxError(f"{what}: not supported for an ordinary user yet", hint="--userns=keep-id, or --userns=host")
     if users.mode == AUTO:
         return _auto(engine, uid, users, mine)
     if not userns.rootless():
@@ -46,6 +49,19 @@ def of(engine: Engine, uid: str, users: Users | None) -> Map | None:
     own = (handed.uid, handed.gid) if handed else (0, 0)
     wanted = (own[0] if users.uid is None else users.uid, own[1] if users.gid is None else users.gid)
     return Map(keeping(mine["uid"], wanted[0]), keeping(mine["gid"], wanted[1]))
+
+
+def plain(engine: Engine, uid: str, users: Users | None) -> Map | None:
+    """The map of a pod whose mounts do not translate ids: files are on the disk as the pod's processes are outside.
+
+    None for all others, and where there is no map: making the sandbox says why.
+    """
+    if users is None or not userns.in_user_namespace():
+        return None
+    try:
+        return of(engine, uid, users)
+    except SandboxError:
+        return None
 
 
 def keeping(ranges: tuple[Range, ...], inside: int) -> tuple[Range, ...]:
@@ -158,12 +174,14 @@ def let_pass(engine: Engine) -> None:
     its own pod's root alone. Raises SandboxError where a directory above is closed.
     """
     at = engine.paths.runroot
+    if userns.in_user_namespace():
+        return  # the pod's root is let through where who plays is one of its ids
     with os.scandir(at) as entries:
         for entry in entries:
             if entry.name not in _OPEN and entry.is_dir(follow_symlinks=False):
                 os.chmod(entry.path, 0o700)
     os.chmod(at, 0o711)
-    while at != "/" and not userns.in_user_namespace():
+    while at != "/":
         at = os.path.dirname(at)
         if not os.stat(at).st_mode & 0o001:
             what = f"{at} is closed to the root of a pod with a user namespace of its own, on its way to {engine.paths.runroot}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kubeplay.engine import idmaps
 from kubeplay.engine.host import faults
 from kubeplay.engine.host.trace import trace
 from kubeplay.engine.store.events import NORMAL, WARNING
@@ -147,7 +148,9 @@ class Actor:
         try:
             with trace(f"volumes {self.plan.name}"):
                 files = volume_files(self.plan, Contents(self.engine.store, self.plan.namespace))
-                self.engine.volumes.setup(self.uid, self.plan, files, self.engine.image_view)
+                self.engine.volumes.setup(
+                    self.uid, self.plan, files, self.engine.image_view, idmaps.plain(self.engine, self.uid, self.plan.sandbox.users)
+                )
         except (VolumeError, ImageError) as error:
             self._failed_mount(error)
             return False

@@ -93,7 +93,7 @@ def first_id(machine: Machine, pod: str) -> int:
     return int(machine.sh(pod, "cat /proc/self/uid_map").split()[1])
 
 
-@covers("Pod spec.hostUsers")
+@covers("pod.hostUsers")
 def test_root_inside_is_nobody_outside(machine: Machine) -> None:
     assert machine.sh("own", "id -u; cat /proc/self/uid_map /proc/self/gid_map").split()[0] == "0"
     start = first_id(machine, "own")

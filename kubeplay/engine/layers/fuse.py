@@ -9,9 +9,11 @@ from __future__ import annotations
 import errno
 import os
 import signal
+from collections.abc import Sequence
 
 from kubeplay.engine.host import processes
 from kubeplay.engine.host.syscalls import MS_NOSUID, MS_RDONLY
+from kubeplay.engine.host.userns import Range
 from kubeplay.engine.layers.snapshotter import Stack
 from kubeplay.errors import MissingPrerequisite
 
@@ -30,11 +32,18 @@ def mount(stack: Stack) -> None:
         options += [f"upperdir={_relative(stack, stack.upper)}", f"workdir={_relative(stack, stack.work)}", "volatile"]
     if stack.flags & MS_RDONLY or not stack.upper:
         options.append("ro")
+    if stack.users:
+        options += [f"uidmapping={_mapping(stack.users.uids)}", f"gidmapping={_mapping(stack.users.gids)}"]
     options += ["nodev", *(["nosuid"] if stack.flags & MS_NOSUID else [])]
     said, status = _started([program, "-o", ",".join(options), stack.target], stack.root)
     if status:
         lines = [line for line in said.decode(errors="replace").splitlines() if line and "ignored" not in line]
         raise MissingPrerequisite(f"{PROGRAM} does not mount: {'; '.join(lines)[-500:] or f'exit status {status}'}")
+
+
+def _mapping(ranges: Sequence[Range]) -> str:
+    """The ids of the layers, as they are shown."""
+    return ":".join(f"{r.inside}:{r.outside}:{r.length}" for r in ranges)
 
 
 def _relative(stack: Stack, path: str) -> str:

@@ -7,6 +7,7 @@ import stat
 import time
 from collections.abc import Callable, Mapping
 
+from kubeplay.engine.host.idmapped import Map, outside
 from kubeplay.engine.host.paths import Paths, component
 from kubeplay.engine.host.syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID, mount, umount
 from kubeplay.engine.store.db import Store
@@ -41,15 +42,17 @@ class Volumes:
         self._paths = paths
         self.named = NamedVolumes(store, paths)
 
-    def setup(self, uid: str, pod: PodPlan, files: Files, image_view: ImageView) -> None:
+    def setup(self, uid: str, pod: PodPlan, files: Files, image_view: ImageView, users: Map | None = None) -> None:
         """Make every volume of the pod, again and again without harm.
+
+        `users`: the pod's own ids, where its mounts do not translate them (engine/idmaps.py).
 
         `files`: volume name -> relative path -> (content, mode), what a ConfigMap or Secret volume holds.
         `image_view(uid, volume name, reference)` gives the path of an image volume's root. Raises VolumeError, Exhausted.
         """
         for volume in pod.volumes:
             try:
-                self._setup_one(uid, pod, volume, files.get(volume.name, {}), image_view)
+                self._setup_one(uid, pod, volume, files.get(volume.name, {}), image_view, users)
             except OSError as error:
                 if error.errno == 28:
                     raise Exhausted(f"volume {volume.name}: no space left on the disk", hint="free some space and try again") from error
@@ -57,9 +60,13 @@ class Volumes:
             except MissingPrerequisite as error:  # an owner that the user namespace has no id for
                 raise VolumeError(f"volume {volume.name}: {error.message}", hint=error.hint) from error
 
-    def _setup_one(self, uid: str, pod: PodPlan, volume: Volume, files: _Content, image_view: ImageView) -> None:
+    def _setup_one(
+        self, uid: str, pod: PodPlan, volume: Volume, files: _Content, image_view: ImageView, users: Map | None
+    ) -> None:
         source = volume.source
         group = next((c.security.fs_group for c in pod.containers if c.security.fs_group is not None), None)
+        if users and group is not None:
+            group = outside(users.gids, group)
         if isinstance(source, EmptyDir):
             fresh = not os.path.exists(self.path(uid, pod, volume))
             emptydir.prepare(source, self._disk(uid, volume), self._memory(uid, volume), _memory_limit(pod))

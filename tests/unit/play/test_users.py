@@ -31,7 +31,11 @@ def test_modes(said: str, meant: Users | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", ["", "container:x", "ns:/proc/1/ns/user", "auto:uidmapping=0:0:1", "auto:size=0", "keep-id:uid=-1", "keep-id:uid=99999999999", "nomap:x"]
+    "said",
+    [
+        "", "container:x", "ns:/proc/1/ns/user", "auto:uidmapping=0:0:1", "auto:size=0", "keep-id:uid=-1", "keep-id:uid=99999999999",
+        "nomap:x",
+    ],
 )  # fmt: skip
 def test_what_cannot_be_meant(said: str) -> None:
     with pytest.raises(InvalidInput, match="user namespace mode"):
