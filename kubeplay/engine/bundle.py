@@ -84,8 +84,9 @@ def opened(
             path = source.path
             if source.fd >= 0:
                 fds.append(source.fd)
-            if source.fd >= 0 or (shown and not _is_image(pod, wanted.volume)):
-                path = _stage(engine.paths.bundle(row.id), place, source.path, shown, is_file=source.is_file)
+            through = "" if _is_image(pod, wanted.volume) else shown
+            if source.fd >= 0 or through:
+                path = _stage(engine.paths.bundle(row.id), place, source.path, through, is_file=source.is_file)
             mounts.append(MountPoint(path, wanted.path, source.read_only, wanted.propagation, locked(path, users)))
             if source.device:
                 devices.append(device(path, wanted.path))

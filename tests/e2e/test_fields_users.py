@@ -58,6 +58,7 @@ spec:
     - {name: kept, mountPath: /kept}
     - {name: kept, mountPath: /inner, subPath: inner}
     - {name: picture, mountPath: /picture}
+    - {name: picture, mountPath: /part, subPath: bin}
     - {name: hosts, mountPath: /hosts}
 ---
 apiVersion: v1
@@ -129,7 +130,7 @@ def test_files_are_its_own_and_keep_plain_ids_on_the_disk(machine: Machine, plac
 
 def test_what_it_is_given_is_roots(machine: Machine) -> None:
     assert machine.sh("own", "cat /words/greeting /hidden/word; stat -c %u:%a /hidden/..data/word") == "helloshh0:400"
-    assert machine.sh("own", "stat -c %u /picture/bin /bin /etc/hosts /dev").split() == ["0"] * 4
+    assert machine.sh("own", "stat -c %u /picture/bin /part/busybox /bin /etc/hosts /dev").split() == ["0"] * 5
     machine.sh("own", "echo 10.0.0.1 added >> /etc/hosts; echo bye > /dev/termination-log; mkdir /dev/mine")
 
 
