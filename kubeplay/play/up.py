@@ -290,6 +290,8 @@ class _Play:
     def _pods(self) -> None:
         jobs = [Job(uid, f"{p.namespace}/{p.name}", self.options.keep_on_failure or p.controlled) for uid, p in self.uids.items()]
         self._wake_existing()
+        if any(not plan.sandbox.host_network for plan in self.uids.values()):
+            self.engine.net.prepare()
         if any(system.needs_dns(plan) for plan in self.uids.values()):
             uid = system.ensure_dns(self.engine)
             # first in the queue: the others' containers wait for it

@@ -105,6 +105,9 @@ class Networks:
             self.store.resources.delete_network(name)
 
     # pods
+    def prepare(self) -> None:
+        """Pods will be attached soon: begin what takes time and needs no pod. Nothing, in the host's own network."""
+
     def attach(self, uid: str, netns: str, plan: SandboxPlan) -> tuple[str, ...]:
         """Connect a pod's network namespace as its plan says; its addresses, in the order of the attachments.
 

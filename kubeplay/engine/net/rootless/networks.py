@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from kubeplay.config import Settings
+from kubeplay.engine.host import threads
 from kubeplay.engine.host.paths import Paths
 from kubeplay.engine.net import nft, ports, subnets
 from kubeplay.engine.net.addresses import Subnet
@@ -49,14 +50,23 @@ class UserNetworks(Networks):
 
         return self._way.current() or wayout.choose(self.settings.network_helper)
 
+    def prepare(self) -> None:
+        """Begin what a first pod would wait for: the helper takes 30 ms, in which much else can be done. What goes wrong `attach` says."""
+        threads.start(self._connect)
+
     def attach(self, uid: str, netns: str, plan: SandboxPlan) -> tuple[str, ...]:
         """See Networks. Raises also MissingPrerequisite and Forbidden when the pod could not reach the network."""
         if plan.host_network or not plan.attachments:
             return ()
         with self._place.kept():
+            addresses = self._place.call(lambda: super(UserNetworks, self).attach(uid, netns, plan), make=True)
+            self._connect()
+        return addresses
+
+    def _connect(self) -> None:
+        with self._place.kept():
             helper = self._way.ensure()
             self._relay.ensure(helper.helper, self.resolv_conf)
-            return self._place.call(lambda: super(UserNetworks, self).attach(uid, netns, plan), make=True)
 
     def node_resolver(self) -> str:
         """The node's resolv.conf with what answers for the host's loopback in its place."""
