@@ -29,8 +29,14 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def account(archive: Path) -> Iterator[User]:
     with user() as made:
-        load(made, archive)
-        yield made
+        flagged = made.home / "flagged"  # before the first command: the namespaces have it as a mount of the machine's
+        flagged.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"nosuid,nodev,noexec,uid={made.uid},gid={made.gid}", "flagged", flagged], check=True)
+        try:
+            load(made, archive)
+            yield made
+        finally:
+            subprocess.run(["umount", "--lazy", flagged], check=True)
 
 
 def load(made: User, archive: Path, *words: str) -> None:
@@ -234,42 +240,36 @@ def test_limits_without_effect_are_named_once(account: User) -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("securityContext: {runAsUser: 70000}", 'container "main": user 70000 is not among the ids you have (0 to 65536)'),
-        ("securityContext: {runAsUser: 5, runAsGroup: 70000}", 'container "main": group 70000 is not among the ids you have (0 to 65536)'),
-        ("securityContext: {supplementalGroups: [90000]}", 'container "main": group 90000 is not among the ids you have (0 to 65536)'),
+        ("securityContext: {runAsUser: 70000}", 'container "main": user 70000 is not among the ids you have (0 to 65536, by /etc/subuid)'),
+        ("securityContext: {runAsUser: 5, runAsGroup: 70000}", 'container "main": group 70000 is not among the ids you have (0 to 65536, by /etc/subgid)'),
+        ("securityContext: {supplementalGroups: [90000]}", 'container "main": group 90000 is not among the ids you have (0 to 65536, by /etc/subgid)'),
     ],
 )
 def test_ids_beyond_the_users_are_refused(account: User, spec: str, message: str) -> None:
     file = given(account, "ids.yaml", pod("ids", "sleep 1000", spec).encode())
     refused = account.run(account.kubeplay, "play", "kube", str(file), status=125)
-    assert "CreateContainerError" in refused.stderr and message in refused.stderr and "--add-sub" in refused.stderr
+    assert "CreateContainerError" in refused.stderr and message in refused.stderr
     assert "ids" not in account.run(account.kubeplay, "pod", "ps", "-q", "--format", "{{.Name}}").stdout.split()
 
 
 def test_read_only_binds_keep_the_flags_of_the_machines_mounts(account: User) -> None:
-    """/dev/shm is nosuid and nodev; the kernel refuses a remount in a user namespace that would lose that."""
-    source = Path(f"/dev/shm/{account.name}")
-    source.mkdir()
-    os.chown(source, account.uid, account.gid)
-    volume = f"volumes: [{{name: v, hostPath: {{path: {source}}}}}]"
+    """The kernel refuses a remount in a user namespace that would lose them."""
+    volume = f"volumes: [{{name: v, hostPath: {{path: {account.home}/flagged}}}}]"
     mounted = "volumeMounts: [{name: v, mountPath: /v, readOnly: true}]"
-    try:
-        with played(account, pod("flags", "touch /v/x 2>&1; grep ' /v ' /proc/mounts; sleep 1000", volume, mounted)):
-            refused, options = said(account, "flags", lines=2)
-            assert "Read-only" in refused and {"ro", "nosuid", "nodev"} <= set(options.split()[3].split(","))
-    finally:
-        source.rmdir()
+    with played(account, pod("flags", "touch /v/x 2>&1; grep ' /v ' /proc/mounts; sleep 1000", volume, mounted)):
+        refused, options = said(account, "flags", lines=2)
+        assert "Read-only" in refused and {"ro", "nosuid", "nodev", "noexec"} <= set(options.split()[3].split(","))
 
 
 def test_terminals_devices_and_users(account: User) -> None:
     script = (
         "id -u; id -G; tty; stat -c %g $(tty); echo x > /dev/null; head -c 4 /dev/zero | wc -c; head -c 4 /dev/urandom | wc -c;"
-        " ls /dev/full /dev/random /dev/tty; mount -t tmpfs x /tmp 2>/dev/null || echo refused; sleep 1000"
+        " ls -1 /dev/full /dev/random /dev/tty; mount -t tmpfs x /tmp 2>/dev/null || echo refused; sleep 1000"
     )
     spec = "securityContext: {runAsUser: 1234, runAsGroup: 77, fsGroup: 99, supplementalGroups: [5]}"
     with played(account, pod("dev", script, spec, "tty: true\nstdin: true")):
         found = said(account, "dev", lines=10)
-        assert found == ["1234", "77 5 99", "/dev/pts/0", "5", "4", "4", "/dev/full", "/dev/random", "/dev/tty", "refused"]
+        assert found == ["1234", "77 5 99 3456", "/dev/pts/0", "5", "4", "4", "/dev/full", "/dev/random", "/dev/tty", "refused"]
         assert status_of(first(account, "dev"))["Uid"].split()[0] not in ("0", str(account.uid), "1234")
 
 
@@ -291,7 +291,7 @@ def test_only_the_own_id(archive: Path) -> None:
             assert said(made, "alone", lines=2) == ["0", "/dev/pts/0"]
         file = given(made, "other.yaml", pod("other", "sleep 1000", "securityContext: {runAsUser: 1}").encode())
         refused = made.run(made.kubeplay, "play", "kube", str(file), status=125)
-        assert "user 1 is not among the ids you have (0 to 0)" in refused.stderr
+        assert "user 1 is not among the ids you have (0 to 0, by /etc/subuid)" in refused.stderr
 
 
 def version_2_only(made: User, group: str, *words: str) -> list[str]:
@@ -330,7 +330,7 @@ def test_a_delegated_cgroup_is_used(archive: Path) -> None:
             run("play", "kube", "-q", f"{made.home}/pod.yaml")
             await_sleeping(made, set(LEFT))
             inside = "kubeplay-*/kubepods/besteffort/pod*/*/cgroup.procs"
-            assert len(members(inside)) == 4 and members("kubeplay-*/monitors/cgroup.procs") and not members("cgroup.procs")
+            assert len(members(inside)) >= 4 and members("kubeplay-*/monitors/cgroup.procs") and not members("cgroup.procs")
             assert f"/{made.name}" in run("info") and "v2" in run("info")
             run("commit", "-q", "grouped", "still:1")  # by the freezer
             assert members(inside) and "frozen 0" in next(top.glob(inside.replace(".procs", ".events"))).read_text()

@@ -106,7 +106,7 @@ def check_mapped(identity: Identity, name: str, users: Map | None = None) -> Non
                 last = max(r.inside + r.length for r in map_) - 1
                 what = "user" if kind == "uid" else "group"
                 raise ContainerError(
-                    "CreateContainerError", f'container "{name}": {what} {number} is not among the ids you have (0 to {last})',
+                    "CreateContainerError", f'container "{name}": {what} {number} is not among the ids you have (0 to {last}, by /etc/sub{kind})',
                     hint=f"more ids come from /etc/sub{kind}: usermod --add-sub{kind}s FIRST-LAST USER, then kubeplay system migrate",
                 )  # fmt: skip
 

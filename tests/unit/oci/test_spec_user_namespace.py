@@ -101,7 +101,7 @@ def test_flags_that_the_machine_set_stay_on_a_read_only_bind() -> None:
     ("identity", "wrong"),
     [
         (Identity(65536, 0, (0,)), ""),
-        (Identity(65537, 0, (0,)), "user 65537 is not among the ids you have (0 to 65536)"),
+        (Identity(65537, 0, (0,)), "user 65537 is not among the ids you have (0 to 65536, by /etc/subuid)"),
         (Identity(5, 70000, (70000,)), "group 70000 is not"),
         (Identity(5, 6, (6, 2**31 - 1)), "group 2147483647 is not"),
     ],
