@@ -240,15 +240,15 @@ def test_limits_without_effect_are_named_once(account: User) -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("securityContext: {runAsUser: 70000}", 'container "main": user 70000 is not among the ids you have (0 to 65536, by /etc/subuid)'),
-        ("securityContext: {runAsUser: 5, runAsGroup: 70000}", 'container "main": group 70000 is not among the ids you have (0 to 65536, by /etc/subgid)'),
-        ("securityContext: {supplementalGroups: [90000]}", 'container "main": group 90000 is not among the ids you have (0 to 65536, by /etc/subgid)'),
+        ("securityContext: {runAsUser: 70000}", "user 70000 is not among the ids you have (0 to 65536, by /etc/subuid)"),
+        ("securityContext: {runAsUser: 5, runAsGroup: 70000}", "group 70000 is not among the ids you have (0 to 65536, by /etc/subgid)"),
+        ("securityContext: {supplementalGroups: [90000]}", "group 90000 is not among the ids you have (0 to 65536, by /etc/subgid)"),
     ],
 )
 def test_ids_beyond_the_users_are_refused(account: User, spec: str, message: str) -> None:
     file = given(account, "ids.yaml", pod("ids", "sleep 1000", spec).encode())
     refused = account.run(account.kubeplay, "play", "kube", str(file), status=125)
-    assert "CreateContainerError" in refused.stderr and message in refused.stderr
+    assert f'CreateContainerError: container "main": {message}' in refused.stderr
     assert "ids" not in account.run(account.kubeplay, "pod", "ps", "-q", "--format", "{{.Name}}").stdout.split()
 
 
