@@ -7,13 +7,22 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from kubeplay.engine.host.syscalls import umount
 from tests.support import as_user
 
 
 def pytest_configure() -> None:
-    """A shell starts background jobs with SIGINT ignored, and so would every command that a test starts and interrupts."""
+    """A shell starts background jobs with SIGINT ignored, and so would every command that a test starts and interrupts.
+
+    Random examples: as long as they take, and the same in every run, so that a landing is not refused for what it did not touch;
+    `KUBEPLAY_EXPLORE=1` looks at others.
+    """
+    explore = bool(os.environ.get("KUBEPLAY_EXPLORE"))
+    slow = [HealthCheck.too_slow]
+    settings.register_profile("kubeplay", deadline=None, suppress_health_check=slow, derandomize=not explore, database=None)
+    settings.load_profile("kubeplay")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

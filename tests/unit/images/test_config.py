@@ -127,6 +127,6 @@ def test_created(text: str, epoch: float) -> None:
 
 
 def test_created_hostile_digits_are_quick() -> None:
-    begin = time.monotonic()
+    begin = time.process_time()
     config.seconds("1" * 3_000_000)
-    assert time.monotonic() - begin < 1
+    assert time.process_time() - begin < 1

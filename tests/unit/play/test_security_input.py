@@ -55,7 +55,7 @@ def test_slow_loris_ends_with_the_time_for_all_of_it(monkeypatch: pytest.MonkeyP
     begin = time.monotonic()
     with server(lambda peer: drip(peer, start, piece)) as url, pytest.raises(InvalidInput):
         sources.fetch(url)
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 60  # they would send for hours
 
 
 def test_endless_body_ends_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:

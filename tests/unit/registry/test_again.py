@@ -43,10 +43,10 @@ def test_it_ends(bad: Hostile) -> None:
 
 def test_waiting_as_long_as_asked(bad: Hostile, image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(threading.Event, "wait", lambda self, seconds=None: waits.append(seconds or 0) or False)
     bad.on("GET .*/manifests/.*", says(429, Retry_After="7"), times=1)
     bad.on("GET .*/manifests/.*", says(503), times=2)
     client_ = client.Client(bad.address, PLAIN._replace(retry_delay=0), True)
+    monkeypatch.setattr(client_._closed, "wait", lambda seconds=None: waits.append(seconds or 0) or False)
     try:
         client_.document("/v2/team/app/manifests/1", 1 << 20, "it")
     finally:
@@ -85,7 +85,7 @@ def test_closing_ends_the_waits_of_others(bad: Hostile) -> None:
     while not bad.asked("GET .*/manifests/.*"):
         time.sleep(0.002)
     known.close()
-    thread.join(60)
+    thread.join(300)
     assert not thread.is_alive() and "given up" in str(failures[0])
     with pytest.raises(KubeplayError, match="given up"):
         known.document("/v2/team/app/manifests/1", 100, "it")

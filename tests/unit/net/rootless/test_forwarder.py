@@ -64,7 +64,7 @@ class Ports:
         return int(listener.getsockname()[1])
 
     def client(self, port: int) -> socket.socket:
-        made = socket.create_connection(("127.0.0.1", port), timeout=20)
+        made = socket.create_connection(("127.0.0.1", port), timeout=100)
         self.open.append(made)
         return made
 
@@ -120,7 +120,7 @@ def echo(sock: socket.socket) -> None:
 
 
 def wait(what: Callable[[], bool]) -> None:
-    until = time.monotonic() + 20
+    until = time.monotonic() + 100
     while not what():
         assert time.monotonic() < until, "it did not come about"
         time.sleep(0.01)
@@ -158,7 +158,7 @@ def test_a_slow_reader_holds_the_sender_back(ports: Ports) -> None:
     go = threading.Event()
 
     def slow(sock: socket.socket) -> None:
-        go.wait(20)
+        go.wait(600)
         sock.sendall(b"%d" % len(everything(sock)))
 
     _, port = ports.forward(ports.serve(slow))
@@ -170,7 +170,7 @@ def test_a_slow_reader_holds_the_sender_back(ports: Ports) -> None:
             sent += client.send(b"y" * (1 << 20))
     assert 0 < sent < 64 << 20, "buffers of three sockets and a pipe, not memory without end"
     go.set()
-    client.settimeout(20)
+    client.settimeout(100)
     client.shutdown(socket.SHUT_WR)
     assert int(everything(client)) == sent
 
@@ -239,10 +239,10 @@ def test_udp_each_client_has_its_own_flow_and_its_answers(ports: Ports) -> None:
     _, port = ports.forward(pod.getsockname()[1], UDP)
     clients = [ports.bound(UDP) for _ in range(3)]
     for number, client in enumerate(clients):
-        client.settimeout(20)
+        client.settimeout(100)
         client.connect(("127.0.0.1", port))
         client.send(b"%d" % number)
-    pod.settimeout(20)
+    pod.settimeout(100)
     seen = {}
     for _ in clients:
         data, source = pod.recvfrom(100)
@@ -257,7 +257,7 @@ def test_udp_each_client_has_its_own_flow_and_its_answers(ports: Ports) -> None:
 
 def test_udp_large_and_empty_datagrams(ports: Ports) -> None:
     pod = ports.bound(UDP)
-    pod.settimeout(20)
+    pod.settimeout(100)
     _, port = ports.forward(pod.getsockname()[1], UDP)
     client = ports.bound(UDP)
     client.connect(("127.0.0.1", port))
@@ -279,7 +279,7 @@ def test_a_listening_udp_port_without_a_pod_survives_refusals(ports: Ports) -> N
     again = socket.socket(socket.AF_INET, UDP)
     again.bind(("127.0.0.1", number))
     ports.open.append(again)
-    again.settimeout(20)
+    again.settimeout(100)
     client.send(b"now")
     while (data := again.recv(10)) == b"x":
         pass
