@@ -55,10 +55,10 @@ def run(settings: Settings) -> list[Check]:
     """Every check; one that fails in itself says so and counts as a note."""
     found: list[Check] = []
     if rootless():
-        machine = (_user, _python, _packages, _programs, _certificates, _runtime_programs, _kernel, _runroot)
+        machine = (_user, _python, _packages, _programs, _certificates, _runtime_programs, _kernel, _stacking, _runroot)
         return [one for check in machine for one in _safely(check, settings)]
     first = (_rights, _python, _packages, _programs, _certificates)
-    everything = (*first, _runtime_programs, _kernel, _cgroups, _runroot, _forwarding, _firewall)
+    everything = (*first, _runtime_programs, _kernel, _stacking, _cgroups, _runroot, _forwarding, _firewall)
     for check in everything:
         found += _safely(check, settings)
     return found
@@ -169,7 +169,7 @@ def _runtime_programs(settings: Settings) -> list[Check]:
 
 
 def _kernel(settings: Settings) -> list[Check]:
-    checks = [_namespaces(), _overlay()]
+    checks = [_namespaces()]
     release = os.uname().release
     checks.append(
         Check(
@@ -196,12 +196,21 @@ def _namespaces() -> Check:
     return Check("namespaces", MISSING if missing else OK, f"missing: {', '.join(missing)}" if missing else ", ".join(NAMESPACES))
 
 
-def _overlay() -> Check:
-    with open("/proc/filesystems", encoding="ascii") as file:
-        known = "overlay" in file.read().split()
-    if known or os.path.isdir("/sys/module/overlay"):
-        return Check("overlayfs", OK, "the kernel has it")
-    return Check("overlayfs", MISSING, "not loaded", "modprobe overlay")
+def _stacking(settings: Settings) -> list[Check]:
+    """How layers are stacked, found out by doing it."""
+    if os.geteuid() != 0:
+        return [Check("layers", NOTE, "not tried, as that needs the user's namespaces")]
+    from kubeplay.engine.engine import Engine
+    from kubeplay.engine.layers import snapshotter
+
+    engine = Engine.open(settings)
+    try:
+        found = snapshotter.choice(engine.paths)
+        return [Check("layers", OK if not found.why else NOTE, f"stacked by {found.driver}" + (f"; {found.why}" if found.why else ""))]
+    except KubeplayError as error:
+        return [Check("layers", MISSING, error.message, error.hint)]
+    finally:
+        engine.close()
 
 
 def _cgroups(settings: Settings) -> list[Check]:

@@ -158,7 +158,7 @@ def _changes(app: App, name: str, other: str | None, kinds: tuple[str, ...]) -> 
             return difference.between(*trees)
         kind, row, plan = _thing(app, name, kinds)
         if kind == "container":
-            upper = stack.enter_context(views.upper_open(engine, row))
+            upper = stack.enter_context(views.upper(engine, row))
             lower = stack.enter_context(views.layers(engine, views.image_layers(engine, row)))
             return difference.of_upper(upper, lower, views.mount_points(plan))
         trees = [stack.enter_context(views.layers(engine, layers)) for layers in (row.layers[:-1], row.layers)]

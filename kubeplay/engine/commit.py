@@ -65,7 +65,7 @@ def standing_still(engine: Engine, row: ContainerRow) -> AbstractContextManager[
 def _layer(engine: Engine, row: ContainerRow, plan: ContainerPlan) -> Meta:
     """The writable layer; what the runtime made there to mount things on is no part of it."""
     places = frozenset(map(os.fsencode, views.mount_points(plan)))
-    with views.upper(engine, row) as upper:
+    with views.upper_directory(engine, row) as upper:
         return engine.images.layers.commit(upper, root=True, skip=lambda path, status: path in places)
 
 

@@ -39,7 +39,7 @@ def root(engine: Engine, row: ContainerRow) -> Iterator[int]:
 
 
 @contextmanager
-def upper(engine: Engine, row: ContainerRow) -> Iterator[str]:
+def upper_directory(engine: Engine, row: ContainerRow) -> Iterator[str]:
     """The path of a directory that holds the container's writable layer. Raises NotRunning."""
     from kubeplay.engine.layers import overlay
 
@@ -52,9 +52,9 @@ def upper(engine: Engine, row: ContainerRow) -> Iterator[str]:
 
 
 @contextmanager
-def upper_open(engine: Engine, row: ContainerRow) -> Iterator[int]:
-    """As `upper`, a descriptor."""
-    with upper(engine, row) as path:
+def upper(engine: Engine, row: ContainerRow) -> Iterator[int]:
+    """As `upper_directory`, a descriptor."""
+    with upper_directory(engine, row) as path:
         fd = os.open(path, _DIRECTORY)
         try:
             yield fd

@@ -111,8 +111,8 @@ def stands_still(bench: Bench, row: ContainerRow) -> bool:
 
 def test_pausing_stands_still_and_ends_with_its_user(bench: Bench) -> None:
     row = bench.run(shell("while :; do echo x >> /tmp/count; done"))[0]
-    wait_for(lambda: (Path(views.upper_path(bench.engine, row)) / "tmp/count").exists(), "the first line")
-    count = Path(views.upper_path(bench.engine, row)) / "tmp/count"
+    count = Path(bench.engine.paths.container(row.id), "upper/tmp/count")
+    wait_for(count.exists, "the first line")
     with commits.standing_still(bench.engine, row):
         assert stands_still(bench, row)
         one = count.stat().st_size

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.images import PATH_ENV, Member, busybox_members, directory, docker_archive, file, hardlink, layer, symlink
+from tests.support.registry import registry
 from tests.support.user import User, user
 
 pytestmark = pytest.mark.root
@@ -132,6 +133,41 @@ def test_what_is_saved_is_what_was_loaded(alice: User) -> None:
     image = json.loads(kp("image", "inspect", "localhost/three:1").stdout)[0]
     assert [entry["devices"] for entry in image["Lacking"]] == [["c 1:3 dev/null", "b 8:0 dev/sda", "h 0:0 dev/zero"]]
     assert image["GraphDriver"]["Name"] == "overlay"
+    kp.ended()
+
+
+def test_to_a_registry_and_back(alice: User, tmp_path: Path) -> None:
+    """Logins are the user's; what is pushed has every layer as it came, what is pulled is the same image."""
+    kp = Driver(alice, "")
+    with registry(tmp_path / "hub", users={"me": "secret"}) as hub:
+        kp("load", "-q", "-i", str(alice.home / "three.tar"))
+        name = hub.name("team/three", "1")
+        kp("login", "--tls-verify=false", "-u", "me", "-p", "secret", hub.address)
+        accounts = Path(alice.runtime, "containers/auth.json")
+        assert accounts.stat().st_uid == alice.uid and stat.S_IMODE(accounts.stat().st_mode) == 0o600
+        kp("push", "-q", "--tls-verify=false", "localhost/three:1", name)
+        before = json.loads(kp("image", "inspect", "localhost/three:1").stdout)[0]
+        kp("rmi", "-a", "-f")
+        assert "3 device nodes left out" in kp("pull", "-q", "--tls-verify=false", name).stderr
+        after = json.loads(kp("image", "inspect", name).stdout)[0]
+        assert (after["Id"], after["RootFS"]) == (before["Id"], before["RootFS"])
+        kp("logout", hub.address)
+    kp.ended()
+
+
+def test_a_damaged_layer_is_found_and_repaired(alice: User) -> None:
+    kp = Driver(alice, "")
+    kp("load", "-q", "-i", str(alice.home / "three.tar"))
+    assert "stacked by overlay" in kp("system", "check", status=None).stdout
+    (next((kp.root / "layers").glob("*/fs/kept"))).write_bytes(b"K")  # another content of the same length
+    assert "its files are not what they were" in kp("system", "check", status=None).stdout
+    said = kp("system", "check", "--repair", status=None)
+    assert "localhost/three:1" in said.stdout + said.stderr, said
+    assert json.loads(kp("images", "--format", "json").stdout) == []
+    kp("load", "-q", "-i", str(alice.home / "three.tar"))
+    assert "nothing is missing or damaged" in kp("system", "check", status=None).stdout
+    kp("system", "prune", "-a", "-f")
+    assert os.listdir(kp.root / "layers") == []
     kp.ended()
 
 
