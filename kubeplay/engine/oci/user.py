@@ -105,10 +105,9 @@ def check_mapped(identity: Identity, name: str, users: Map | None = None) -> Non
             if not covers(map_, number):
                 last = max(r.inside + r.length for r in map_) - 1
                 what = "user" if kind == "uid" else "group"
-                raise ContainerError(
-                    "CreateContainerError", f'container "{name}": {what} {number} is not among the ids you have (0 to {last}, by /etc/sub{kind})',
-                    hint=f"more ids come from /etc/sub{kind}: usermod --add-sub{kind}s FIRST-LAST USER, then kubeplay system migrate",
-                )  # fmt: skip
+                said = f"{what} {number} is not among the ids you have (0 to {last}, by /etc/sub{kind})"
+                hint = f"more ids: usermod --add-sub{kind}s FIRST-LAST USER; they count once no pod of yours runs"
+                raise ContainerError("CreateContainerError", f'container "{name}": {said}', hint=hint)
 
 
 def resolve(security: Security, image_user: str, accounts: Accounts) -> Identity:
