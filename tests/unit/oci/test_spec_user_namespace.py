@@ -117,4 +117,4 @@ def test_ids_beyond_the_map_are_refused_by_name(identity: Identity, wrong: str, 
         return
     with pytest.raises(ContainerError, match=r'container "web": ' + wrong.replace("(", r"\(").replace(")", r"\)")) as caught:
         user.check_mapped(identity, "web")
-    assert caught.value.reason == "CreateContainerError" and "/etc/sub" in caught.value.hint
+    assert caught.value.reason == "CreateContainerError" and "--add-sub" in caught.value.hint
