@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_rootless_entry import holder, holders, kill, unshare
+from tests.e2e.test_rootless_entry import holder, holders, kill, unshare, without
 from tests.support import images
 from tests.support.kubeplay import Machine, status_of
 from tests.support.user import User, user
@@ -37,6 +37,8 @@ kind: Service
 metadata: {name: web}
 spec: {selector: {app: web}, ports: [{port: 80}]}
 """
+
+ROOT_ONLY = WEB.replace("    securityContext: {runAsUser: 1000}\n", "")
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +196,26 @@ def test_everything_of_a_user_is_closed_to_others(alice: User) -> None:
     assert seen == ["700"]
     for path in Path(f"{alice.runtime}/kubeplay-user").rglob("*"):
         assert path.is_dir() or path.stat().st_mode & 0o077 == 0, path
+
+
+def test_pods_and_names_with_one_id_only(archive: Path, tmp_path: Path) -> None:
+    """Without subordinate ids there is no `nobody` either: names are served all the same, and a user that is not there is a clear error."""
+    empty = tmp_path / "empty"
+    empty.touch()
+    with user() as dave:
+        manifest = (ROOT_ONLY % {"name": dave.name}).encode()
+        for name, text in (("busybox.tar", archive.read_bytes()), ("web.yaml", manifest), ("other.yaml", WEB.encode())):
+            (dave.home / name).write_bytes(text)
+            os.chown(dave.home / name, dave.uid, dave.gid)
+        hidden = {"/etc/subuid": str(empty), "/etc/subgid": str(empty)}
+        assert without(dave, hidden, "load", "-q", "-i", "busybox.tar").returncode == 0
+        played = without(dave, hidden, "play", "kube", "-q", "web.yaml")
+        assert played.returncode == 0, played
+        looked = without(dave, hidden, "exec", "web", "nslookup", "web.default.svc.cluster.local")
+        assert looked.returncode == 0 and "10." in looked.stdout, looked
+        assert without(dave, hidden, "kube", "down", "-q", "web.yaml").returncode == 0
+        refused = without(dave, hidden, "play", "kube", "-q", "other.yaml")
+        assert refused.returncode == 125 and "user 1000 is not among the ids you have" in refused.stderr, refused
 
 
 def test_reset_of_the_last_root_ends_everything(archive: Path) -> None:

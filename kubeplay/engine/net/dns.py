@@ -12,11 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from kubeplay.engine.net import resolv
 from kubeplay.engine.net.addresses import Subnet, number
+from kubeplay.engine.rootless import who
 from kubeplay.plan.service import ServiceRoute
 from kubeplay.record import Record
 
 DOMAIN = resolv.DOMAIN
 HEADLESS = "None"
+_NOBODY = 65534  # Debian's base-passwd
 _TTL = 5  # DN6: CoreDNS's default
 _CACHE = 1000  # names; about 80 bytes each
 _HOSTS, _RESOLV = "hosts.d", "resolv.conf"  # dnsmasq passes over names that begin with a dot
@@ -72,15 +74,23 @@ def upstream(host: str, own: str) -> str:
 def argv(program: str, directory: str, address: str, ranges: Sequence[Subnet] = (), user: str = "nobody") -> tuple[str, ...]:
     """The foreground command. `directory` is where the process sees the files of `write`; `ranges` are ours to answer for in PTR.
 
-    It needs NET_BIND_SERVICE, SETUID, SETGID, reads nothing of the host's configuration and keeps no pid file.
+    It needs NET_BIND_SERVICE, SETUID, SETGID, reads nothing of the host's configuration and keeps no pid file. `user` "": it stays who it
+    is (which dnsmasq does only when it believes that it is debugged).
     """
+    stay = ("--keep-in-foreground", f"--user={user}") if user else ("--no-daemon",)
     return (
-        program, "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", f"--user={user}", "--log-facility=-",
+        program, *stay, "--conf-file=/dev/null", "--pid-file=", "--log-facility=-",
         "--no-hosts", f"--hostsdir={directory}/{_HOSTS}", f"--resolv-file={directory}/{_RESOLV}", "--clear-on-reload",
         f"--listen-address={address}", "--bind-interfaces", "--no-ident",
         f"--local=/{DOMAIN}/", *(f"--local=/{_zone(one)}/" for one in ranges),
         f"--local-ttl={_TTL}", f"--cache-size={_CACHE}", "--dns-loop-detect",
     )  # fmt: skip
+
+
+def nobody() -> str:
+    """The user that the server becomes; "" where there is none: an ordinary user may have too few subordinate ids."""
+    maps = who.maps()
+    return "nobody" if maps.has_uid(_NOBODY) and maps.has_gid(_NOBODY) else ""
 
 
 def _zone(subnet: Subnet) -> str:

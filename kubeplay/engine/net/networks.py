@@ -284,7 +284,7 @@ class Networks:
         """The DNS server's command, to be run in the host's network namespace; `directory` "" = `dns_directory`."""
         range_ = self.service_range()
         mine = [subnet(row.subnet) for row in self.list()]
-        return dns.argv(program, directory or self.dns_directory, self.dns_address(), [range_, *mine])
+        return dns.argv(program, directory or self.dns_directory, self.dns_address(), [range_, *mine], dns.nobody())
 
     # the end
     def teardown_if_idle(self) -> bool:

@@ -126,8 +126,8 @@ def _refused(facts: needs.Facts, why: str) -> MissingPrerequisite:
 def _wanted(facts: needs.Facts) -> tuple[tuple[Range, ...], tuple[Range, ...]]:
     """The maps to be made: with subordinate ids when there are both kinds and the helpers, else of the own ids alone."""
     me = who.user()
-    uids = subids.mapping(me.uid, subids.of(subids.read("uid"), me.name, me.uid))
-    gids = subids.mapping(me.gid, subids.of(subids.read("gid"), me.name, me.uid))
+    uids = subids.mapping(me.uid, subids.granted("uid", me.name, me.uid))
+    gids = subids.mapping(me.gid, subids.granted("gid", me.name, me.uid))
     return (uids[:1], gids[:1]) if facts.single else (uids, gids)
 
 

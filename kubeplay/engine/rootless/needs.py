@@ -53,8 +53,8 @@ def read() -> Facts:
         me.uid,
         tuple(package for names, package in PROGRAMS if not any(map(_path, names))),
         _helpers(),
-        sum(r.length for r in subids.mapping(me.uid, subids.of(uids, me.name, me.uid))[1:]),
-        sum(r.length for r in subids.mapping(me.gid, subids.of(gids, me.name, me.uid))[1:]),
+        sum(r.length for r in subids.mapping(me.uid, subids.granted("uid", me.name, me.uid))[1:]),
+        sum(r.length for r in subids.mapping(me.gid, subids.granted("gid", me.name, me.uid))[1:]),
         max((e.start + e.length for e in (*uids, *gids)), default=FIRST_SUBID),
         tuple(_switched_off()),
     )

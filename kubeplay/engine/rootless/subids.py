@@ -6,6 +6,8 @@ from kubeplay.engine.host.userns import Range
 from kubeplay.record import Record
 
 FILES = {"uid": "/etc/subuid", "gid": "/etc/subgid"}
+NSSWITCH = "/etc/nsswitch.conf"
+SERVICE_SECONDS = 20.0  # a directory service that has to be asked over a network
 LAST_ID = 4294967294  # -1 is nobody's (user_namespaces(7))
 EXTENTS = 340  # lines of a map (user_namespaces(7), since Linux 4.15)
 
@@ -54,12 +56,42 @@ def text(ranges: tuple[Range, ...]) -> str:
 
 
 def read(kind: str) -> list[Entry]:
-    """The entries of this machine; `kind` is uid or gid. No file: no entries."""
+    """The entries of this machine's file; `kind` is uid or gid. No file: no entries."""
+    return entries(_content(FILES[kind]))
+
+
+def granted(kind: str, name: str, uid: int) -> list[Entry]:
+    """What the user may map: the own lines of the file, or what the directory service says that nsswitch.conf(5) names in its place."""
+    if not elsewhere(_content(NSSWITCH)):
+        return of(read(kind), name, uid)
+    from kubeplay.engine.host import processes
+    from kubeplay.errors import KubeplayError
+
     try:
-        with open(FILES[kind], encoding="utf-8", errors="surrogateescape") as file:
-            return entries(file.read())
-    except OSError:
+        argv = [processes.program("getsubids"), *(["-g"] if kind == "gid" else []), name]
+        return answers(processes.run(argv, check=False, seconds=SERVICE_SECONDS).stdout.decode(errors="replace"))
+    except KubeplayError:  # not installed, or the service does not answer
         return []
+
+
+def elsewhere(nsswitch: str) -> bool:
+    """Whether nsswitch.conf names another source than the files; newuidmap asks that one alone then."""
+    found = [line.split("#")[0].split()[1:] for line in nsswitch.splitlines() if line.split("#")[0].strip().startswith("subid:")]
+    return bool(found) and found[-1][:1] not in ([], ["files"])
+
+
+def answers(text: str) -> list[Entry]:
+    """What getsubids(1) prints: `0: alice 100000 65536` a line."""
+    rows = [line.split() for line in text.splitlines()]
+    return [entry for row in rows if len(row) == 4 for entry in entries(":".join(row[1:]))]
+
+
+def _content(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 def shared(found: list[Entry], name: str, uid: int) -> list[str]:

@@ -75,3 +75,20 @@ def test_accounts_among_the_ids() -> None:
     assert "root" in subids.real([Entry("alice", 0, 2)], "uid")
     assert "root" in subids.real([Entry("alice", 0, 2)], "gid")
     assert subids.real([Entry("alice", 3000000000, 5)], "uid") == []
+
+
+@pytest.mark.parametrize(
+    "text, found",
+    [("", False), ("subid: files", False), ("subid: sss", True), ("subid: sss files", True), ("# subid: sss", False),
+     ("subid: # sss", False),
+     ("passwd: sss\nsubid: files sss", False), ("subid: files\nsubid: sss", True)],
+)  # fmt: skip
+def test_who_is_asked_for_ids(text: str, found: bool) -> None:
+    assert subids.elsewhere(text) is found
+
+
+def test_what_a_directory_service_answers() -> None:
+    assert subids.answers("0: alice 100000 65536\n1: alice 300000 10\nError fetching ranges\n") == [
+        Entry("alice", 100000, 65536),
+        Entry("alice", 300000, 10),
+    ]
