@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli.declare import argument, command
 from kubeplay.cli.transfer import QUIET
-from kubeplay.errors import CommandFailed, InvalidInput, MissingPrerequisite, NotSupported
+from kubeplay.errors import CommandFailed, Forbidden, InvalidInput, MissingPrerequisite, NotSupported
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kubeplay.engine.images.store import ImageStore
 
 _HOST = re.compile(r"(?:ssh://)?(?:([A-Za-z0-9_][A-Za-z0-9_.-]*)@)?([A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:]+\])(?::([0-9]{1,5}))?")
+_HANDED = "hand the image over: kubeplay save IMAGE | sudo -iu {0} kubeplay load"
 _THERE = "if command -v kubeplay >/dev/null 2>&1; then exec kubeplay {0}; else exec podman {0}; fi"
 
 
@@ -57,7 +58,8 @@ def _place(text: str) -> _Place:
     if where and not _HOST.fullmatch(where):
         raise InvalidInput(f"{where[:200]!r} is no host", hint="it is [USER@]NAME[:PORT]")
     if where.endswith("@localhost"):
-        raise NotSupported(f"{where}: other users' images cannot be reached by name", hint="give the path of their root: /ROOT::")
+        name = where.removesuffix("@localhost").removeprefix("ssh://")
+        raise NotSupported(f"{where}: other users' images cannot be reached by name", hint=_HANDED.format(name))
     return _Place(where, "", image)
 
 
@@ -105,8 +107,27 @@ def _images(app: App, place: _Place) -> ImageStore:
     from kubeplay.engine.images.store import ImageStore
     from kubeplay.engine.store.db import Store
 
+    _check_ours(place.root)
+
     paths = Paths(app.settings._replace(root=place.root))
     return ImageStore(Store(paths.database), paths)
+
+
+def _check_ours(root: str) -> None:
+    """Another user's root has that user's ids and marks: what we wrote there would be of no use, and not the user's. Raises Forbidden."""
+    import os
+    import pwd
+
+    try:
+        owner = os.stat(root).st_uid
+    except OSError:
+        return  # the store says what is wrong, or makes it
+    if owner != os.geteuid():
+        try:
+            name = pwd.getpwuid(owner).pw_name
+        except KeyError:
+            name = str(owner)
+        raise Forbidden(f"{root} belongs to {name}, and only {name}'s own commands can use it", hint=_HANDED.format(name))
 
 
 def _ssh(host: str, command: str, **streams: Any) -> None:

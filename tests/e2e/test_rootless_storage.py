@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.cli import ROOT
 from tests.support.images import PATH_ENV, Member, busybox_members, directory, docker_archive, file, hardlink, layer, symlink
 from tests.support.registry import registry
 from tests.support.user import User, user
@@ -152,6 +154,21 @@ def test_to_a_registry_and_back(alice: User, tmp_path: Path) -> None:
         after = json.loads(kp("image", "inspect", name).stdout)[0]
         assert (after["Id"], after["RootFS"]) == (before["Id"], before["RootFS"])
         kp("logout", hub.address)
+    kp.ended()
+
+
+def test_scp_between_roots(alice: User, tmp_path: Path) -> None:
+    """Between two roots of one user; root keeps its hands off a user's store, whose ids and marks are others."""
+    kp, other = Driver(alice, ""), Driver(alice, "vfs")
+    kp("load", "-q", "-i", str(alice.home / "three.tar"))
+    other("images")
+    kp("image", "scp", "-q", "localhost/three:1", f"{other.root}::")
+    assert json.loads(other("images", "--format", "json").stdout)[0]["Names"] == ["localhost/three:1"]
+    words = ["--root", f"{tmp_path}/root", "--runroot", f"{tmp_path}/run", "image", "scp", f"{kp.root}::localhost/three:1"]
+    done = subprocess.run([sys.executable, "-m", "kubeplay", *words], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 125 and f"belongs to {alice.name}" in done.stderr and "kubeplay save IMAGE" in done.stderr, done
+    assert next((kp.root / "layers").glob("*/fs")).stat().st_uid == alice.uid
+    other.ended()
     kp.ended()
 
 
