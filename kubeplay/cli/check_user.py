@@ -88,8 +88,7 @@ def _network(settings: Settings) -> list[Check]:
         return [tun] if tun.state != OK else [Check("network helper", MISSING, error.message, error.hint), tun]
     if choice.helper == wayout.NONE:
         return [Check("network helper", NOTE, f"none: {choice.reason}")]
-    remedy = "apt-get install passt" if choice.helper == wayout.SLIRP and not _path(wayout.PASTA) else ""
-    return [Check("network helper", NOTE if remedy else OK, f"{choice.helper}: {choice.reason}", remedy), Check(TUN, OK, "can be opened")]
+    return [Check("network helper", OK, f"{choice.helper}: {choice.reason}"), Check(TUN, OK, "can be opened")]
 
 
 def _path(name: str) -> str:

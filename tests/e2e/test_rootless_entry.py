@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -248,6 +249,43 @@ def test_without_subordinate_ids_there_is_the_own_one_and_a_notice(alice: User, 
     assert without(alice, hidden, "unshare", "true").stderr == "", "it is said once"
     with_rights = unshare(alice, "cat", "/proc/self/uid_map")
     assert len(with_rights) == 2, "the administrator has done it, and nothing runs: the next command has all ids"
+
+
+def test_helpers_without_their_right(alice: User, tmp_path: Path) -> None:
+    """A newuidmap that lost its set-uid bit, as in images that were copied by an ordinary user."""
+    plain = tmp_path / "newuidmap"
+    shutil.copy("/usr/bin/newuidmap", plain)
+    plain.chmod(0o755)
+    said = without(alice, {"/usr/bin/newuidmap": str(plain)}, "unshare", "cat", "/proc/self/uid_map")
+    assert said.stdout.split() == ["0", str(alice.uid), "1"]
+    assert "newuidmap has no right to map them" in said.stderr and said.stderr.endswith("  apt-get install --reinstall uidmap\n")
+
+
+def test_a_session_without_new_privileges(alice: User) -> None:
+    """It can use the namespaces, not make them; falling back to one id would show a store of files that are nobody's."""
+    words = ("setpriv", "--no-new-privs", alice.kubeplay, "unshare", "id", "-u")
+    said = alice.run(*words, status=125)
+    assert "no_new_privs" in said.stderr and len(said.stderr.splitlines()) <= 5 and not holders(alice)
+    unshare(alice, "true")
+    assert alice.run(*words).stdout == "0\n"
+
+
+def test_another_current_group(alice: User) -> None:
+    """newuidmap wants the login group, and the error says so; once there are namespaces it does not matter."""
+    argv = [word.replace(f"--regid={alice.gid}", "--regid=100") for word in alice.argv(alice.kubeplay, "unshare", "id", "-g")]
+    said = subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert said.returncode == 125 and "newgrp" in said.stderr and not holders(alice)
+    unshare(alice, "true")
+    assert subprocess.run(argv, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL).stdout == "0\n"
+
+
+@pytest.mark.parametrize("device, state", [("/dev/net/tun", "missing"), ("/dev/fuse", "note")])
+def test_a_device_that_is_closed_is_told_with_its_remedy(alice: User, tmp_path: Path, device: str, state: str) -> None:
+    closed = tmp_path / "closed"
+    closed.touch(0o600)
+    said = without(alice, {device: str(closed)}, "system", "check")
+    assert any(line.split()[:2] == [state, device] and "Permission denied" in line for line in said.stdout.splitlines()), said
+    assert f"chmod 0666 {device}" in said.stdout
 
 
 def test_no_user_namespaces(alice: User) -> None:

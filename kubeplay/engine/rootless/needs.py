@@ -15,14 +15,14 @@ ENOUGH = 65536  # ids an image may use: 0 to 65535
 NAMESPACES = 15000  # user.max_user_namespaces as Debian's kernel sets it on a small machine
 GOOD, ABSENT, POWERLESS = "good", "absent", "powerless"
 FORBIDDEN = "no setting says so: this is a chroot, or a container whose seccomp profile or security module forbids it"
-# program -> Debian package; one of those in a tuple is enough (the first is what we ask for)
+# programs, one of which is enough -> Debian packages to ask for
 PROGRAMS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("conmon",), "conmon"),
     (("runc", "crun"), "runc"),
     (("catatonit",), "catatonit"),
     (("nft",), "nftables"),
     (("dnsmasq",), "dnsmasq-base"),
-    (("pasta", "slirp4netns"), "passt"),
+    (("pasta", "slirp4netns"), "passt slirp4netns"),  # Debian 12's passt is old: slirp4netns is taken then (net/rootless/wayout.py)
 )
 
 
@@ -98,7 +98,7 @@ def _root() -> int:
         return int(file.read())
 
 
-def _switched_off() -> list[str]:
+def _switched_off(settings: str = "/proc/sys") -> list[str]:
     """What forbids user namespaces: the limit, Debian's old switch, Ubuntu's restriction by AppArmor."""
     found = []
     for name, wrong, right in (
@@ -108,7 +108,7 @@ def _switched_off() -> list[str]:
         ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
     ):
         try:
-            with open(f"/proc/sys/{name.replace('.', '/')}", encoding="ascii") as file:
+            with open(f"{settings}/{name.replace('.', '/')}", encoding="ascii") as file:
                 if file.read().strip() == wrong:
                     found.append(f"{name}={right}")
         except OSError:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -62,3 +64,36 @@ def test_a_name_is_one_word_of_the_command(name: str) -> None:
 def test_this_machine_can_be_read() -> None:
     facts = needs.read()
     assert facts.name and facts.helpers in (GOOD, ABSENT, POWERLESS) and facts.free >= needs.FIRST_SUBID
+
+
+@pytest.mark.parametrize(
+    "name, value, remedy",
+    [
+        ("user/max_user_namespaces", "0", "user.max_user_namespaces=15000"),
+        ("user/max_user_namespaces", "96365", ""),
+        ("user/max_mnt_namespaces", "0", "user.max_mnt_namespaces=15000"),
+        ("kernel/unprivileged_userns_clone", "0", "kernel.unprivileged_userns_clone=1"),
+        ("kernel/unprivileged_userns_clone", "1", ""),
+        ("kernel/apparmor_restrict_unprivileged_userns", "1", "kernel.apparmor_restrict_unprivileged_userns=0"),
+        ("kernel/apparmor_restrict_unprivileged_userns", "0", ""),
+        ("kernel/something_else", "0", ""),
+    ],
+)
+def test_settings_that_forbid_user_namespaces(tmp_path: Path, name: str, value: str, remedy: str) -> None:
+    (tmp_path / name).parent.mkdir(parents=True)
+    (tmp_path / name).write_text(f"{value}\n")
+    assert needs._switched_off(str(tmp_path)) == ([remedy] if remedy else [])
+
+
+def test_the_helpers_are_looked_at(tmp_path: Path) -> None:
+    """A file that anybody may run but that gives no right is not one."""
+    plain = tmp_path / "newuidmap"
+    plain.write_bytes(b"")
+    plain.chmod(0o755)
+    assert not needs._powerful(str(plain))
+    if os.geteuid() == 0:
+        plain.chmod(0o4755)
+        assert needs._powerful(str(plain))
+        os.chown(plain, 65534, 65534)
+        plain.chmod(0o4755)
+        assert not needs._powerful(str(plain)), "set-uid somebody else"
