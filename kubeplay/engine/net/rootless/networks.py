@@ -46,9 +46,7 @@ class UserNetworks(Networks):
 
     def way_out(self) -> tuple[str, str]:
         """(pasta, slirp4netns or none; why), for `info`. Raises what would stand in a pod's way."""
-        from kubeplay.engine.net.rootless import wayout
-
-        return self._way.current() or wayout.choose(self.settings.network_helper)
+        return self._way.current() or self._way.choose()
 
     def prepare(self) -> None:
         """Begin what a first pod would wait for: the helper takes 30 ms, in which much else can be done. What goes wrong `attach` says."""
@@ -60,7 +58,11 @@ class UserNetworks(Networks):
             return ()
         with self._place.kept():
             addresses = self._place.call(lambda: super(UserNetworks, self).attach(uid, netns, plan), make=True)
-            self._connect()
+            try:
+                self._connect()
+            except BaseException:
+                self.detach(uid)
+                raise
         return addresses
 
     def _connect(self) -> None:
@@ -88,8 +90,7 @@ class UserNetworks(Networks):
         if not self._place.exists():
             return
         with self._place.kept():
-            helper = self._way.ensure()
-            self._relay.ensure(helper.helper, self.resolv_conf)
+            self._connect()
             self._place.call(self._forwards.revive)
 
     def _leave(self) -> None:

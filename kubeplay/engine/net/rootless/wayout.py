@@ -127,7 +127,7 @@ class WayOut:
             if found:
                 return found
             self.end()
-            choice = choose(self._wanted)
+            choice = self.choose()
             if choice.helper == PASTA:
                 choice = self._pasta(choice)
             elif choice.helper == SLIRP:
@@ -135,6 +135,10 @@ class WayOut:
             else:
                 control.record(self._record, 0, choice.helper, choice.reason)
             return choice
+
+    def choose(self) -> Choice:
+        """Which one it would be. Raises what `choose` raises."""
+        return choose(self._wanted)
 
     def end(self) -> None:
         """Kill it, also one whose record a crash prevented: its words name the namespace."""
