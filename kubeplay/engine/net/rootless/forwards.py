@@ -119,14 +119,25 @@ class Forwards:
         with self._place.alone("forwards"):
             _write(path, text)
             failed = self._bring()
+            self._strike(failed)
         had = parse(before).ports
         return [(key, error) for key, error in failed.items() if key in had]
 
-    def revive(self) -> None:
-        """Start the forwarder again with all ports when it was killed."""
+    def revive(self) -> Sequence[tuple[str, KubeplayError]]:
+        """Start the forwarder again with all ports when it was killed; those that could not be had, with the reason."""
         with self._place.alone("forwards"):
-            if not self._forwarder.process():
-                self._bring()
+            if self._forwarder.process():
+                return ()
+            failed = self._bring()
+            self._strike(failed)
+            return list(failed.items())
+
+    def _strike(self, failed: Mapping[str, object]) -> None:
+        """Forget what could not be had: the root's next `apply` finds it missing and tries again."""
+        for name in self._roots() if failed else ():
+            one = parse(_read(f"{self._directory}/{name}"))
+            left = {key: target for key, target in one.ports.items() if key not in failed}
+            _write(f"{self._directory}/{name}", text_of(one._replace(ports=left)))
 
     def _bring(self) -> Mapping[str, KubeplayError]:
         everyone = [parse(_read(f"{self._directory}/{name}")) for name in self._roots()]

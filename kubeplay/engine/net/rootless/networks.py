@@ -86,12 +86,17 @@ class UserNetworks(Networks):
         self._leave()
 
     def revive(self) -> None:
-        """Start again what was killed: the way out, the forwarder with every port, the relay of names."""
+        """Start again what was killed: the way out, the forwarder with every port, the relay of names. Raises what `attach` raises."""
         if not self._place.exists():
+            self._leave()
             return
         with self._place.kept():
             self._connect()
-            self._place.call(self._forwards.revive)
+            self._place.call(self._open_ports)
+
+    def _open_ports(self) -> None:
+        for key, error in self._forwards.revive():
+            self._tell(key, error)
 
     def _leave(self) -> None:
         def ending() -> None:

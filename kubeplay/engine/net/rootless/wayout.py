@@ -1,4 +1,4 @@
-"""The way out of the user's network namespace: pasta, or slirp4netns where it is missing, behind a tap device.
+"""The way out of the user's network namespace: pasta, or slirp4netns where it is missing or too old, behind a tap device.
 
 It has an address nobody else uses, not the host's own as pasta would give it: so pods reach what the host serves to the world, as
 they do as root. The host's loopback is not to be had unless asked for (`host_loopback`).
@@ -23,6 +23,7 @@ DEVICE = "tap0"
 # RFC 3927 link-local addresses, which no route of a host leads to; the numbers in it are slirp4netns's, which cannot be chosen
 PREFIX, ADDRESS, HOST, DNS = "169.254.77.0/24", "169.254.77.100", "169.254.77.2", "169.254.77.3"
 MTU = 65520  # both helpers end TCP themselves, so that large packets cost nothing on the way (slirp4netns(1), passt(1))
+_PASTA_DATE = 20240220  # of the one podman 5 came to rely on (Ubuntu 24.04, Fedora 40); measured faulty: that of 2023-03-09
 _TUN = "/dev/net/tun"
 _SECONDS = 10.0  # pasta needs 30 ms
 _KILL_SECONDS = 5.0
@@ -49,11 +50,29 @@ def choose(wanted: str = "") -> Choice:
         return Choice(wanted, "it was asked for")
     pasta, slirp = _installed(PASTA), _installed(SLIRP)
     if not (pasta or slirp):
-        raise MissingPrerequisite(
-            "neither pasta nor slirp4netns is installed: pods of an ordinary user have no way to the network", hint="apt-get install passt"
-        )
+        what = "neither pasta nor slirp4netns is installed: pods of an ordinary user have no way to the network"
+        raise MissingPrerequisite(what, hint="apt-get install slirp4netns")
     _check_tun()
-    return Choice(PASTA, "it is installed") if pasta else Choice(SLIRP, "pasta is not installed")
+    if not pasta:
+        return Choice(SLIRP, "pasta is not installed")
+    said = processes.run([processes.program(PASTA), "--version"], check=False, seconds=_SECONDS).stdout.decode(errors="replace")
+    return best(said.split("\n")[0].strip(), slirp)
+
+
+def best(version: str, slirp: bool) -> Choice:
+    """Between a pasta that calls itself `version` and, where that is installed, slirp4netns."""
+    if date(version) >= _PASTA_DATE:
+        return Choice(PASTA, f"it is installed ({version})")
+    why = f"{version or 'this pasta'} is older than that of {_PASTA_DATE}: connections that are refused or half closed hang in it"
+    return Choice(SLIRP, why) if slirp else Choice(PASTA, f"slirp4netns is not installed, although {why}")
+
+
+def date(version: str) -> int:
+    """The date in `pasta 0.0~git20240220.1e6f92b-1` or `pasta 2024_02_20.1e6f92b` as a number; 0 without one (Debian 12's of 2023)."""
+    for word in version.replace("_", "").replace("~git", " ").replace(".", " ").replace("-", " ").split():
+        if len(word) == 8 and word.isascii() and word.isdigit() and word.startswith("20"):
+            return int(word)
+    return 0
 
 
 def _installed(name: str) -> bool:
@@ -160,7 +179,7 @@ class WayOut:
             return choice
         said = _words(result.stderr)
         if self._wanted or not _installed(SLIRP):
-            raise SandboxError(f"pasta cannot connect the pods to the network: {said}", hint="or try: apt-get install slirp4netns")
+            raise SandboxError(f"pasta cannot connect the pods to the network: {said}", hint="apt-get install slirp4netns")
         choice = Choice(SLIRP, f"pasta failed: {said}")
         self._slirp(choice)
         return choice
