@@ -62,6 +62,11 @@ class Lab(NamedTuple):
     def sh(self, name: str, script: str) -> str:
         return self.user.run(self.user.kubeplay, "exec", name, "sh", "-c", script, status=None).stdout
 
+    def mounts(self) -> list[str]:
+        """What is mounted where the user's pods are."""
+        lines = self.user.run(self.user.kubeplay, "unshare", "cat", "/proc/self/mountinfo").stdout.splitlines()
+        return [line for line in lines if "/kubeplay/" in line.split()[4]]
+
     def down(self) -> None:
         self.user.run(self.user.kubeplay, "pod", "rm", "-fa", "-t", "0", status=None)
 
@@ -267,6 +272,20 @@ def test_what_was_killed_is_back_with_the_next_command(lab: Lab) -> None:
     assert get(lab.host, "127.0.0.1", 8089) == "web"
     with serving(lab.far, "0.0.0.0", 7004, b"far\n"):
         assert lab.sh("web", f"nc -w 5 {lab.far_ip} 7004 </dev/null") == "far\n"
+
+
+@pytest.mark.parametrize("helper", HELPERS)
+def test_a_helper_that_starts_beside_running_pods_takes_nothing_from_them(lab: Lab, helper: str) -> None:
+    """slirp4netns unmounts what it does not need, and would do so for everybody that shares mounts with it."""
+    lab.play(pod("web"), KUBEPLAY_NETWORK_HELPER=helper)
+    before = lab.mounts()
+    os.kill(lab.number("way-out"), signal.SIGKILL)
+    time.sleep(0.2)
+    lab.user.run(lab.user.kubeplay, "pod", "ps", KUBEPLAY_NETWORK_HELPER=helper)
+    assert lab.running(*HELPERS) == [helper]
+    assert lab.mounts() == before
+    kept = Path(f"/proc/{lab.number('way-out')}/mountinfo").read_text()
+    assert "/kubeplay/sandboxes" not in kept and "/kubeplay/containers" not in kept, "a mount it holds would never be free"
 
 
 def test_a_port_taken_while_the_forwarder_was_dead_is_told(lab: Lab) -> None:

@@ -90,7 +90,7 @@ def release(paths: Paths) -> None:
 def mounts_below(path: str) -> list[str]:
     """Mount points at or below `path`, innermost first."""
     real = os.path.realpath(path)
-    with open("/proc/self/mountinfo", "rb") as file:
+    with open("/proc/thread-self/mountinfo", "rb") as file:
         points = [unescape(line.split(b" ", 5)[4]) for line in file]
     return [p for p in reversed(points) if p == real or p.startswith(real + "/")]
 

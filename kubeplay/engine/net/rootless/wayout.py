@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
-from kubeplay.engine.host import processes
+from kubeplay.engine.host import processes, syscalls
+from kubeplay.engine.host.runroot import mounts_below
+from kubeplay.engine.host.threads import in_thread
 from kubeplay.engine.net import rtnl
 from kubeplay.engine.net.netlink import Netlink
 from kubeplay.engine.net.rootless import control
@@ -18,6 +21,7 @@ from kubeplay.engine.net.rootless.place import Place
 from kubeplay.errors import Forbidden, InvalidInput, MissingPrerequisite, SandboxError
 from kubeplay.record import Record
 
+T = TypeVar("T")
 PASTA, SLIRP, NONE = "pasta", "slirp4netns", "none"
 DEVICE = "tap0"
 # RFC 3927 link-local addresses, which no route of a host leads to; the numbers in it are slirp4netns's, which cannot be chosen
@@ -172,7 +176,7 @@ class WayOut:
         No pid file: Debian's AppArmor profile lets it write none in $XDG_RUNTIME_DIR.
         """
         argv = pasta_argv(processes.program(PASTA), self._pin, self._host_loopback)
-        result = processes.run(argv, check=False, seconds=_SECONDS)
+        result = self._apart(lambda: processes.run(argv, check=False, seconds=_SECONDS))
         found = _find(self._pin) if result.status == 0 else ()
         if found:
             control.record(self._record, found[0].pid, PASTA, choice.reason)
@@ -184,12 +188,29 @@ class WayOut:
         self._slirp(choice)
         return choice
 
+    def _apart(self, start: Callable[[], T]) -> T:
+        """Start a helper from a mount namespace of its own, in which nothing is shared and none of our mounts is left.
+
+        slirp4netns 1.2 unmounts what it does not need without making it private before: that would unmount the pods' namespaces and
+        root file systems for us too. And it keeps all of /run, where a mount it holds is never free.
+        """
+
+        def work() -> T:
+            syscalls.unshare(syscalls.CLONE_NEWNS)
+            syscalls.mount("", "/", flags=syscalls.MS_REC | syscalls.MS_PRIVATE)
+            for point in mounts_below(os.path.dirname(self._place.directory)):
+                if point not in (self._pin, os.path.dirname(self._place.directory)):
+                    syscalls.umount(point)
+            return start()
+
+        return in_thread(work)
+
     def _slirp(self, choice: Choice) -> None:
         ready, ready_child = os.pipe2(os.O_CLOEXEC)
         error, error_child = os.pipe2(os.O_CLOEXEC)
         try:
             argv = slirp_argv(processes.program(SLIRP), self._pin, 3, self._host_loopback)
-            pid = processes.spawn(argv, fds={2: error_child, 3: ready_child})
+            pid = self._apart(lambda: processes.spawn(argv, fds={2: error_child, 3: ready_child}))
             control.record(self._record, pid, SLIRP, choice.reason)
         finally:
             os.close(ready_child)
