@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from kubeplay import supervisor
+from kubeplay.engine import exec as execs
 from kubeplay.engine import logs
 from kubeplay.engine.engine import Engine
 from kubeplay.engine.host import runroot
@@ -87,19 +88,23 @@ def test_a_quiet_stack_has_no_process_of_ours(root: Root) -> None:
 
 def test_a_log_that_grows_fast_is_something_to_stay_for(root: Root) -> None:
     """The next command that comes by finds it full; from then on it is rotated as by a kubelet, every 10 s."""
-    text = pod("busy", "i=0; while :; do echo $i; i=$((i+1)); [ $((i % 50)) = 0 ] && sleep 0.1; done")
+    pause = "if [ $i -gt 700 ] && [ ! -e /go ]; then sleep 1; elif [ $((i % 50)) = 0 ]; then sleep 0.1; fi"
+    text = pod("busy", f"i=0; while :; do echo $i; i=$((i+1)); {pause}; done")
     text = text.replace("{name: busy}", '{name: busy, annotations: {kubeplay.io/log-max-size: "20000", kubeplay.io/log-max-files: "100"}}')
     root.play(text)
     row = root.rows("busy")[0]
     root.wait(lambda: os.path.getsize(row.log_path) > 25_000)
-    assert _gone(root)
+    root.wait(lambda: _gone(root))
     root.play(text)
     assert len(logs.files(row.log_path)) == 2 and os.path.getsize(row.log_path) < 20_000
+    root.wait(lambda: root.supervisors())
     time.sleep(loop.LINGER * 4)
     assert root.supervisors(), "it stays"
-    root.wait(lambda: len(logs.files(row.log_path)) > 2, 15)
-    written = [int(line) for line in root.log("busy").split()]
-    assert written == list(range(len(written)))
+    execs.capture(root.engine, row, ["touch", "/go"], 100.0)
+    root.wait(lambda: len(logs.files(row.log_path)) > 2)
+    written: list[int] = []
+    logs.read(root.engine, [row], sink=lambda entry, name, begins: written.append(int(entry.text)))
+    assert written == list(range(len(written))) and len(written) > 700
     root.down(text)
     root.wait(lambda: _gone(root))
 

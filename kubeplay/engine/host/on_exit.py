@@ -55,7 +55,7 @@ def quote(word: str) -> str:
 
 def install(paths: Paths, python_argv: Sequence[str] = ()) -> None:
     """Write the script, atomically: conmon may be starting it."""
-    temporary = f"{paths.on_exit}.{os.getpid()}"
+    temporary = f"{paths.on_exit}.{os.getpid()}-{os.urandom(4).hex()}"
     fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o700)
     try:
         os.write(fd, render(paths, python_argv).encode())

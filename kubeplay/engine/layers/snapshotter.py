@@ -153,7 +153,7 @@ def _read(paths: Paths, wanted: str) -> Choice | None:
 
 def _keep(paths: Paths, wanted: str, made: Choice) -> None:
     text = json.dumps({"key": _key(wanted), "stamp": _stamp(made.driver), "driver": made.driver, "why": made.why})
-    temporary = f"{paths.root}/{FILE}.{os.getpid()}"
+    temporary = f"{paths.root}/{FILE}.{os.getpid()}-{os.urandom(4).hex()}"  # pods are made in threads
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with open(fd, "w", encoding="ascii") as file:

@@ -242,7 +242,7 @@ def _read(path: str, key: str) -> Host | None:
 
 def _keep(path: str, key: str, found: Host) -> None:
     text = json.dumps({"key": key, "choice": found.choice, "hierarchies": found.hierarchies}, sort_keys=True)
-    temporary = f"{path}.{os.getpid()}"
+    temporary = f"{path}.{os.getpid()}-{os.urandom(4).hex()}"
     try:
         with open(temporary, "w", encoding="utf-8") as file:
             file.write(text)
