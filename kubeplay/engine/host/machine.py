@@ -36,8 +36,11 @@ class Machine(Record):
 
 
 def boot_id() -> str:
-    """The kernel's id of this boot."""
-    return _text("/proc/sys/kernel/random/boot_id").strip()
+    """The kernel's id of this boot; read once a process, which no boot survives."""
+    global _boot
+    if not _boot:
+        _boot = _text("/proc/sys/kernel/random/boot_id").strip()
+    return _boot
 
 
 def machine() -> Machine:
@@ -65,6 +68,7 @@ def notices() -> list[str]:
 
 
 _facts: Machine | None = None
+_boot = ""
 
 
 def _read() -> Machine:

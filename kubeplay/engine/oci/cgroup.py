@@ -97,7 +97,7 @@ class Cgroups:
                 try:
                     if hierarchy.version == 2 and hierarchy.controllers:
                         self._enable(hierarchy, path)
-                    os.makedirs(hierarchy.mount + path, mode=0o755, exist_ok=True)
+                    _make(hierarchy.mount + path)
                     break
                 except FileNotFoundError:
                     continue  # another process pruned an empty parent between two steps
@@ -130,7 +130,7 @@ class Cgroups:
             for controller in hierarchy.controllers:
                 _try_write(f"{at}/cgroup.subtree_control", f"+{controller}")
             at = f"{at}/{part}"
-            os.makedirs(at, mode=0o755, exist_ok=True)
+            _make(at)
         for controller in hierarchy.controllers:
             _try_write(f"{at}/cgroup.subtree_control", f"+{controller}")
 
@@ -152,7 +152,7 @@ class Cgroups:
 
     def _monitors(self, hierarchy: Hierarchy) -> str:
         path = f"{hierarchy.mount}/{self.parent}/monitors"
-        os.makedirs(path, mode=0o755, exist_ok=True)
+        _make(path)
         return path
 
     def _foreign_groups(self) -> list[Hierarchy]:
@@ -311,6 +311,16 @@ def quota(milli_cpu: int | None) -> int:
 def weight(cpu_shares: int) -> int:
     """cpu.weight for shares: runc 1.1 and crun before 1.23 map linearly (RS3), and a pod must weigh against containers on one scale."""
     return 1 + ((max(cpu_shares, MIN_SHARES) - 2) * 9999) // 262_142
+
+
+def _make(directory: str) -> None:
+    """As os.makedirs, which looks for every parent first: ten pods' groups lie below one."""
+    try:
+        os.mkdir(directory, 0o755)
+    except FileExistsError:
+        pass
+    except FileNotFoundError:
+        os.makedirs(directory, mode=0o755, exist_ok=True)
 
 
 def _limit(hierarchy: Hierarchy, directory: str, limits: Limits) -> None:
