@@ -42,6 +42,8 @@ def standard(inputs: SpecInputs) -> list[dict[str, Any]]:
     ]
     if inputs.host.user_namespace:
         rows = _bound(rows, {n.kind for n in inputs.namespaces}, mqueue=inputs.host.mqueue)
+        if not inputs.cgroups_path and not inputs.host.cgroup_v2:  # version 1 would show the machine's groups, as it has none of ours
+            rows = [_NO_GROUPS if row[0] == _NO_GROUPS[0] else row for row in rows]
     if inputs.shm:
         rows.append(("/dev/shm", "bind", inputs.shm, ["rbind", "nosuid", "noexec", "nodev", "rprivate", "rw"]))
     taken = {_clean(m.path) for m in inputs.mounts}
@@ -49,6 +51,7 @@ def standard(inputs: SpecInputs) -> list[dict[str, Any]]:
 
 
 Row = tuple[str, str, str, list[str]]
+_NO_GROUPS: Row = ("/sys/fs/cgroup", "tmpfs", "tmpfs", ["nosuid", "noexec", "nodev", "mode=0755", "size=4k", "ro"])
 # a file system of the kernel's that shows a namespace can be mounted by whoever owns that namespace, and nobody owns the machine's
 _SHOWN = {"/proc": "pid", "/sys": "network", "/dev/mqueue": "ipc"}
 

@@ -68,6 +68,12 @@ def test_what_shows_a_namespace_of_the_machines_is_bound_from_it() -> None:
     assert at(built(namespaces=(Namespace("mount"),), mqueue=False), "/dev/mqueue") == {}
 
 
+def test_groups_of_the_machine_are_not_shown() -> None:
+    assert at(built(), "/sys/fs/cgroup")["type"] == "tmpfs" and "ro" in at(built(), "/sys/fs/cgroup")["options"]
+    assert at(built(cgroup_v2=True), "/sys/fs/cgroup")["type"] == "cgroup"  # behind a cgroup namespace
+    assert at(built(group="/g"), "/sys/fs/cgroup")["type"] == "cgroup"
+
+
 def test_root_mounts_them_all_itself() -> None:
     """hostNetwork, hostPID and hostIPC of root stay as they are."""
     host, plan = HostFacts(), ContainerPlan("c", "i")
