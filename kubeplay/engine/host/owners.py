@@ -10,7 +10,7 @@ import errno
 import os
 from collections.abc import Callable
 
-from kubeplay.engine.host.userns import Range, handed_on, ranges
+from kubeplay.engine.host.userns import Range, handed_on, in_user_namespace, ranges
 from kubeplay.errors import MissingPrerequisite
 
 OVERFLOW = 65534  # what stat(2) shows of an unmapped owner (/proc/sys/kernel/overflowuid)
@@ -80,6 +80,13 @@ def give(where: int | str | bytes, uid: int, gid: int, what: str, dir_fd: int | 
     if _ours is None:
         _ours = Owners()
     return _ours.give(where, uid, gid, lambda: what, dir_fd)
+
+
+def inherit(path: str, like: os.stat_result) -> None:
+    """Give what `path` leads to the owner that `like` has, unless that is nobody of this namespace: then it stays ours. Raises OSError."""
+    if in_user_namespace() and OVERFLOW in (like.st_uid, like.st_gid):
+        return
+    os.chown(path, like.st_uid, like.st_gid)
 
 
 def _in(found: tuple[Range, ...], number: int) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 
+from kubeplay.engine.host import owners
 from kubeplay.engine.host.syscalls import RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, openat2
 from kubeplay.errors import VolumeError
 
@@ -64,7 +65,7 @@ def _make(top: int, parts: list[str], info: os.stat_result) -> None:
             below = _resolve(where, part)
             if made:  # the umask does not get a say, and fsGroup's owner carries on
                 path = f"/proc/self/fd/{below}"
-                os.chown(path, info.st_uid, info.st_gid)
+                owners.inherit(path, info)
                 os.chmod(path, mode)
             os.close(where)
             where = below

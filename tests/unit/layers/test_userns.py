@@ -218,3 +218,41 @@ def test_layers_made_inside_and_outside_are_the_same(place: Place) -> None:
 
     marks.forget()
     assert inside(two("inside")) == two("outside")()
+
+
+def test_what_is_made_below_anothers_directory_is_ours(tmp_path: Path) -> None:
+    """subPath in a hostPath of somebody who has no id here: stat(2) shows 65534, which may well be a mapped id of a third."""
+    from kubeplay.engine.volumes import subpath
+
+    (tmp_path / "other").mkdir(mode=0o777)
+    (tmp_path / "other").chmod(0o777)
+    os.chown(tmp_path / "other", 70_000, 70_000)
+
+    def work() -> None:
+        os.close(subpath.open_below(str(tmp_path / "other"), "a/b", create=True))
+
+    inside(work)
+    assert os.stat(tmp_path / "other/a/b").st_uid == 0
+    (tmp_path / "mine").mkdir()
+    os.chown(tmp_path / "mine", 1000, 100)
+    inside(lambda: os.close(subpath.open_below(str(tmp_path / "mine"), "a", create=True)))
+    assert (os.stat(tmp_path / "mine/a").st_uid, os.stat(tmp_path / "mine/a").st_gid) == (1000, 100)
+
+
+def test_fs_group_and_volume_options_beyond_the_map(tmp_path: Path) -> None:
+    from kubeplay.engine.host import owners
+    from kubeplay.engine.volumes import fsgroup
+
+    (tmp_path / "v").mkdir()
+    (tmp_path / "v/f").touch()
+
+    def work() -> str:
+        with pytest.raises(MissingPrerequisite) as error:
+            fsgroup.apply(str(tmp_path / "v"), 70_000, read_only=False)
+        fsgroup.apply(str(tmp_path / "v"), 3456, read_only=False)
+        with pytest.raises(MissingPrerequisite, match="volume x belongs to user 66000"):
+            owners.give(str(tmp_path / "v"), 66_000, 0, "volume x")
+        return str(error.value)
+
+    assert "group 70000" in inside(work)
+    assert (os.stat(tmp_path / "v/f").st_gid, os.stat(tmp_path / "v").st_gid) == (3456, 3456)
