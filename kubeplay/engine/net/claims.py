@@ -8,7 +8,7 @@ makes the leftovers of a reboot or a kill -9 void. All of it is read and changed
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from kubeplay.engine.host import userns
@@ -45,11 +45,25 @@ def machine_lock() -> Iterator[None]:
 
 
 def others(bridge: str) -> dict[str, str]:
-    """Ports claimed by other roots: `IP/PROTO/PORT` -> the bridge that names the root. Under `machine_lock`."""
-    found: dict[str, str] = {}
+    """Ports claimed by other roots: `IP/PROTO/PORT` -> the bridge that names the root. Under `machine_lock`.
+
+    For an ordinary user also those of the machine's roots: root's rules would take the packets before the user's listener got them.
+    """
     directory = _directory()
+    found = _claimed(directory, bridge, lambda name: os.path.exists(f"{_DEVICES}/{name}"))
+    return found if directory == _MACHINE else {**_claimed(_MACHINE, "", _machine_devices().__contains__), **found}
+
+
+def _machine_devices() -> set[str]:
+    """Those of the first thread's network namespace, the host's, whatever namespace this thread is in (proc_pid_net(5))."""
+    with open("/proc/self/net/dev", encoding="ascii") as file:
+        return {name.strip() for name, colon, _ in (line.partition(":") for line in file) if colon}
+
+
+def _claimed(directory: str, bridge: str, lives: Callable[[str], bool]) -> dict[str, str]:
+    found: dict[str, str] = {}
     for name in _files(directory):
-        if name == bridge or not os.path.exists(f"{_DEVICES}/{name}"):
+        if name == bridge or not lives(name):
             continue
         try:
             with open(f"{directory}/{name}", encoding="utf-8") as file:
@@ -91,7 +105,7 @@ def forget(bridge: str) -> None:
 def _files(directory: str) -> list[str]:
     try:
         return [name for name in os.listdir(directory) if name != _LOCK]
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return []
 
 
