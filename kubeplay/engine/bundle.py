@@ -9,8 +9,6 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.engine import idmaps
-from kubeplay.engine.host import idmapped
-from kubeplay.engine.host.idmapped import Map
 from kubeplay.engine.host.machine import machine
 from kubeplay.engine.host.syscalls import MS_BIND, MS_REC, RESOLVE_IN_ROOT, mount, openat2, umount
 from kubeplay.engine.host.userns import in_user_namespace
@@ -25,6 +23,7 @@ from kubeplay.record import Record
 if TYPE_CHECKING:
     from kubeplay.engine.container import Facts
     from kubeplay.engine.engine import Engine
+    from kubeplay.engine.host.idmapped import Map
     from kubeplay.engine.store.runtime import ContainerRow, SandboxRow
 
 _PROFILE_LIMIT = 1 << 20  # bytes of a Localhost seccomp profile; the largest known ones have some 20 KiB
@@ -111,6 +110,8 @@ def _stage(bundle: str, place: int, source: str, shown: str, *, is_file: bool) -
     if not shown:
         mount(source, target, flags=MS_BIND | MS_REC)
         return target
+    from kubeplay.engine.host import idmapped
+
     try:
         idmapped.clone(source, target, shown, recursive=True)
     except OSError as error:
@@ -161,6 +162,8 @@ def write(
     user.check_mapped(identity, plan.name, users)
     inputs = _inputs(engine, row, sandbox, pod, plan, resolved, root, parts, image, identity)
     if users:
+        from kubeplay.engine.host import idmapped
+
         idmapped.acting_as(users.root, lambda: make_directory(root, spec.working_dir(inputs)))
     elif not plan.host_rootfs:
         make_directory(root, spec.working_dir(inputs))

@@ -41,8 +41,8 @@ _DEPTH = 256  # directories below each other; a hostile tree must not exhaust ou
 class How(Record):
     """`owner` (uid, gid) of everything that is made, None = the original's; `overwrite`: a file may replace a directory, and the reverse.
 
-    Set-id bits do not survive a change of owner, nor the way out (`set_id`): users have no namespace of their own, so a container's
-    set-uid program would be one of root's here, for everybody who can reach it.
+    Set-id bits do not survive a change of owner, nor the way out (`set_id`): a container's set-uid program would be one of
+    root's here, for everybody who can reach it. `ids` translates owners where a pod has its own.
     """
 
     owner: tuple[int, int] | None = None

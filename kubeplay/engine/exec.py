@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from kubeplay.engine.host import processes
 from kubeplay.engine.host.credentials import spawned
 from kubeplay.engine.oci import user as users
-from kubeplay.engine.oci.mappings import read
 from kubeplay.engine.oci.runtime import remove_tree
 from kubeplay.engine.store.runtime import RUNNING, ContainerRow
 from kubeplay.errors import EXIT_CANNOT_INVOKE, EXIT_NOT_FOUND, InvalidInput, NotInvoked, NotRunning, RuntimeFailed
@@ -124,6 +123,8 @@ def _write_process(
     if tty:
         values.setdefault("TERM", "xterm")
     if user:
+        from kubeplay.engine.oci.mappings import read
+
         identity = users.resolve(Security(), user, users.read_accounts(config["root"]["path"]))
         users.check_mapped(identity, "exec", read(config["linux"]))
         process["user"] = {"uid": identity.uid, "gid": identity.gid, "additionalGids": list(identity.groups)}

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from kubeplay.engine.host import userns
-from kubeplay.engine.host.idmapped import Map
 from kubeplay.engine.host.userns import Range
 from kubeplay.errors import Exhausted, SandboxError
 from kubeplay.plan.pod import AUTO, KEEP, NOMAP, Users
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
+    from kubeplay.engine.host.idmapped import Map
 
 POOL = "userids"  # leases: first id -> its pod
 CLAIMS = "/run/kubeplay-userids"
@@ -43,12 +43,12 @@ def of(engine: Engine, uid: str, users: Users | None) -> Map | None:
     if not userns.rootless():
         raise SandboxError(f"--userns={users.mode} is for ordinary users: root has no id of its own to keep", hint="--userns=auto")
     if users.mode == NOMAP:
-        return Map(_from_one(mine["uid"]), _from_one(mine["gid"]))
+        return _map(_from_one(mine["uid"]), _from_one(mine["gid"]))
     assert users.mode == KEEP
     handed = userns.handed_on()
     own = (handed.uid, handed.gid) if handed else (0, 0)
     wanted = (own[0] if users.uid is None else users.uid, own[1] if users.gid is None else users.gid)
-    return Map(keeping(mine["uid"], wanted[0]), keeping(mine["gid"], wanted[1]))
+    return _map(keeping(mine["uid"], wanted[0]), keeping(mine["gid"], wanted[1]))
 
 
 def plain(engine: Engine, uid: str, users: Users | None) -> Map | None:
@@ -113,7 +113,13 @@ def _auto(engine: Engine, uid: str, users: Users, mine: dict[str, tuple[Range, .
 
 
 def _one(start: int, size: int) -> Map:
-    return Map((Range(0, start, size),), (Range(0, start, size),))
+    return _map((Range(0, start, size),), (Range(0, start, size),))
+
+
+def _map(uids: tuple[Range, ...], gids: tuple[Range, ...]) -> Map:
+    from kubeplay.engine.host.idmapped import Map  # most pods have none
+
+    return Map(uids, gids)
 
 
 def _starts(mine: dict[str, tuple[Range, ...]], uid: str, size: int) -> Iterator[int]:

@@ -9,19 +9,9 @@ mounts so; there fuse-overlayfs translates.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from kubeplay.engine.host import idmapped, syscalls
-from kubeplay.engine.host.userns import in_user_namespace
-from kubeplay.engine.layers.snapshotter import FUSE, OVERLAY, Stack
-
-if TYPE_CHECKING:
-    from kubeplay.engine.host.paths import Paths
-
-
-def driver(paths: Paths) -> str:
-    """How such file systems are mounted here, whatever others are mounted by."""
-    return FUSE if in_user_namespace() else OVERLAY
+from kubeplay.engine.layers.snapshotter import Stack
 
 
 def native(stack: Stack) -> None:

@@ -21,13 +21,17 @@ import errno
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from kubeplay.engine.host import syscalls
-from kubeplay.engine.host.idmapped import Map
 from kubeplay.engine.host.paths import Paths, component, ensure_directory
-from kubeplay.engine.layers import mapped, marks, snapshotter, tree
+from kubeplay.engine.host.userns import in_user_namespace
+from kubeplay.engine.layers import marks, snapshotter, tree
 from kubeplay.engine.layers.snapshotter import COPIES, FUSE, OVERLAY, Stack
 from kubeplay.errors import Exhausted, MissingPrerequisite, NotFound, StoreError
+
+if TYPE_CHECKING:
+    from kubeplay.engine.host.idmapped import Map
 
 MAX_LAYERS = 127  # docker's and podman's limit; overlayfs itself allows 500
 _PAGE = 4096 - 1  # mount(2): the options with their terminating NUL fit in a page
@@ -50,7 +54,7 @@ def mount_rootfs(
             if not _is_dead(target):
                 return target
             unmount(target)
-        driver = mapped.driver(paths) if users else snapshotter.choice(paths).driver
+        driver = _driver(paths, users)
         ensure_directory(target, 0o755)
         if read_only:
             _mount(paths, driver, _lowers(layers, paths), target, flags=syscalls.MS_RDONLY)
@@ -79,7 +83,7 @@ def view_rootfs(layers: Sequence[str], target: str, paths: Paths, users: Map | N
     Ids as in Stack.
     """
     try:
-        driver = mapped.driver(paths) if users else snapshotter.choice(paths).driver
+        driver = _driver(paths, users)
         flags = syscalls.MS_RDONLY | syscalls.MS_NOSUID
         _mount(paths, driver, _lowers(layers, paths), target, flags=flags, users=users, userns=userns)
     except OSError as error:
@@ -259,7 +263,18 @@ def _mount(
 ) -> None:  # fmt: skip
     lowers = _enough(paths, lowers, 1 if upper or driver != OVERLAY else 2)  # a read-only overlay needs two, any overlay one
     stack = Stack(paths.root, tuple(lowers), target, upper, work, flags | syscalls.MS_NODEV, users, userns)
-    mapped.native(stack) if users and driver == OVERLAY else snapshotter.mounter(driver)(stack)
+    if users and driver == OVERLAY:
+        from kubeplay.engine.layers import mapped
+
+        mapped.native(stack)
+    else:
+        snapshotter.mounter(driver)(stack)
+
+
+def _driver(paths: Paths, users: Map | None) -> str:
+    if users is None:
+        return snapshotter.choice(paths).driver
+    return FUSE if in_user_namespace() else OVERLAY  # whatever others are mounted by: mapped.py says why
 
 
 def _enough(paths: Paths, lowers: list[str], count: int) -> list[str]:

@@ -14,13 +14,13 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from kubeplay.engine.host.idmapped import Map
 from kubeplay.engine.host.machine import boot_id
 from kubeplay.engine.host.userns import in_user_namespace
 from kubeplay.errors import InvalidInput, MissingPrerequisite
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
+    from kubeplay.engine.host.idmapped import Map
     from kubeplay.engine.host.paths import Paths
 
 OVERLAY, FUSE, COPIES = "overlay", "fuse-overlayfs", "vfs"  # podman's words for --storage-driver

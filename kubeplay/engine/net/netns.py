@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from kubeplay.engine.host import syscalls
-from kubeplay.engine.host.idmapped import Map
 from kubeplay.engine.host.threads import in_thread
 from kubeplay.engine.host.userns import ranges
 from kubeplay.engine.net import rtnl
 from kubeplay.engine.net.netlink import Netlink
 from kubeplay.errors import SandboxError
 from kubeplay.record import Record
+
+if TYPE_CHECKING:
+    from kubeplay.engine.host.idmapped import Map
 
 NET, IPC, UTS, USER = "net", "ipc", "uts", "user"
 _FLAGS = {NET: syscalls.CLONE_NEWNET, IPC: syscalls.CLONE_NEWIPC, UTS: syscalls.CLONE_NEWUTS}

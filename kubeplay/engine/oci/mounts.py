@@ -6,11 +6,11 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kubeplay.engine.host.idmapped import Map
 from kubeplay.engine.host.machine import machine
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
+    from kubeplay.engine.host.idmapped import Map
     from kubeplay.engine.oci.spec import SpecInputs
 
 TTY = 5  # the group of terminals on every distribution (Debian base-passwd, Fedora setup)

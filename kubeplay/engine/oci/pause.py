@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kubeplay.engine.host import processes
-from kubeplay.engine.host.idmapped import Map
 from kubeplay.engine.host.machine import machine
 from kubeplay.engine.oci import seccomp
-from kubeplay.engine.oci.mappings import mappings
 from kubeplay.engine.oci.mounts import locked
+
+if TYPE_CHECKING:
+    from kubeplay.engine.host.idmapped import Map
 
 _PROGRAM = "/catatonit"
 
@@ -29,6 +30,11 @@ def _spec(program: str, sandbox: str, group: str, score: int, users: Map | None)
     kinds = (("user", "user"), ("network", "net"), ("ipc", "ipc"), ("uts", "uts"))
     pins = [{"type": kind, "path": f"{sandbox}/ns/{name}"} for kind, name in kinds if os.path.exists(f"{sandbox}/ns/{name}")]
     # whoever shares its processes may be allowed to trace it: what is filtered for them must be for it, too
+    ids: dict[str, Any] = {}
+    if users:
+        from kubeplay.engine.oci.mappings import mappings
+
+        ids = mappings(users)
     program_flags = ["bind", "ro", "nosuid", "nodev", *locked(program, users)]
     calls = seccomp.default((), os.uname().machine) if machine().seccomp else None
     return {
@@ -46,7 +52,7 @@ def _spec(program: str, sandbox: str, group: str, score: int, users: Map | None)
         "linux": {
             **({"cgroupsPath": group, "resources": {"cpu": {"shares": 2}}} if group else {}),
             "namespaces": [{"type": "pid"}, {"type": "mount"}, *pins],
-            **mappings(users),
+            **ids,
             "maskedPaths": ["/proc/kcore", "/proc/keys", "/proc/timer_list"],
             **({"seccomp": calls} if calls else {}),
             "readonlyPaths": ["/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus", "/proc/fs"],

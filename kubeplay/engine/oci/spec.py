@@ -7,18 +7,19 @@ annotation of a manifest or an image reaches the runtime.
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kubeplay.engine.host.idmapped import Map
 from kubeplay.engine.oci import capabilities, seccomp
 from kubeplay.engine.oci.cgroup import PERIOD, quota, shares
-from kubeplay.engine.oci.mappings import mappings
 from kubeplay.engine.oci.mounts import MountPoint, root_propagation, standard, volumes
 from kubeplay.engine.oci.user import Identity
 from kubeplay.errors import ContainerError
 from kubeplay.plan.container import ContainerPlan, Resolved
 from kubeplay.plan.security import Security
 from kubeplay.record import Record
+
+if TYPE_CHECKING:
+    from kubeplay.engine.host.idmapped import Map
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"  # image-spec and every runtime's default
 _NOFILE = 1_048_576  # containerd's unit sets infinity, which the kernel caps at fs.nr_open's default
@@ -223,7 +224,10 @@ def _linux(inputs: SpecInputs, caps: list[str]) -> dict[str, Any]:
     linux: dict[str, Any] = {
         "namespaces": [{"type": n.kind, **({"path": n.path} if n.path else {})} for n in inputs.namespaces],
     }
-    linux |= mappings(inputs.users)
+    if inputs.users:
+        from kubeplay.engine.oci.mappings import mappings
+
+        linux |= mappings(inputs.users)
     if inputs.cgroups_path:  # else the container stays in the group it is started in, and nothing can be limited
         linux |= {"cgroupsPath": inputs.cgroups_path, "resources": _resources(inputs)}
     propagation = root_propagation(inputs.mounts)

@@ -10,14 +10,17 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from kubeplay.engine.host.idmapped import Map, outside
 from kubeplay.engine.host.machine import machine
 from kubeplay.engine.host.syscalls import RESOLVE_IN_ROOT, open_ordinary
 from kubeplay.engine.host.userns import Range, ranges
 from kubeplay.errors import ContainerError
 from kubeplay.plan.security import Security
 from kubeplay.record import Record
+
+if TYPE_CHECKING:
+    from kubeplay.engine.host.idmapped import Map
 
 MAX_ID = 2**31 - 1  # SC2
 _LIMIT = 4 << 20  # bytes of passwd or group that we read: some ten thousand lines
@@ -90,6 +93,8 @@ def covers(map_: Sequence[Range], number: int) -> bool:
 def check_mapped(identity: Identity, name: str, users: Map | None = None) -> None:
     """Refuse ids that the pod's user namespace (None: this one) does not have, in words that say why. Raises ContainerError."""
     if users:
+        from kubeplay.engine.host.idmapped import outside
+
         for what, map_, numbers in (("user", users.uids, (identity.uid,)), ("group", users.gids, (identity.gid, *identity.groups))):
             for number in numbers:
                 if outside(map_, number) < 0:

@@ -6,8 +6,8 @@ import os
 import stat
 import time
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
-from kubeplay.engine.host.idmapped import Map, outside
 from kubeplay.engine.host.paths import Paths, component
 from kubeplay.engine.host.syscalls import MS_NODEV, MS_NOEXEC, MS_NOSUID, mount, umount
 from kubeplay.engine.store.db import Store
@@ -17,6 +17,9 @@ from kubeplay.errors import Exhausted, MissingPrerequisite, VolumeError
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.volumes import Claim, EmptyDir, HostPath, ImageVolume, Mount, ObjectFiles, Volume
 from kubeplay.record import Record
+
+if TYPE_CHECKING:
+    from kubeplay.engine.host.idmapped import Map
 
 FILES_MODE = {"ConfigMap": 0o777, "Secret": 0o1777}  # kubernetes-surprises: configMap dir 0777, secret 1777 tmpfs
 
@@ -66,6 +69,8 @@ class Volumes:
         source = volume.source
         group = next((c.security.fs_group for c in pod.containers if c.security.fs_group is not None), None)
         if users and group is not None:
+            from kubeplay.engine.host.idmapped import outside
+
             group = outside(users.gids, group)
         if isinstance(source, EmptyDir):
             fresh = not os.path.exists(self.path(uid, pod, volume))
