@@ -120,7 +120,7 @@ def _record(pod: PodRow, made: Plan, planned: Plan, row: ContainerRow, images: I
         "ID": row.id if full else human.short(row.id), "_ID": row.id,
         "Names": f"{pod.name}-{row.name}" if made["container_prefix"] else row.name, "Container": row.name,
         "Image": row.image, "ImageID": row.image_id, "Command": text if full else human.cut(text, COMMAND_WIDTH), "_Command": words,
-        "RunningFor": ago, "_RunningFor": row.created, "CreatedAt": _time(row.created), "Created": ago, "_Created": row.created,
+        "RunningFor": ago, "_RunningFor": row.created, "CreatedAt": human.moment(row.created), "Created": ago, "_Created": row.created,
         "State": row.state, "Status": status_text(row, now), "StartedAt": int(row.started or 0), "ExitedAt": int(row.finished or 0),
         "ExitCode": row.exit_code if row.exit_code is not None else 0, "Pid": row.pid if row.state == runtime.RUNNING else 0,
         "Pod": pod.uid if full else human.short_uid(pod.uid), "_Pod": pod.uid, "PodName": pod.name, "Namespace": pod.namespace,
@@ -144,12 +144,6 @@ def status_text(row: ContainerRow, now: float) -> str:
     if row.state == runtime.EXITED:
         return f"Exited ({row.exit_code}) {human.ago(row.finished or row.created, now)}"
     return f"Unknown ({row.exit_code if row.exit_code is not None else '?'})"
-
-
-def _time(seconds: float) -> str:
-    import time
-
-    return time.strftime("%Y-%m-%d %H:%M:%S +0000 UTC", time.gmtime(seconds))
 
 
 class Images:

@@ -78,3 +78,10 @@ def seconds(text: str) -> float:
     if not digits:
         raise ValueError("a duration is empty")
     return total
+
+
+def moment(seconds: float) -> str:
+    """A time as Go's own text for one, which podman's templates print."""
+    import time
+
+    return time.strftime("%Y-%m-%d %H:%M:%S +0000 UTC", time.gmtime(seconds))

@@ -29,11 +29,13 @@ _TRUE = ("true", "1", "t", "yes")
 
 
 def _json(record: Fields) -> Fields:
+    from kubeplay.clock import rfc3339
+
     return {
         "Id": record["_ID"].removeprefix("sha256:"), "ParentId": record["_Parent"](), "RepoTags": None,
         "RepoDigests": repo_digests(record["_Names"], record["Digest"]), "Names": record["_Names"], "Digest": record["Digest"],
         "Created": int(record["_CreatedSince"]),
-        "CreatedAt": record["CreatedAt"], "Size": record["_Size"], "SharedSize": 0, "VirtualSize": record["_Size"],
+        "CreatedAt": rfc3339(record["_Created"]), "Size": record["_Size"], "SharedSize": 0, "VirtualSize": record["_Size"],
         "Labels": record["Labels"], "Containers": record["_Containers"],
         "Repository": record["Repository"], "Tag": record["Tag"], "Dangling": not record["_Names"], "History": record["History"],
         "IsManifestList": record["_IsList"],
@@ -163,15 +165,14 @@ def _record(
 ) -> dict[str, Any]:
     import json
 
-    from kubeplay.clock import rfc3339
-
     repository, tag = split_name(name)
     config = json.loads(row.config).get("config") or {} if row.config else {}
     return {
         "Repository": repository, "Tag": tag, "ID": row.id if full else human.short(row.id), "_ID": row.id,
         "Id": row.id.removeprefix("sha256:"),
         "CreatedSince": human.ago(row.created, now),
-        "_CreatedSince": row.created, "Created": human.ago(row.created, now), "_Created": row.created, "CreatedAt": rfc3339(row.created),
+        "_CreatedSince": row.created, "Created": human.ago(row.created, now), "_Created": row.created,
+        "CreatedAt": human.moment(row.created),
         "Size": human.size(row.size), "_Size": row.size, "Digest": row.manifest_digest or NONE, "Labels": config.get("Labels") or {},
         "_Names": names, "_Now": now, "_IsList": not row.config,
         "_Containers": containers, "Names": names, "History": past, "Containers": containers, "Dangling": not names, "ReadOnly": False,
