@@ -29,14 +29,22 @@ def own_bound(plan: LogPlan) -> int:
 
 
 def files(path: str) -> list[str]:
-    """The log's files, oldest first, each by one name; the one being written is last, under its own name."""
+    """The log's files, oldest first, each by one name; the one being written is last, under its own name.
+
+    Two commands that come by at the same moment give a file two second names: met twice it would be read for ever.
+    """
     directory, name = os.path.split(path)
     try:
         older = sorted(n for n in os.listdir(directory) if n.startswith(name + ".") and not n.endswith(_NEXT))
     except FileNotFoundError:
         return []
-    present = {_inode(path), _inode(path + _NEXT)}
-    return [file for n in older if _inode(file := f"{directory}/{n}") not in present] + [path]
+    present, found = {None, _inode(path), _inode(path + _NEXT)}, []
+    for file in (f"{directory}/{n}" for n in older):
+        inode = _inode(file)
+        if inode not in present:
+            found.append(file)
+            present.add(inode)
+    return [*found, path]
 
 
 def prepare(path: str) -> None:

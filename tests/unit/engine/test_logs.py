@@ -80,6 +80,17 @@ def test_times(text: bytes, expected: float) -> None:
     assert logs.seconds(text) == expected
 
 
+def test_a_file_with_two_names_is_read_once(log: Path) -> None:
+    once = read(log)
+    older = next(path for path in log.parent.iterdir() if path != log)
+    os.link(older, f"{log}.20990101-000000-000000000")
+    assert read(log) == once
+    os.rename(log, f"{log}.21000101-000000-000000000")
+    os.link(f"{log}.21000101-000000-000000000", f"{log}.21000101-000000-000000001")
+    log.symlink_to("/dev/null")
+    assert read(log) == once
+
+
 def test_ghsa_rgh6_rfwx_v388_only_ordinary_files(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(line(0, "secret"))
     (tmp_path / "0.log").symlink_to(tmp_path / "secret")
