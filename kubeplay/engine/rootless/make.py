@@ -148,7 +148,11 @@ def _write_maps(pid: int, uids: tuple[Range, ...], gids: tuple[Range, ...]) -> N
 def _why_not_mapped() -> str:
     import pwd
 
-    if pwd.getpwuid(os.getuid()).pw_gid != os.getgid():
+    try:
+        login = pwd.getpwuid(os.getuid()).pw_gid
+    except KeyError:
+        return f"newuidmap wants to know your name, and user {os.getuid()} is in no list of accounts (passwd(5))"
+    if login != os.getgid():
         return "newuidmap wants your login group as the current group: leave the shell that newgrp or sg has started"
     with open("/proc/self/status", encoding="ascii", errors="replace") as file:
         if "NoNewPrivs:\t1" in file.read():
