@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 OVERLAY, FUSE, COPIES = "overlay", "fuse-overlayfs", "vfs"  # podman's words for --storage-driver
 DRIVERS = (OVERLAY, FUSE, COPIES)
 FILE = "snapshotter.json"
+_DECIDING = (f"/usr/bin/{FUSE}", f"/usr/local/bin/{FUSE}", "/dev/fuse")
 # what the kernel says of a way that does not work here; anything else (a full disk) is no answer
 _REFUSALS = (errno.ENODEV, errno.EPERM, errno.EACCES, errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.ESTALE, errno.EXDEV, errno.ENXIO,
              errno.EROFS)  # fmt: skip
@@ -128,10 +129,8 @@ def _stamp(driver: str) -> Sequence[object]:
     """What a second choice hung on: it is looked for again when somebody has installed fuse-overlayfs or opened /dev/fuse."""
     if driver == OVERLAY:
         return []
-    from kubeplay.engine.layers.fuse import PROGRAM
-
     found: list[object] = []
-    for path in (f"/usr/bin/{PROGRAM}", f"/usr/local/bin/{PROGRAM}", "/dev/fuse"):
+    for path in _DECIDING:
         try:
             status = os.stat(path)
             found += [status.st_mode, status.st_ctime_ns]
