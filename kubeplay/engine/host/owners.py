@@ -113,8 +113,8 @@ def _remedy(number: int) -> str:
     wanted = -(-(number + 1) // _FIRST_RANGE) * _FIRST_RANGE
     return (
         f"an administrator gives {_name(handed.uid)} at least {wanted} ids in /etc/subuid and /etc/subgid"
-        f" (usermod --add-subuids FIRST-LAST --add-subgids FIRST-LAST {_name(handed.uid)}); they count from your next"
-        " start of the namespaces: kubeplay system migrate"
+        f" (usermod --add-subuids FIRST-LAST --add-subgids FIRST-LAST {_name(handed.uid)}); they count after a reboot,"
+        " or once your process `catatonit -P` has been ended while no pod of yours runs"
     )
 
 
