@@ -219,6 +219,31 @@ def test_a_range_is_given_back(machine: Machine) -> None:
     assert sorted(os.listdir(idmaps.CLAIMS)) == before
 
 
+def shown(machine: Machine) -> list[str]:
+    """Mount points of clones."""
+    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    return [point for point in points if point.startswith(f"{machine.runroot}/") and ".mapped" in point]
+
+
+@pytest.mark.parametrize("volume", ["{name: mapped, image: {reference: 'busybox:1'}}", "{name: mapped, emptyDir: {}}"])
+def test_a_command_killed_while_it_shows_the_layers_leaves_and_harms_nothing(machine: Machine, volume: str) -> None:
+    """What it had mounted is the layers themselves: whoever tidies up must not remove them. Of an image volume, or of the root."""
+    text = "apiVersion: v1\nkind: Pod\nmetadata: {name: killed}\nspec:\n  hostUsers: false\n  terminationGracePeriodSeconds: 0\n"
+    text += f"  volumes: [{volume}]\n"
+    text += "  containers: [{name: main, image: 'busybox:1', command: [sleep, '1000'], volumeMounts: [{name: mapped, mountPath: /v}]}]\n"
+    machine.env["KUBEPLAY_FAULT"] = "mapped:shown"
+    try:
+        machine.play(text, status=-9)
+    finally:
+        del machine.env["KUBEPLAY_FAULT"]
+    assert shown(machine), "the clones are there, and only a mount holds them"
+    machine.down(text)
+    assert not shown(machine)
+    machine.play(text)
+    assert machine.sh("killed", "ls /bin/sh") == "/bin/sh"
+    machine.down(text)
+
+
 def test_a_runroot_that_lets_nobody_through_is_a_clear_error(tmp_path: Path, image_archives: dict[str, Path]) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)

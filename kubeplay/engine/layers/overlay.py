@@ -93,7 +93,9 @@ def view_rootfs(layers: Sequence[str], target: str, paths: Paths, users: Map | N
 
 def unmount_rootfs(container_id: str, paths: Paths) -> None:
     """Unmount; not being mounted is fine. The writable layer stays."""
-    unmount(f"{paths.bundle(component(container_id))}/rootfs")
+    target = f"{paths.bundle(component(container_id))}/rootfs"
+    unmount(f"{target}.mapped")  # what a command that was killed left of mapped.py's work
+    unmount(target)
 
 
 def unmount(target: str) -> None:

@@ -90,12 +90,17 @@ def keyring() -> tuple[str, ...]:
 
 
 def remove_tree(path: str) -> None:
-    """Remove a small directory of our own; a missing one is fine. Symbolic links are removed, never followed."""
+    """Remove a small directory of our own; a missing one is fine. Symbolic links are removed, never followed; mounts are left.
+
+    Raises OSError for one that has a mount in it: it is not empty.
+    """
     try:
+        here = os.lstat(path).st_dev
         with os.scandir(path) as entries:
             for entry in list(entries):
                 if entry.is_dir(follow_symlinks=False):
-                    remove_tree(entry.path)
+                    if os.lstat(entry.path).st_dev == here:
+                        remove_tree(entry.path)
                 else:
                     _unlink(entry.path)
         os.rmdir(path)
