@@ -209,6 +209,7 @@ def test_a_pod_that_cannot_be_looked_after_is_tried_again_without_haste_and_a_re
     assert ended == [False]
 
 
+@pytest.mark.rootful("the caller is put into a control group, which is then killed")
 def test_the_callers_session_and_cgroup_killed_pods_live(root: Root) -> None:
     group = Path(f"/sys/fs/cgroup/pids/kp-caller-{os.getpid()}")
     if not group.parent.is_dir():
@@ -253,6 +254,7 @@ def test_the_callers_session_and_cgroup_killed_pods_live(root: Root) -> None:
         group.rmdir()
 
 
+@pytest.mark.rootful("the caller is put into a control group, which is then killed")
 def test_started_by_a_command_it_leaves_the_commands_cgroup(root: Root) -> None:
     group = Path(f"/sys/fs/cgroup/pids/kp-starter-{os.getpid()}")
     if not group.parent.is_dir():

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubeplay.engine.build import placeholders, places
 from kubeplay.engine.build.mounts import check_nested
-from kubeplay.engine.build.workspace import group_of
+from kubeplay.engine.build.workspace import group_of, kill_without_group
 from kubeplay.engine.host import processes
 from kubeplay.engine.host.credentials import spawned
 from kubeplay.engine.host.paths import ensure_directory
@@ -116,7 +116,7 @@ class Runner:
         log = f"{bundle}/log"
         argv = self._engine.runtime.argv("--log", log, "--log-format", "json", "run", *keyring(), "--bundle", bundle, container)
         try:
-            status = self._converse(argv, container)
+            status = self._converse(argv, container, bundle)
         finally:
             os.unlink(f"{bundle}/config.json")
             from kubeplay.engine.host.syscalls import umount
@@ -161,7 +161,7 @@ class Runner:
         _limit(config, limits)
         return config
 
-    def _converse(self, argv: list[str], container: str) -> int:
+    def _converse(self, argv: list[str], container: str, bundle: str) -> int:
         """Run to the end, passing output on; the exit status. Kills everything of the step when it is left by an exception."""
         pipes = [os.pipe2(os.O_CLOEXEC) for _ in range(2)]
         pid = -1
@@ -179,7 +179,7 @@ class Runner:
             for ours, _ in pipes:
                 os.close(ours)
             if pid > 0:
-                self._kill(pid, container)
+                self._kill(pid, container, bundle)
 
     def _pass_on(self, streams: dict[int, int]) -> None:
         poll = select.poll()
@@ -195,12 +195,13 @@ class Runner:
                     poll.unregister(fd)
                     left -= 1
 
-    def _kill(self, pid: int, container: str) -> None:
+    def _kill(self, pid: int, container: str, bundle: str) -> None:
         os.kill(pid, signal.SIGTERM)
         self._engine.cgroups.kill(f"{group_of(self._engine, self._workspace.id)}/{container}")
         os.kill(pid, signal.SIGKILL)
         processes.wait(pid)
         self._engine.cgroups.kill(f"{group_of(self._engine, self._workspace.id)}/{container}")
+        kill_without_group(self._engine, bundle)
 
 
 def _limit(config: dict[str, Any], limits: Limits) -> None:

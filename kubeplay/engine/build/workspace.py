@@ -177,6 +177,9 @@ def _end_processes(engine: Engine, build: str) -> None:
     _end_runtimes(engine, build)  # first: one that is still making its container would make the group anew
     group = group_of(engine, build)
     engine.cgroups.kill(group)
+    volatile = f"{engine.paths.runroot}/build/{build}"
+    for name in os.listdir(volatile):
+        kill_without_group(engine, f"{volatile}/{name}")
     for name in engine.runtime.known():
         if name.startswith(build):
             engine.runtime.forget(name)
@@ -187,6 +190,14 @@ def _end_processes(engine: Engine, build: str) -> None:
         except OSError:
             continue  # another build runs
     engine.cgroups.prune()
+
+
+def kill_without_group(engine: Engine, bundle: str) -> None:
+    """End a RUN step where an ordinary user has no control groups: it has a PID namespace of its own, which ends with its first process."""
+    if not engine.cgroups.hierarchies and os.path.isdir(f"{bundle}/rootfs"):
+        from kubeplay.engine.oci import members
+
+        members.kill(bundle, _KILL_SECONDS, shared=False)
 
 
 def _end_runtimes(engine: Engine, build: str) -> None:
