@@ -141,8 +141,14 @@ def _records(app: App, full: bool) -> list[Fields]:
     rows = app.store.images.list()
     past = app.store.lists.all_names_history()
     found = [_record(row, name, names.get(row.id, []), used.get(row.id, 0), now, full, rows, past.get(row.id, []))
-             for row in (*_lists(app), *rows) for name in names.get(row.id, [""])]  # fmt: skip
+             for row in (*_lists(app), *rows) for name in rows_of(names.get(row.id, []))]  # fmt: skip
     return sorted(found, key=lambda record: -record["_CreatedSince"])
+
+
+def rows_of(names: list[str]) -> list[str]:
+    """The names that have a line of their own; "" for an image without any. One by digest has none beside a tag of its repository."""
+    tagged = {split_name(name)[0] for name in names if "@" not in name}
+    return [name for name in names if "@" not in name or split_name(name)[0] not in tagged] or [""]
 
 
 def _lists(app: App) -> list[ImageRow]:

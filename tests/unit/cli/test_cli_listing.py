@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from kubeplay.cli import human, listing, moments, table
+from kubeplay.cli import human, image, listing, moments, table
 from kubeplay.cli.listing import Column, Listing, Look
 from kubeplay.errors import InvalidInput
 
@@ -106,3 +106,19 @@ def test_moments() -> None:
     assert moments.moment("2025-11-22T02:53:20Z", now) == now
     with pytest.raises(InvalidInput):
         moments.moment("yesterday", now)
+
+
+@pytest.mark.parametrize(
+    ("names", "rows"),
+    [
+        ([], [""]),
+        (["a/x:1", "a/x:2"], ["a/x:1", "a/x:2"]),
+        (["a/x:1", "a/x@sha256:0"], ["a/x:1"]),
+        (["a/x@sha256:0"], ["a/x@sha256:0"]),
+        (["a/y:1", "a/x@sha256:0"], ["a/y:1", "a/x@sha256:0"]),
+        (["h:5000/x:1", "h:5000/x@sha256:0"], ["h:5000/x:1"]),
+    ],
+)
+def test_names_that_have_a_line_of_their_own(names: list[str], rows: list[str]) -> None:
+    """As podman: a pull by digest adds no line beside a tag of the same repository."""
+    assert image.rows_of(names) == rows
