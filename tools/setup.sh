@@ -6,9 +6,9 @@ cd "$(dirname "$0")/.."
 what=${1:-run}
 
 packages="python3-venv conmon runc nftables dnsmasq-base busybox-static catatonit mmdebstrap iproute2 curl ca-certificates gnupg"
-# uidmap and passt: for ordinary users. slirp4netns and fuse-overlayfs stand in where the first choice does not work, and are tested.
-[ "$what" = run ] && [ "$(id -u)" = 0 ] || packages="$packages uidmap passt"
-[ "$what" = run ] || packages="$packages slirp4netns fuse-overlayfs skopeo e2fsprogs util-linux docker-registry apache2-utils openssl git podman libarchive-tools"
+# uidmap, passt and slirp4netns: for ordinary users (Debian 12: slirp4netns is taken). fuse-overlayfs stands in where the kernel refuses, and is tested.
+[ "$what" = run ] && [ "$(id -u)" = 0 ] || packages="$packages uidmap passt slirp4netns"
+[ "$what" = run ] || packages="$packages fuse-overlayfs skopeo e2fsprogs util-linux docker-registry apache2-utils openssl git podman libarchive-tools"
 [ "$what" = bench ] && packages="$packages buildah"
 
 missing=""

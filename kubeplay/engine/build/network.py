@@ -87,7 +87,8 @@ class Network:
         """The host's resolv.conf, without servers on the loopback where the step has a loopback of its own."""
         from kubeplay.engine.net import resolv
 
-        found, names = resolv.parse(_read("/etc/resolv.conf")), self._names
+        found = resolv.parse(_read("/etc/resolv.conf") if local else self._workspace.engine.net.node_resolver())
+        names = self._names
         servers = names.servers or tuple(s for s in found.servers if local or not s.startswith(("127.", "::1")))
         options = tuple((option.partition(":")[0], option.partition(":")[2]) for option in names.options) or found.options
         text = resolv.text_of(resolv.Resolver(servers, names.searches or found.searches, options))
