@@ -377,10 +377,14 @@ def found(text: str) -> str:
 
 
 def test_the_forwarder_can_do_nothing_but_its_work(lab: Lab) -> None:
-    lab.play(pod("web", "{containerPort: 80, hostPort: 8093}"))
+    path = lab.user.home / "played.yaml"
+    path.write_text(pod("web", "{containerPort: 80, hostPort: 8093}"))
+    subprocess.run(lab.user.argv(lab.user.kubeplay, "play", "kube", "-q", str(path), groups=(4,)), check=True, capture_output=True)
     lines = dict(line.split(":", 1) for line in Path(f"/proc/{lab.number('forwarder.pid')}/status").read_text().splitlines())
     assert int(lines["CapBnd"], 16) == int(lines["CapEff"], 16) == 1 << 13, "CAP_NET_RAW, for its clients' addresses"
     assert lines["NoNewPrivs"].strip() == "1"
+    helper = dict(line.split(":", 1) for line in Path(f"/proc/{lab.number('way-out')}/status").read_text().splitlines())
+    assert "4" not in lines["Groups"].split() + helper["Groups"].split(), "no group of the caller's"
     for name in ("forwarder.sock", "forwarder.pid", "way-out", "forwards", "claims"):
         assert os.stat(lab.file(name)).st_uid == lab.user.uid
     assert os.stat(lab.file("forwarder.sock")).st_mode & 0o777 == 0o600

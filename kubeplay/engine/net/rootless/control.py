@@ -7,7 +7,8 @@ import sys
 from _socket import AF_UNIX, SCM_RIGHTS, SO_RCVTIMEO, SO_SNDTIMEO, SOCK_CLOEXEC, SOCK_SEQPACKET, SOL_SOCKET, socket
 from collections.abc import Mapping
 
-from kubeplay.engine.host import processes
+from kubeplay.engine.host import credentials, processes
+from kubeplay.engine.host.threads import in_thread
 from kubeplay.engine.net.rootless import wire
 from kubeplay.errors import KubeplayError, Timeout
 
@@ -44,7 +45,7 @@ class Forwarder:
             os.chmod(self._socket, 0o600)
             listener.listen(64)
             argv = [*self._unprivileged(), sys.executable, "-I", "-S", "-c", _BOOT, _PACKAGE, self._directory, *self._words]
-            record(self._record, processes.spawn(argv, fds={3: listener.fileno()}))
+            record(self._record, in_thread(lambda: _spawn(argv, listener.fileno())))
         finally:
             listener.close()
 
@@ -65,6 +66,11 @@ class Forwarder:
             processes.await_end(found, _KILL_SECONDS)
         forget(self._socket)
         forget(self._record)
+
+
+def _spawn(argv: list[str], control: int) -> int:
+    credentials.shed()
+    return processes.spawn(argv, fds={3: control})
 
 
 class Talk:

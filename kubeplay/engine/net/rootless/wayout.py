@@ -11,7 +11,7 @@ import select
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from kubeplay.engine.host import processes, syscalls
+from kubeplay.engine.host import credentials, processes, syscalls
 from kubeplay.engine.host.runroot import mounts_below
 from kubeplay.engine.host.threads import in_thread
 from kubeplay.engine.net import rtnl
@@ -201,6 +201,7 @@ class WayOut:
             for point in mounts_below(os.path.dirname(self._place.directory)):
                 if point not in (self._pin, os.path.dirname(self._place.directory)):
                     syscalls.umount(point)
+            credentials.shed()
             return start()
 
         return in_thread(work)
