@@ -10,7 +10,10 @@ T = TypeVar("T")
 
 
 def each(call: Callable[[T], None], items: Sequence[T]) -> None:
-    """`call` every item at the same time and wait for all; the first error (in order of `items`) is raised afterwards."""
+    """`call` every item at the same time and wait for all; the first error (in order of `items`) is raised afterwards.
+
+    What the handler of a signal raises while we wait is raised at once: an interrupt waits for nobody.
+    """
     if len(items) < 2:
         for item in items:
             call(item)
@@ -18,11 +21,6 @@ def each(call: Callable[[T], None], items: Sequence[T]) -> None:
     from kubeplay.engine.host import threads
 
     tasks = [threads.start(partial(call, item)) for item in items]
-    errors: list[BaseException] = []
-    for task in tasks:
-        try:
-            task.result()
-        except BaseException as error:  # the others are waited for first
-            errors.append(error)
+    errors = [error for error in [task.wait() for task in tasks] if error is not None]
     if errors:
         raise errors[0]

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+_SIGNAL_SECONDS = 1.0  # the interpreter sees a signal that came just before a wait only when that ends
 MOST_SPARE = 64  # threads that wait; each costs 40 µs to make and a page or two
 
 
@@ -36,11 +37,17 @@ class Task:
         finally:
             self._done.release()
 
+    def wait(self) -> BaseException | None:
+        """Wait for the end: the exception that the work ended with. To be called once; raises only what a signal's handler does."""
+        while not self._done.acquire(timeout=_SIGNAL_SECONDS):
+            pass
+        return self._errors[0] if self._errors else None
+
     def result(self) -> Any:
         """Wait for the end: what the work returned, or its exception raised. To be called once."""
-        self._done.acquire()
-        if self._errors:
-            raise self._errors[0]
+        error = self.wait()
+        if error is not None:
+            raise error
         return self._results[0]
 
 
