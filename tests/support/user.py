@@ -74,7 +74,7 @@ class User(NamedTuple):
 
     def pytest(self, way: str, report: str, *more: str) -> int:
         """Run the tests of one way (tests/support/as_user.py) to their end; their junit file goes to `report`. Returns pytest's status."""
-        words = [self.python, "-m", "pytest", "-q", "-m", "root", f"--junitxml={self.home}/report.xml", *(more or ("tests",))]
+        words = [self.python, "-m", "pytest", "-q", "-m", "root", f"--junitxml={self.home}/report.xml", f"--basetemp={self.home}/t", *more]
         if way == "library":
             words = [self.kubeplay, "unshare", *words]
         argv = self.argv("env", "-C", str(self.checkout), *words, runtime=way == "commands", KUBEPLAY_TESTS_AS=way)
