@@ -14,7 +14,7 @@ echo "\$ kubeplay pod ps"
 kubeplay pod ps
 echo
 echo "\$ curl $url"
-curl --silent --show-error --fail --retry 5 --retry-connrefused "$url"
+curl --silent --show-error --fail --retry 30 --retry-delay 1 --retry-all-errors "$url"
 echo
 front=$(kubeplay pod ps -q --no-trunc --filter label=tier=front --format '{{.Name}}' | head -n 1)
 echo "\$ kubeplay logs $front -c nginx --tail 3"

@@ -29,10 +29,10 @@ def test_missing_packages_are_named_in_one_line_for_an_administrator(newcomer: U
 
 
 def test_make_play_and_make_down(newcomer: User) -> None:
-    played = newcomer.run("make", "-C", str(newcomer.checkout), "play", timeout=300).stdout
+    played = newcomer.run("make", "-C", str(newcomer.checkout), "play", timeout=1200).stdout
     assert "<h1>Hello from kubeplay</h1>" in played and "Visit number 1" in played and "kind: Deployment" in played
     assert played.count("guestbook-") > 10 and played.count("Running") == 3
-    again = newcomer.run("curl", "-sf", "http://127.0.0.1:30080/").stdout
+    again = newcomer.run("curl", "-sf", "--retry", "60", "--retry-all-errors", "--retry-delay", "1", "http://127.0.0.1:30080/").stdout
     assert "Visit number 2" in again
     newcomer.run("make", "-C", str(newcomer.checkout), "down")
     assert newcomer.run(newcomer.kubeplay, "pod", "ps", "-q").stdout == ""

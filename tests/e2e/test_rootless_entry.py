@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.cli import ROOT
-from tests.support.kubeplay import status_of
+from tests.support.kubeplay import kill, status_of
 from tests.support.user import User, user
 
 pytestmark = pytest.mark.root
@@ -70,26 +70,14 @@ def holder(account: User, directory: str = "") -> int:
 
 def holders(account: User) -> list[int]:
     """Every living process of the account that runs catatonit."""
-    return [pid for pid in account.processes() if status_of(pid)["Name"] == "catatonit"]
-
-
-def kill(pid: int) -> None:
-    """Kill a process and wait until it is gone but for its number."""
-    fd = os.pidfd_open(pid)
-    os.kill(pid, signal.SIGKILL)
-    os.set_blocking(fd, True)
-    deadline = time.monotonic() + 10
-    while status_of(pid)["State"][0] != "Z" if os.path.exists(f"/proc/{pid}/status") else False:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    os.close(fd)
+    return [pid for pid in account.processes() if status_of(pid).get("Name") == "catatonit"]
 
 
 def without(account: User, hidden: dict[str, str], *words: str, **more: object) -> subprocess.CompletedProcess[str]:
     """Run a command for the user on a machine on which other files lie over some (in a mount namespace of its own)."""
     pairs = [word for pair in hidden.items() for word in pair]
     argv = ["unshare", "-m", "sh", "-ec", HIDE, "sh", *pairs, "--", *account.argv(account.kubeplay, *words, **more)]
-    return subprocess.run(argv, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
+    return subprocess.run(argv, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
 
 
 # making and entering
@@ -169,7 +157,7 @@ def test_killed_while_making_them(alice: User, point: str) -> None:
     assert said.returncode in (-signal.SIGKILL, 137, 125)
     first = unshare(alice, *NAMESPACES)
     assert unshare(alice, *NAMESPACES) == first
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 100
     while alice.processes() != [holder(alice)]:
         assert time.monotonic() < deadline, alice.processes()
         time.sleep(0.05)
@@ -205,7 +193,7 @@ def test_a_note_of_another_process_is_not_believed(alice: User) -> None:
     kill(old)
     trap = subprocess.Popen(["unshare", "--user", "--map-root-user", "--mount", "sleep", "1000"])
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 100
         while os.readlink(f"/proc/{trap.pid}/ns/user") == os.readlink("/proc/self/ns/user"):
             assert time.monotonic() < deadline
         start = Path(f"/proc/{trap.pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
@@ -224,7 +212,7 @@ def test_namespaces_that_the_user_made_for_something_else_are_not_taken(alice: U
     """Podman's, a browser's sandbox: no runroot of ours is in them. Also not with the same program and a mount of the same name."""
     other = subprocess.Popen(alice.argv("unshare", "-r", "-m", "catatonit", "-P"), stdin=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 100
         while not holders(alice):
             assert time.monotonic() < deadline
             time.sleep(0.01)
@@ -295,7 +283,7 @@ def test_no_user_namespaces(alice: User) -> None:
     assert inner.stdout and inner.stdout.readline() == "unshared\n"
     for name in ("uid_map", "gid_map"):
         Path(f"/proc/{inner.pid}/{name}").write_text("0 0 4294967295\n")
-    _, said = inner.communicate("go\n", timeout=60)
+    _, said = inner.communicate("go\n", timeout=300)
     assert inner.returncode == 125, said
     assert said.splitlines()[0] == (
         f"Error: {alice.name} (user {alice.uid}) cannot have a user namespace on this machine: unshare: No space left on device"

@@ -7,6 +7,8 @@ anything at all is left. Tests look with `sh` (inside a container), `proc` and `
 from __future__ import annotations
 
 import os
+import select
+import signal
 import sys
 import time
 import zlib
@@ -133,6 +135,23 @@ def _processes(looker: int) -> Iterator[tuple[int, str]]:
                 continue
 
 
+def kill(pid: int, seconds: float = 100) -> None:
+    """Kill a process, and wait until it has ended (somebody else may still have to reap it)."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        signal.pidfd_send_signal(fd, signal.SIGKILL)
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        assert poll.poll(seconds * 1000), f"process {pid} does not die"
+    except ProcessLookupError:
+        pass
+    finally:
+        os.close(fd)
+
+
 def link(path: str) -> str:
     """Where a link of /proc leads; "" when its process or descriptor has gone."""
     try:
@@ -142,8 +161,11 @@ def link(path: str) -> str:
 
 
 def status_of(pid: int | str) -> dict[str, str]:
-    """/proc/PID/status; its ids as the containers' user namespace numbers them."""
-    lines = seen.seen(lambda: Path(f"/proc/{pid}/status").read_text().splitlines())
+    """/proc/PID/status; its ids as the containers' user namespace numbers them. Nothing of a process that has gone."""
+    try:
+        lines = seen.seen(lambda: Path(f"/proc/{pid}/status").read_text().splitlines())
+    except OSError:
+        return {}
     return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
 

@@ -66,7 +66,7 @@ class User(NamedTuple):
             *words,
         ]
 
-    def run(self, *words: str, status: int | None = 0, timeout: float = 120, **more: Any) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, status: int | None = 0, timeout: float = 300, **more: Any) -> subprocess.CompletedProcess[str]:
         """Run a command to its end; `status` is what is expected, None = anything."""
         done = subprocess.run(self.argv(*words, **more), capture_output=True, text=True, timeout=timeout, stdin=subprocess.DEVNULL)
         assert status is None or done.returncode == status, (words, done)
@@ -86,7 +86,7 @@ class User(NamedTuple):
 
     def end(self) -> None:
         """Kill everything of the user's, as the end of its last session does."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 100
         while left := self.processes():
             for pid in left:
                 try:
