@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from kubeplay.engine.host.processes import program
 from kubeplay.engine.net import dns
 from kubeplay.engine.store.runtime import RUN, PodRow
 from kubeplay.plan import codec
@@ -20,15 +21,15 @@ from kubeplay.plan.pod import PodPlan, SandboxPlan
 from kubeplay.plan.service import Endpoint, ServicePlan, ServicePort, ServiceRoute
 from tests.support.net import Lab, Pod, inside, lab
 
-pytestmark = [pytest.mark.root, pytest.mark.skipif(not shutil.which("dnsmasq"), reason="needs the Debian package dnsmasq-base")]
+pytestmark = pytest.mark.root
 
 A, PTR, NXDOMAIN = 1, 12, 3
 
 
 @pytest.fixture
 def net() -> Iterator[Lab]:
-    directory = Path(tempfile.mkdtemp(prefix="kpdns-"))
-    directory.chmod(0o755)  # dnsmasq gives up root before it reads the records
+    directory = Path(tempfile.mkdtemp(prefix="kpdns-", dir="/tmp"))
+    directory.chmod(0o755)  # dnsmasq gives up root before it reads the records; a home is closed to it
     try:
         with lab(directory) as made:
             yield made
@@ -42,7 +43,7 @@ def server(net: Lab, tmp_path: Path) -> Iterator[Lab]:
     (tmp_path / "resolv.conf").write_text("nameserver 192.0.2.253\n")
     net.net.ensure()
     net.net.sync()
-    process = subprocess.Popen(net.net.dns_argv(shutil.which("dnsmasq") or ""), stderr=subprocess.PIPE)
+    process = inside("", lambda: subprocess.Popen(net.net.dns_argv(program("dnsmasq")), stderr=subprocess.PIPE))
     try:
         until = time.monotonic() + 100
         while True:
@@ -50,7 +51,7 @@ def server(net: Lab, tmp_path: Path) -> Iterator[Lab]:
                 ask("", net.net.dns_address(), "kubernetes.default.svc.cluster.local", timeout=1)
                 break
             except OSError:
-                assert process.poll() is None, process.communicate()[1]
+                assert process.poll() is None, "dnsmasq has ended"
                 assert time.monotonic() < until, "dnsmasq does not answer"
                 time.sleep(0.02)
         yield net
@@ -163,6 +164,7 @@ def test_dn6_pods_have_names_until_they_go(server: Lab) -> None:
     eventually(server, name, [])
 
 
+@pytest.mark.rootful("binds port 53 of the host; a user's resolver on loopback is asked in test_rootless_net.py")
 def test_dn6_other_names_go_to_the_hosts_servers_which_may_change(server: Lab, tmp_path: Path) -> None:
     with socket.socket(type=socket.SOCK_DGRAM) as upstream:
         upstream.bind(("127.0.0.53", 53))
