@@ -162,7 +162,7 @@ def _known(app: App, addresses: bool) -> tuple[tuple[str, ...], str]:
     `addresses`: the files ask for some in the range, so it is looked up where this root has none yet; else "".
     """
     if not app.has_store:
-        return (), str(_first_range(app)) if addresses else ""
+        return (), str(_first_range()) if addresses else ""
     from kubeplay.engine.net.services import RANGE_POOL
 
     namespaces = sorted(one.key.name for one in app.store.objects.list("Namespace"))
@@ -170,13 +170,10 @@ def _known(app: App, addresses: bool) -> tuple[tuple[str, ...], str]:
     return tuple(namespaces), str(app.engine.net.expected_service_range()) if addresses else held
 
 
-def _first_range(app: App) -> Subnet:
-    """The range of a root that is not there yet: nothing is made to look for it."""
-    from kubeplay.engine.net import subnets
-    from kubeplay.engine.net.netlink import Netlink
+def _first_range() -> Subnet:
+    from kubeplay.engine.net.expected import first_range
 
-    with Netlink() as netlink:
-        return subnets.free_service_range(subnets.in_use(netlink))
+    return first_range()
 
 
 def _checked(

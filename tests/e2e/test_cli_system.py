@@ -125,7 +125,7 @@ def test_info(kp: Kubeplay) -> None:
 def test_system_check_lists_everything(kp: Kubeplay) -> None:
     said = kp("system", "check")
     own = ("user namespace", "cgroup delegation") if plain_user() else ("cgroups", "firewall")
-    for what in ("conmon", "nft", "gpg", "git", "python packages", "CA certificates", "OCI runtime", "overlayfs", "namespaces", *own):
+    for what in ("conmon", "nft", "gpg", "git", "python packages", "CA certificates", "OCI runtime", "layers", "namespaces", *own):
         assert what in said.out
     missing = subprocess.run(
         kp.argv("system", "check", "--format", "json"), env={**kp.env, "KUBEPLAY_RUNTIME": "/nonesuch"}, capture_output=True, text=True
