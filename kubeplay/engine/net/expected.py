@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from kubeplay.engine.host import userns
 from kubeplay.engine.net import subnets
+from kubeplay.engine.net.addresses import Subnet
 from kubeplay.engine.net.netlink import Netlink
-from kubeplay.engine.net.subnets import Subnet
 
 
 def first_range() -> Subnet:
