@@ -156,7 +156,7 @@ def test_copies_cross_the_border(machine: Machine, place: Path) -> None:
     machine("cp", "own:/tmp/kept", str(place / "out"))
     assert ((place / "out").stat().st_uid, (place / "out").stat().st_gid) == (0, 0)
     with (place / "out.tar").open("wb") as file, machine.start("cp", "own:/tmp/kept", "-", stdout=file) as process:
-        assert process.wait(30) == 0
+        assert process.wait(300) == 0
     with tarfile.open(place / "out.tar") as archive:
         assert [(member.uid, member.gid) for member in archive] == [(12, 13)]
 

@@ -19,7 +19,7 @@ def test_results_and_errors_come_back_and_no_thread_serves_twice() -> None:
 
 
 def test_tasks_run_side_by_side() -> None:
-    barrier = threading.Barrier(3, timeout=10)
+    barrier = threading.Barrier(3, timeout=100)
     tasks = [threads.start(barrier.wait) for _ in range(3)]
     assert sorted(task.result() for task in tasks) == [0, 1, 2]
 

@@ -31,7 +31,7 @@ def writer(tmp_path: Path) -> Iterator[tuple[Process, Path]]:
 
 
 def goes_on(file: Path) -> bool:
-    before, deadline = file.stat().st_size, time.monotonic() + 20
+    before, deadline = file.stat().st_size, time.monotonic() + 100
     while file.stat().st_size == before and time.monotonic() < deadline:
         time.sleep(0.005)
     return file.stat().st_size > before
