@@ -83,6 +83,7 @@ class UserNetworks(Networks):
 
     def reset(self) -> None:
         self._place.call(super().reset)
+        self._forwards.release(set)
         self._leave()
 
     def revive(self) -> None:
