@@ -426,7 +426,7 @@ def test_two_users_and_root_play_the_same_at_once(alice: Person, bob: Person, im
         assert answers() == ["root", "alice", "bob"]
         for taken in (29101, 29102):  # root's, which is a rule of the packet filter, and Alice's, which is a socket
             done = bob.play(pod("taken", port=taken), status=None)
-            assert done.returncode != 0 and str(taken) in done.stderr, done
+            assert done.returncode != 0 and str(taken) in done.stderr, (taken, done)
         names = {person.account.name: person.kp("pod", "ps", "--format", "{{.Name}}").stdout.split() for person in (alice, bob)}
         assert names[bob.account.name] == ["same"] and "same" in names[alice.account.name]
         bob.kp("system", "reset", "--force")
