@@ -32,9 +32,14 @@ class Found(Record):
 
 
 def pods(app: App, names: Sequence[str], *, all_: bool = False, latest: bool = False) -> list[PodRow]:
-    """The pods that are named, or every one of the namespace."""
+    """The pods that are named, or every one of the namespace that was given, or of all."""
+    if all_ and app.namespace_given:
+        return app.store.runtime.pods(app.namespace)
     if all_:
-        return app.store.runtime.pods(app.namespace if app.namespace_given else "")
+        from kubeplay.reconcile.system import NAME, NAMESPACE
+
+        # the DNS server is ours: it comes and goes with the pods that need it
+        return [row for row in app.store.runtime.pods() if (row.namespace, row.name) != (NAMESPACE, NAME)]
     if not names:
         raise InvalidInput("no pod is named", hint="give names or ids, or --all")
     return [pod(app, name) for name in names]
