@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from typing import TypeVar
 
-from kubeplay.engine.host import syscalls
+from kubeplay.engine.host import owners, syscalls
 from kubeplay.engine.layers import marks, snapshotter
 
 T = TypeVar("T")
@@ -52,6 +52,7 @@ def _child(work: Callable[[], object], ready: int, told: int, answers: int) -> N
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
         marks.forget()
+        owners.forget()
         snapshotter.forget()
         value = work()
     except BaseException:

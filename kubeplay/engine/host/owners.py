@@ -82,6 +82,12 @@ def give(where: int | str | bytes, uid: int, gid: int, what: str, dir_fd: int | 
     return _ours.give(where, uid, gid, lambda: what, dir_fd)
 
 
+def forget() -> None:
+    """Ask again which ids there are: for tests that move to another namespace."""
+    global _ours
+    _ours = None
+
+
 def inherit(path: str, like: os.stat_result) -> None:
     """Give what `path` leads to the owner that `like` has, unless that is nobody of this namespace: then it stays ours. Raises OSError."""
     if in_user_namespace() and OVERFLOW in (like.st_uid, like.st_gid):

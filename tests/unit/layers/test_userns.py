@@ -245,6 +245,7 @@ def test_fs_group_and_volume_options_beyond_the_map(tmp_path: Path) -> None:
 
     (tmp_path / "v").mkdir()
     (tmp_path / "v/f").touch()
+    owners.give(str(tmp_path / "v"), -1, os.getgid(), "what this process knows of its ids, the other must not believe")
 
     def work() -> str:
         with pytest.raises(MissingPrerequisite) as error:
