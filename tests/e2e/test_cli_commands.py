@@ -425,13 +425,6 @@ def test_stop_start_restart_kill_rm(kp: Kubeplay) -> None:
     kp("pod", "rm", "web", status=125)
 
 
-def test_all_pods_are_those_of_the_user(kp: Kubeplay) -> None:
-    """The DNS server comes and goes with the pods that ask it: nobody removes it twice."""
-    assert "kube-dns" in kp("pod", "ps", "-A").out
-    assert kp("pod", "rm", "-fa", "-t", "0").lines == ["web"]
-    assert kp("pod", "ps", "-Aq").out == ""
-
-
 def test_a_killed_container_comes_back_without_a_command(kp: Kubeplay) -> None:
     before = kp("inspect", "web-side", "-f", "{{.Id}}").out
     kp("kill", "web-side")

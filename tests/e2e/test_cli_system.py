@@ -145,6 +145,17 @@ def test_system_check_finds_a_foreign_drop(kp: Kubeplay) -> None:
 
 
 @pytest.mark.root
+def test_all_pods_are_those_of_the_user(kp: Kubeplay) -> None:
+    """The DNS server comes and goes with the pods that ask it: `rm --all` does not try to remove it a second time."""
+    kp.image()
+    container = "{name: a, image: localhost/bb:1, command: [sleep, '99']}"
+    kp("play", "kube", "-q", "-", stdin=f"apiVersion: v1\nkind: Pod\nmetadata: {{name: p}}\nspec: {{containers: [{container}]}}")
+    assert "kube-dns" in kp("pod", "ps", "-A").out
+    assert kp("pod", "rm", "-fa", "-t", "0").out == "p\n"
+    assert kp("pod", "ps", "-Aq").out == ""
+
+
+@pytest.mark.root
 def test_reset_removes_everything_also_from_a_broken_state(kp: Kubeplay) -> None:
     kp.image()
     pod = (
