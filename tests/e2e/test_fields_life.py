@@ -92,7 +92,8 @@ def test_rb1_rb6_restart_policies_and_the_back_off(kp: Machine) -> None:
     kp.wait(lambda: kp.status("onfail")["restartCount"] == 1 and kp.pod("onfail")["status"]["phase"] == "Succeeded")
     count = kp.wait(lambda: kp.status("always")["restartCount"])  # the first restart is immediate
     status = kp.wait(lambda: found if (found := kp.status("always"))["restartCount"] > count else None)
-    previous, last = (when(kp.log("always", "main", "-t", *more).split()[0]) for more in (["--previous"], []))
+    words = [kp.wait(lambda more=more: kp.log("always", "main", "-t", *more).split()) for more in (["--previous"], [])]  # type: ignore[misc]
+    previous, last = (when(found[0]) for found in words)
     assert last - previous >= 10 * 2 ** (count - 1)  # the second came after 10 s, the third after 20 s: at least as many as we have seen
     if "message" in status["state"].get("waiting", {}):
         assert re.match(r"back-off [1248]0s restarting failed container=main pod=always_default\(", status["state"]["waiting"]["message"])
