@@ -28,7 +28,9 @@ def frozen(cgroups: Cgroups, path: str) -> Iterator[None]:
     if control is None:
         raise NotSupported("this machine has no freezer for the container's cgroup", hint="use --pause=false")
     file, freeze, thaw = control
-    with _thawing(file, thaw):
+    from kubeplay.engine.oci.afterwards import afterwards
+
+    with afterwards(f"read x; echo {thaw} > {shlex.quote(file)}"):
         with open(file, "w", encoding="ascii") as handle:
             handle.write(freeze)
         _await(file)
@@ -47,26 +49,6 @@ def _control(cgroups: Cgroups, path: str) -> tuple[str, str, str] | None:
         return first, "FROZEN", "THAWED"
     second = cgroups.control_file(path, "cgroup.freeze")
     return (second, "1", "0") if second else None
-
-
-@contextmanager
-def _thawing(file: str, text: str) -> Iterator[None]:
-    from kubeplay.engine.host import processes
-
-    reader, writer = os.pipe2(os.O_CLOEXEC)
-    script = f"read x; echo {text} > {shlex.quote(file)}"
-    try:
-        shell = processes.spawn([processes.program("sh"), "-c", script], fds={0: reader})
-    except BaseException:
-        os.close(writer)
-        raise
-    finally:
-        os.close(reader)
-    try:
-        yield
-    finally:
-        os.close(writer)
-        processes.wait(shell)
 
 
 def _await(file: str) -> None:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 from kubeplay.engine.host import processes
 from kubeplay.engine.host.processes import Process
+from kubeplay.engine.oci.afterwards import afterwards
 from kubeplay.errors import Timeout
 
 _SECONDS = 10.0  # a process in uninterruptible sleep stops when it wakes up
@@ -24,20 +25,9 @@ _SCRIPT = 'all=; while read -r pid; do all="$all $pid"; done; [ -z "$all" ] || k
 @contextmanager
 def stopped(members: Callable[[], list[Process]]) -> Iterator[None]:
     """Every process that `members` finds stands still inside the block. Raises Timeout (then they run on)."""
-    reader, writer = os.pipe2(os.O_CLOEXEC)
-    try:
-        shell = processes.spawn([processes.program("sh"), "-c", _SCRIPT], fds={0: reader})
-    except BaseException:
-        os.close(writer)
-        raise
-    finally:
-        os.close(reader)
-    try:
+    with afterwards(_SCRIPT) as writer:
         _stop(members, writer)
         yield
-    finally:
-        os.close(writer)
-        processes.wait(shell)
 
 
 def _stop(members: Callable[[], list[Process]], writer: int) -> None:
