@@ -10,10 +10,14 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from kubeplay.engine.host import processes
 from kubeplay.engine.host.ids import is_id
+from kubeplay.engine.host.processes import Process
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
+
+_END_SECONDS = 10.0  # for a killed process to be gone, as engine/container.py gives it
 
 
 def _listing(path: str) -> list[str]:
@@ -118,19 +122,23 @@ def void(engine: Engine) -> None:
         if not any(os.path.isdir(h.mount + base) for h in cgroups.hierarchies):
             return
         cgroups.kill(base)
+    ended: list[Process] = []
     for pid in _monitors(engine):
-        for one in () if cgroups.hierarchies else members.below(pid):
-            _kill(one)
-        _kill(pid)
+        below = () if cgroups.hierarchies else members.below(pid)
+        ended += [found for one in (*below, pid) if (found := _kill(one))]
+    for process in ended:
+        processes.await_end(process, _END_SECONDS)  # what still runs when we go on would be found in the new runroot's pods
     if cgroups.hierarchies:
         cgroups.remove(base)
 
 
-def _kill(pid: int) -> None:
+def _kill(pid: int) -> Process | None:
+    """The process that was killed; None when it has ended, or is another user's of the same runroot's name."""
+    process = processes.identify(pid)
     try:
-        os.kill(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):  # ended, or another user's of the same runroot's name
-        pass
+        return process if process and processes.send(process, signal.SIGKILL) else None
+    except PermissionError:
+        return None
 
 
 def _monitors(engine: Engine) -> list[int]:

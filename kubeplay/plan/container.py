@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from kubeplay.plan.env import EnvEntry, EnvFrom
+from kubeplay.plan.probe import Handler, Probe, RestartRule
 from kubeplay.plan.security import Security
 from kubeplay.plan.volumes import Mount
 from kubeplay.record import Record
 
 APP = "app"
 INIT = "init"
+SIDECAR = "sidecar"  # an init container with restartPolicy Always (IN3)
+EPHEMERAL = "ephemeral"  # added to a running pod by `debug`
 
 TERMINATION_PATH = "/dev/termination-log"  # TM1
 
@@ -41,11 +44,11 @@ class Port(Record):
 class ContainerPlan(Record):
     """A container before its references are resolved.
 
-    `command` and `args` None = the image's ENTRYPOINT and CMD (CM1). `restart_policy` is the effective
-    one for this container (container-level, else pod-level, RR1). `pull_policy_set` is False where the policy is the
-    default of DF2: an Always that nobody asked for is content with the local image when the registry cannot give
-    another (podman's `newer`). `host_rootfs` runs the host's own programs read-only: only for our system pods,
-    never compiled from a manifest.
+    `command` and `args` None = the image's ENTRYPOINT and CMD (CM1). `restart_policy` is the effective one for this
+    container (container-level, else pod-level, RR1); `restart_rules` come before it. `pull_policy_set` is False where the
+    policy is the default of DF2: an Always that nobody asked for is content with the local image when the registry cannot
+    give another (podman's `newer`). `host_rootfs` runs the host's own programs read-only: only for our system pods, never
+    compiled from a manifest.
     """
 
     name: str
@@ -63,6 +66,12 @@ class ContainerPlan(Record):
     resources: Resources = Resources()
     security: Security = Security()
     restart_policy: str = "Always"
+    restart_rules: tuple[RestartRule, ...] = ()
+    startup: Probe | None = None
+    readiness: Probe | None = None
+    liveness: Probe | None = None
+    post_start: Handler | None = None
+    pre_stop: Handler | None = None
     tty: bool = False
     stdin: bool = False
     stdin_once: bool = False

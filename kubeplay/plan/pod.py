@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubeplay.plan.container import ContainerPlan
+from kubeplay.plan.container import ContainerPlan, Resources
 from kubeplay.plan.volumes import Volume
 from kubeplay.record import Record
 
@@ -80,6 +80,7 @@ class PodPlan(Record):
     """Everything to run one pod. `containers` holds init containers first, each list in file order.
 
     `generation_hash` of the manifest is not part of it: two equal plans run the same thing. `pull_secrets` names Secrets of its namespace.
+    `deadline_seconds` is activeDeadlineSeconds (AD1); `resources` the pod's own requests and limits (RS4), None = those of its containers.
     """
 
     namespace: str
@@ -98,3 +99,7 @@ class PodPlan(Record):
     controlled: bool = False
     container_prefix: bool = True
     pull_secrets: tuple[str, ...] = ()
+    deadline_seconds: int | None = None
+    readiness_gates: tuple[str, ...] = ()
+    scheduling_gates: tuple[str, ...] = ()
+    resources: Resources | None = None

@@ -7,7 +7,7 @@ from typing import Any
 
 from kubeplay.plan.container import INIT, TERMINATION_PATH, ContainerPlan
 from kubeplay.plan.volumes import Volume
-from kubeplay.play.compile import env, ports, resources, security, volumes
+from kubeplay.play.compile import env, ports, probes, resources, security, volumes
 from kubeplay.play.compile import marks as known
 from kubeplay.play.compile.options import CompileOptions
 
@@ -40,6 +40,12 @@ def plan(
         resources=resources.plan(item),
         security=security.plan(spec, item, options),
         restart_policy=item.get("restartPolicy") or spec.get("restartPolicy") or "Always",
+        restart_rules=probes.restart_rules(item),
+        startup=probes.probe(item.get("startupProbe")),
+        readiness=probes.probe(item.get("readinessProbe")),
+        liveness=probes.probe(item.get("livenessProbe")),
+        post_start=probes.handler((item.get("lifecycle") or {}).get("postStart")),
+        pre_stop=probes.handler((item.get("lifecycle") or {}).get("preStop")),
         tty=bool(item.get("tty")),
         stdin=bool(item.get("stdin")),
         stdin_once=bool(item.get("stdinOnce")),

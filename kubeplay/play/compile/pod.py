@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kubeplay.plan.container import APP, INIT
+from kubeplay.plan.container import APP, EPHEMERAL, INIT, SIDECAR
 from kubeplay.plan.pod import PodPlan, SandboxPlan
-from kubeplay.play.compile import containers, dns, logs, network, users, volumes
+from kubeplay.play.compile import containers, dns, logs, network, resources, users, volumes
 from kubeplay.play.compile import marks as known
 from kubeplay.play.compile.options import CompileOptions
 
@@ -17,8 +17,9 @@ def compile_pod(obj: Mapping[str, Any], options: CompileOptions = CompileOptions
     meta, spec = obj["metadata"], obj["spec"]
     marks = meta.get("annotations") or {}
     declared = volumes.plan(spec, marks)
-    made = [containers.plan(spec, item, INIT, declared, marks, options) for item in spec.get("initContainers") or []]
+    made = [containers.plan(spec, item, _init_kind(item), declared, marks, options) for item in spec.get("initContainers") or []]
     made += [containers.plan(spec, item, APP, declared, marks, options) for item in spec["containers"]]
+    made += [containers.plan(spec, item, EPHEMERAL, declared, marks, options) for item in spec.get("ephemeralContainers") or []]
     grace = spec.get("terminationGracePeriodSeconds")
     return PodPlan(
         namespace=meta.get("namespace") or "default",
@@ -37,7 +38,16 @@ def compile_pod(obj: Mapping[str, Any], options: CompileOptions = CompileOptions
         controlled=controlled,
         container_prefix=marks.get(known.CONTAINER_PREFIX) != "false",
         pull_secrets=tuple([s["name"] for s in spec.get("imagePullSecrets") or [] if s.get("name")]),
+        deadline_seconds=spec.get("activeDeadlineSeconds"),
+        readiness_gates=tuple([g["conditionType"] for g in spec.get("readinessGates") or []]),
+        scheduling_gates=tuple([g["name"] for g in spec.get("schedulingGates") or []]),
+        resources=resources.plan(spec) if spec.get("resources") else None,
     )
+
+
+def _init_kind(item: Mapping[str, Any]) -> str:
+    """IN3: one that is always restarted runs beside the app containers."""
+    return SIDECAR if item.get("restartPolicy") == "Always" else INIT
 
 
 def sandbox(obj: Mapping[str, Any], options: CompileOptions) -> SandboxPlan:
