@@ -37,20 +37,26 @@ class Instance(Record):
 
 
 class ContainerView(Record):
-    """A planned container, its last two instances, and why its last start attempt failed ("" = it did not)."""
+    """A planned container, its last two instances, and why its last start attempt failed ("" = it did not).
+
+    `started` and `ready` are what its probes say of an instance that runs (CS9).
+    """
 
     plan: ContainerPlan
     current: Instance | None = None
     previous: Instance | None = None
     waiting: str = ""
     message: str = ""
+    started: bool = True
+    ready: bool = True
 
 
 class PodView(Record):
     """What is known of a pod.
 
     `finished`: everything is torn down, so a terminal phase may be shown. `ending`: being deleted or stopped by a
-    person, so nothing will start again. `reason` and `message` are the pod's own (a refused pod: SysctlForbidden).
+    person, so nothing will start again. `reason` and `message` are the pod's own (a refused pod: SysctlForbidden);
+    `failed`: they are why it must end, whatever its containers did (DeadlineExceeded, Evicted).
     """
 
     plan: PodPlan
@@ -63,6 +69,7 @@ class PodView(Record):
     ending: bool = False
     finished: bool = False
     rejected: bool = False
+    failed: bool = False
     reason: str = ""
     message: str = ""
     generation: int = 1
@@ -87,12 +94,10 @@ def pod_status(view: PodView, now: float, previous: Json | None = None) -> Json:
     init = [_container(c, view) for c in view.containers if c.plan.kind == INIT]
     app = [_container(c, view) for c in view.containers if c.plan.kind != INIT]
     app_by_name = sorted(app, key=lambda c: str(c["name"]))  # as the kubelet lists them (record 184)
-    reached = phase(view, init, app)
+    reached = FAILED if view.failed else phase(view, init, app)
     status: Json = {"observedGeneration": view.generation, "phase": _shown(view, reached, old.get("phase", ""), app)}
-    if view.reason:
-        status["reason"] = view.reason
-    if view.message:
-        status["message"] = view.message
+    if view.reason and not (view.failed and status["phase"] not in TERMINAL):  # with the phase they explain (record 119)
+        status.update(reason=view.reason, message=view.message)
     status["conditions"] = _conditions(view, reached, init, app, now, old)
     status.update(_addresses(view, old))
     status["startTime"] = rfc3339(view.created)
@@ -126,7 +131,7 @@ def _container(view: ContainerView, pod: PodView) -> Json:
         "restartCount": shown.attempt if shown else 0,
         "image": (shown.image if shown else "") or view.plan.image,
         "imageID": shown.image_id if shown else "",
-        "started": "running" in state,
+        "started": "running" in state and view.started,
     }  # fmt: skip
     if shown and shown.id:
         status["containerID"] = f"kubeplay://{shown.id}"
@@ -175,7 +180,7 @@ def _terminated(instance: Instance) -> Json:
 def _is_ready(view: ContainerView, state: Json) -> bool:
     if view.plan.kind == INIT:  # CS9: exit 0
         return "terminated" in state and state["terminated"]["exitCode"] == 0
-    return "running" in state
+    return "running" in state and view.started and view.ready
 
 
 def phase(view: PodView, init: list[Json], app: list[Json]) -> str:

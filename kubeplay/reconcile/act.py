@@ -17,13 +17,16 @@ from kubeplay.plan.volumes import ImageVolume
 from kubeplay.reconcile import backoff, images, parallel, system, terminate
 from kubeplay.reconcile.model import (
     AGAIN,
+    EVICTED,
     IMAGE,
+    KILLED,
     REJECTED,
     SANDBOX,
     START,
     VOLUMES,
     Action,
     Begin,
+    Kill,
     KillPod,
     MakeSandbox,
     Note,
@@ -64,18 +67,23 @@ class Actor:
 
     def _carry_out(self, actions: tuple[Action, ...]) -> None:
         containers: list[Start | Begin] = []
+        kills: list[Kill] = []
         for action in actions:
             if isinstance(action, (Start, Begin)):
                 containers.append(action)
             elif isinstance(action, MakeSandbox):
                 self._make_sandbox(action.attempt)
             elif isinstance(action, KillPod):
-                self._kill_pod(action.finish)
+                self._kill_pod(action)
+            elif isinstance(action, Kill):
+                kills.append(action)
             elif isinstance(action, Note):
                 self._note(action)
             elif isinstance(action, Reject):
                 self._remember(REJECTED, 0.0, action.reason, action.message)
                 self._event(action.reason, action.message, WARNING)
+        if kills:
+            parallel.each(self._kill, kills)
         if containers:
             self._run(containers)
 
@@ -97,12 +105,21 @@ class Actor:
         self._forget(SANDBOX)
         self.engine.store.runtime.set_pod(self.uid, initialized=0)
 
-    def _kill_pod(self, finish: bool) -> None:
-        terminate.stop_all(self.engine, self.look, self.grace)
+    def _kill_pod(self, action: KillPod) -> None:
+        if action.reason and EVICTED not in self.look.seen.backoffs:  # before anything is stopped: a kill -9 must not lose why (PH3)
+            self._remember(EVICTED, 0.0, action.reason, action.message)
+            self._event(action.reason, action.message, WARNING)
+        terminate.stop_all(self.engine, self.look, self.grace if self.grace is not None else action.grace)
         terminate.release(self.engine, self.look, wait_net=self.wait_net)
-        if finish:
+        if action.finish:
             self.engine.volumes.teardown(self.uid)
             faults.point("terminate:volumes")
+
+    def _kill(self, action: Kill) -> None:
+        """Stop one instance; which one is noted first, so that its policy decides alone what follows (RR1)."""
+        row = self.look.rows[action.name][-1]
+        self._remember(KILLED + action.name, 0.0, action.reason, row.id)
+        terminate.stop_one(self.engine, self.look, row, action.grace, action.message)
 
     def _note(self, action: Note) -> None:
         known = self.look.seen.backoffs.get(START + action.name)

@@ -9,12 +9,15 @@ from __future__ import annotations
 from kubeplay.engine.store.runtime import CREATE, CREATED, DELETE, RUNNING, STOP, BackoffRow
 from kubeplay.kube.status import CRASH_LOOP, TERMINAL, Instance, restartable
 from kubeplay.plan.container import INIT
+from kubeplay.plan.probe import STARTUP
 from kubeplay.plan.volumes import ImageVolume
 from kubeplay.reconcile import backoff, sysctls
 from kubeplay.reconcile.model import (
     AGAIN,
+    EVICTED,
     HOLD,
     IMAGE,
+    KILLED,
     REJECTED,
     SANDBOX,
     START,
@@ -22,6 +25,7 @@ from kubeplay.reconcile.model import (
     Action,
     Begin,
     Decision,
+    Kill,
     KillPod,
     MakeSandbox,
     Note,
@@ -33,6 +37,7 @@ from kubeplay.reconcile.model import (
 from kubeplay.record import Record
 
 PULL_BACK_OFF = "ImagePullBackOff"
+EVICTION_GRACE = 1.0  # a pod that takes more of the machine than it may gets no grace but the least (TE3)
 SETTLE = 1.0  # RB5: the next look at a pod comes about a second later
 
 
@@ -52,6 +57,9 @@ def decide(seen: Observed, now: float) -> Decision:
         return Decision() if _at_rest(seen) and (seen.phase in TERMINAL or seen.desired == DELETE) else Decision((KillPod(finish=True),))
     if seen.phase in TERMINAL:
         return Decision() if _at_rest(seen) else Decision((KillPod(finish=True),))
+    evicted = seen.backoffs.get(EVICTED)
+    if evicted is not None:
+        return Decision((KillPod(True, evicted.reason, evicted.message, EVICTION_GRACE),))
     if REJECTED in seen.backoffs:
         return Decision()
     refused = sysctls.fault(seen.plan.sandbox)
@@ -95,7 +103,7 @@ def _has_ended_for_good(seen: Observed, container: Seen) -> bool:
     current = container.current
     if current is None or AGAIN + container.plan.name in seen.backoffs:
         return False
-    return _ended(current) and not restartable(container.plan, current.exit_code)
+    return _ended(current) and not _goes_on(seen, container, current)
 
 
 def _created(seen: Observed, now: float) -> Decision:
@@ -135,16 +143,34 @@ def _step(seen: Observed, container: Seen, now: float) -> _Step:
     """What one container needs (RB1, RB6)."""
     name, current = container.plan.name, container.current
     if current is not None and container.here and current.state == RUNNING:
-        return _Step()
+        return _Step(_kill(container))
     if HOLD + name in seen.backoffs:
         return _Step(over=True)
     if current is not None and container.here and current.state == CREATED:
         return _Step(Begin(name))
     if current is None or AGAIN + name in seen.backoffs or (container.plan.kind == INIT and not container.here):
         return _fresh(seen, container, now)
-    if not restartable(container.plan, current.exit_code):
+    if not _goes_on(seen, container, current):
         return _Step(over=True)
     return _restart(seen, container, current, now)
+
+
+def _kill(container: Seen) -> Kill | None:
+    """PR10: an instance whose liveness or startup probe has given up is stopped; the text is the kubelet's."""
+    plan, failed = container.plan, container.health.failed
+    if not failed:
+        return None
+    probe = plan.startup if failed == STARTUP else plan.liveness
+    again = ", will be restarted" if plan.restart_policy != "Never" else ""
+    return Kill(plan.name, failed, f"Container {plan.name} failed {failed} probe{again}", probe.grace if probe else None)
+
+
+def _goes_on(seen: Observed, container: Seen, current: Instance) -> bool:
+    """Whether an instance that has ended is followed by another one (RB6). What we killed is, unless it may never be (RR1)."""
+    killed = seen.backoffs.get(KILLED + container.plan.name)
+    if killed is not None and killed.message == current.id:
+        return container.plan.restart_policy != "Never"
+    return restartable(container.plan, current.exit_code)
 
 
 def _fresh(seen: Observed, container: Seen, now: float, run: bool = True) -> _Step:

@@ -23,6 +23,20 @@ HOLD = "hold:"  # a person stopped it: do not start it
 SANDBOX = "sandbox"  # the sandbox could not be made
 VOLUMES = "volumes"  # a volume could not be set up (CS5)
 REJECTED = "rejected"  # the pod was not admitted
+EVICTED = "evicted"  # the pod must end and is Failed with this row's reason and message (PH3); anybody may ask for it by setting the row
+KILLED = "killed:"  # we killed the instance whose id is the row's message: its policy decides, not its exit rules (RR1)
+
+
+class Health(Record):
+    """What probes and hooks say of the newest instance (CS9, PR10): all is well where there are none.
+
+    `failed` is "liveness" or "startup" when that probe wants this very instance killed; `message` what the probe said.
+    """
+
+    started: bool = True
+    ready: bool = True
+    failed: str = ""
+    message: str = ""
 
 
 class Seen(Record):
@@ -32,6 +46,7 @@ class Seen(Record):
     current: Instance | None = None
     previous: Instance | None = None
     here: bool = False
+    health: Health = Health()
 
 
 class Observed(Record):
@@ -64,9 +79,27 @@ class Reject(Record):
 
 
 class KillPod(Record):
-    """Stop every container and remove the sandbox; `finish`: for good, the pod's phase becomes terminal."""
+    """Stop every container and remove the sandbox; `finish`: for good, the pod's phase becomes terminal.
+
+    With a `reason` the pod becomes Failed whatever its containers' exit codes, and shows reason and message (PH3, AD1). `grace`
+    seconds replace the pod's own (TE3).
+    """
 
     finish: bool = False
+    reason: str = ""
+    message: str = ""
+    grace: float | None = None
+
+
+class Kill(Record):
+    """Stop the running instance of one container; then its policy applies, without its exit rules (RR1). `reason` is what asks for it
+    (liveness, startup, changed), `message` the text of the event, `grace` the probe's own seconds or None for the pod's (PR10, TE3).
+    """
+
+    name: str
+    reason: str
+    message: str
+    grace: float | None = None
 
 
 class MakeSandbox(Record):
@@ -101,7 +134,7 @@ class Note(Record):
     message: str
 
 
-Action = Reject | KillPod | MakeSandbox | Start | Begin | Note
+Action = Reject | KillPod | Kill | MakeSandbox | Start | Begin | Note
 
 
 class Decision(Record):

@@ -11,10 +11,10 @@ from kubeplay.engine.store.objects import StoredObject
 from kubeplay.engine.store.runtime import CREATE, DELETE, READY, RUN, STOP, ContainerRow, PodRow, SandboxRow
 from kubeplay.kube.status import TERMINAL, ContainerView, Instance, PodView
 from kubeplay.plan import codec
-from kubeplay.plan.container import INIT
+from kubeplay.plan.container import INIT, ContainerPlan
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.stack import ObjectKey
-from kubeplay.reconcile.model import REJECTED, START, Observed, Seen
+from kubeplay.reconcile.model import EVICTED, REJECTED, START, Health, Observed, Seen
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
@@ -91,11 +91,16 @@ def _void(engine: Engine, row: PodRow, sandboxes: tuple[SandboxRow, ...], rows: 
     return wiped or any(s.boot != now for s in sandboxes) or any(c.boot != now for c in newest)
 
 
-def _seen(plan: Any, instances: list[ContainerRow], sandbox: SandboxRow | None) -> Seen:
+def _seen(plan: ContainerPlan, instances: list[ContainerRow], sandbox: SandboxRow | None) -> Seen:
     current = instances[-1] if instances else None
     previous = instances[-2] if len(instances) > 1 else None
     here = bool(current and sandbox and current.sandbox_id == sandbox.id)
-    return Seen(plan, _instance(current) if current else None, _instance(previous) if previous else None, here)
+    return Seen(plan, _instance(current) if current else None, _instance(previous) if previous else None, here, _health(plan, current))
+
+
+def _health(plan: ContainerPlan, row: ContainerRow | None) -> Health:
+    """What its probes say of the newest instance; without probes it is well."""
+    return Health()
 
 
 def _instance(row: ContainerRow) -> Instance:
@@ -107,7 +112,7 @@ def _instance(row: ContainerRow) -> Instance:
 def view(look_: Look, *, finished: bool = False, rejected: tuple[str, str] | None = None) -> PodView:
     """What pod_status() needs, from one look."""
     seen = look_.seen
-    refused = seen.backoffs.get(REJECTED)
+    refused = seen.backoffs.get(REJECTED) or seen.backoffs.get(EVICTED)
     reason, message = rejected or ((refused.reason, refused.message) if refused else ("", ""))
     ending = seen.desired in (STOP, DELETE) or seen.deleted
     started = any(c.plan.kind != INIT and c.current is not None and bool(c.current.started) for c in seen.containers)
@@ -115,13 +120,16 @@ def view(look_: Look, *, finished: bool = False, rejected: tuple[str, str] | Non
         plan=seen.plan, created=seen.created, containers=tuple([_container(seen, c) for c in seen.containers]),
         sandbox_ready=seen.sandbox_ready and not finished and not seen.void, addresses=() if finished else seen.addresses,
         host_ip=seen.host_ip, initialized=started, ending=ending, finished=finished or seen.phase in TERMINAL,
-        rejected=bool(rejected or refused), reason=reason, message=message, generation=seen.generation, gates=seen.gates,
+        rejected=bool(rejected or REJECTED in seen.backoffs), failed=EVICTED in seen.backoffs, reason=reason, message=message,
+        generation=seen.generation, gates=seen.gates,
     )  # fmt: skip
 
 
 def _container(seen: Observed, container: Seen) -> ContainerView:
     why = seen.backoffs.get(START + container.plan.name)
-    return ContainerView(container.plan, container.current, container.previous, why.reason if why else "", why.message if why else "")
+    waiting, message = (why.reason, why.message) if why else ("", "")
+    health = container.health
+    return ContainerView(container.plan, container.current, container.previous, waiting, message, health.started, health.ready)
 
 
 def _gates(stored: StoredObject | None) -> tuple[str, ...]:

@@ -44,6 +44,15 @@ def stop_all(engine: Engine, look: Look, given: float | None = None) -> None:
     faults.point("terminate:stopped")
 
 
+def stop_one(engine: Engine, look: Look, row: ContainerRow, given: float | None, message: str) -> None:
+    """Stop one running container of a pod that goes on; `given` seconds instead of the pod's own grace, `message` the event's text."""
+    seconds = max(float(look.seen.plan.grace_seconds if given is None else given), MINIMUM)
+    signal = next((c.stop_signal for c in look.seen.plan.containers if c.name == row.name), "")
+    engine.store.events.add(key_of(look.row), look.row.uid, "Killing", message)
+    engine.stop_container(row, seconds, signal)
+    faults.point("terminate:stopped-one")
+
+
 def release(engine: Engine, look: Look, *, wait_net: bool = True) -> None:
     """Give back what containers and sandboxes hold; their rows and logs stay, to be shown."""
     rows = [row for instances in look.rows.values() for row in instances]

@@ -7,6 +7,7 @@ import pytest
 from kubeplay.kube.status import FAILED, PENDING, RUNNING, SUCCEEDED, ContainerView, Instance, PodView, pod_status, qos_class
 from kubeplay.plan.container import INIT, ContainerPlan, Resources
 from kubeplay.plan.pod import SandboxPlan
+from kubeplay.reconcile.model import EVICTED
 from tests.support.simulator import EPOCH, Run, Simulation, pod
 
 
@@ -212,3 +213,21 @@ G = Resources(cpu_request=100, cpu_limit=100, memory_request=64, memory_limit=64
 def test_rs5_qos_table(resources: list[Resources], expected: str) -> None:
     plan = pod(*[c(f"c{i}", kind=INIT if i else "app", resources=r) for i, r in enumerate(resources)])
     assert qos_class(plan) == expected
+
+
+def test_ph3_an_evicted_pod_is_failed_whatever_its_containers_did_record_163() -> None:
+    sim = Simulation(pod(c()), main=[Run()])
+    sim.codes["main"] = 0
+    sim.run(5)._backoff(EVICTED, 0.0, "Evicted", "too much")
+    sim.run(10)
+    assert (sim.status["phase"], sim.status["reason"], sim.status["message"]) == ("Failed", "Evicted", "too much")
+    assert sim.condition("Ready") == ("False", "PodFailed", "")
+
+
+def test_cs9_started_and_ready_come_from_the_probes() -> None:
+    sim = Simulation(pod(c()), main=[Run()]).run(5)
+    sim.health("main", started=False)
+    assert (sim.run(6).container("main")["started"], sim.container("main")["ready"]) == (False, False)
+    sim.health("main", ready=False)
+    assert (sim.run(7).container("main")["started"], sim.container("main")["ready"]) == (True, False)
+    assert sim.condition("Ready") == ("False", "ContainersNotReady", "containers with unready status: [main]")

@@ -113,3 +113,27 @@ def test_cs4_config_error_is_retried_under_never_record_052() -> None:
         "waiting": {"reason": "CreateContainerConfigError", "message": 'configmap "nosuch" not found'}
     }
     assert sim.container("main")["restartCount"] == 0
+
+
+def test_rr1_a_container_its_probe_gave_up_on_follows_its_policy() -> None:
+    sim = Simulation(pod(container()), main=[Run()]).run(20)
+    sim.health("main", failed="liveness")
+    sim.run(30)
+    assert sim.at("kill main liveness") == [20.0]
+    assert sim.starts("main") == [0.0, 20.0]
+    assert sim.container("main")["lastState"]["terminated"]["exitCode"] == 137
+
+
+def test_rr1_a_killed_container_that_ends_well_is_restarted_under_on_failure() -> None:
+    sim = Simulation(pod(container(policy="OnFailure")), main=[Run()])
+    sim.codes["main"] = 0
+    sim.run(20).health("main", failed="startup")
+    assert sim.run(30).starts("main") == [0.0, 20.0]
+
+
+def test_rr1_a_killed_container_is_not_restarted_under_never_record_145() -> None:
+    sim = Simulation(pod(container(policy="Never")), main=[Run()]).run(20)
+    sim.health("main", failed="liveness")
+    sim.run(30)
+    assert sim.starts("main") == [0.0]
+    assert sim.status["phase"] == "Failed"

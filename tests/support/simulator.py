@@ -12,7 +12,22 @@ from kubeplay.kube.status import CRASH_LOOP, TERMINAL, ContainerView, Instance, 
 from kubeplay.plan.container import ContainerPlan
 from kubeplay.plan.pod import PodPlan, SandboxPlan
 from kubeplay.reconcile.decide import decide
-from kubeplay.reconcile.model import AGAIN, START, Begin, KillPod, MakeSandbox, Note, Observed, Reject, Seen, Start
+from kubeplay.reconcile.model import (
+    AGAIN,
+    EVICTED,
+    KILLED,
+    START,
+    Begin,
+    Health,
+    Kill,
+    KillPod,
+    MakeSandbox,
+    Note,
+    Observed,
+    Reject,
+    Seen,
+    Start,
+)
 
 EPOCH = 1_000_000.0
 
@@ -50,6 +65,7 @@ class Simulation:
         self.status: dict[str, Any] = {}
         self.history: list[tuple[float, dict[str, Any]]] = []
         self.finished = False
+        self.codes: dict[str, int] = {}
 
     def run(self, until: float) -> Simulation:
         """Advance to EPOCH + until."""
@@ -110,7 +126,9 @@ class Simulation:
         elif isinstance(action, Note):
             self._backoff(START + action.name, 0.0, action.reason, action.message)
         elif isinstance(action, KillPod):
-            self._kill_pod(action.finish)
+            self._kill_pod(action)
+        elif isinstance(action, Kill):
+            self._kill(action)
         elif isinstance(action, Reject):
             self.status = pod_status(self._view()._replace(rejected=True, reason=action.reason, message=action.message), self.now)
             self.seen = self.seen._replace(phase="Failed")
@@ -144,11 +162,27 @@ class Simulation:
         does = self.behaviour.get(name, [Run()])
         return does[min(attempt, len(does) - 1)]
 
-    def _kill_pod(self, finish: bool) -> None:
+    def health(self, name: str, **values: Any) -> None:
+        """What its probes say of the newest instance from now on."""
+        self._replace(name, lambda c: c._replace(health=Health(**values)))
+
+    def _kill(self, action: Kill) -> None:
+        """Ends with 137, or with what `codes` says of a container that minds TERM."""
+        current = next(c.current for c in self.seen.containers if c.plan.name == action.name)
+        assert current is not None
+        self._backoff(KILLED + action.name, 0.0, action.reason, current.id)
+        self.log.append((self.now, f"kill {action.name} {action.reason}"))
+        self.ends.pop(action.name, None)
+        self._end(action.name, self.codes.get(action.name, 137))
+
+    def _kill_pod(self, action: KillPod) -> None:
+        finish = action.finish
+        if action.reason and EVICTED not in self.seen.backoffs:
+            self._backoff(EVICTED, 0.0, action.reason, action.message)
         for c in self.seen.containers:
             if c.current and c.current.state == "running":
                 self.ends.pop(c.plan.name, None)
-                self._end(c.plan.name, 137)
+                self._end(c.plan.name, self.codes.get(c.plan.name, 137))
         self.log.append((self.now, "finish" if finish else "kill"))
         self.finished = finish
         self.seen = self.seen._replace(sandbox="", sandbox_ready=False, addresses=())
@@ -167,7 +201,7 @@ class Simulation:
         self._change(name, lambda i: i._replace(state="exited", finished=self.now, exit_code=code))
 
     def _add(self, name: str, instance: Instance) -> None:
-        self._replace(name, lambda c: c._replace(previous=c.current, current=instance, here=True))
+        self._replace(name, lambda c: c._replace(previous=c.current, current=instance, here=True, health=Health()))
 
     def _change(self, name: str, how: Any) -> None:
         self._replace(name, lambda c: c._replace(current=how(c.current)))
@@ -187,12 +221,15 @@ class Simulation:
         views = []
         for c in self.seen.containers:
             why = self.seen.backoffs.get(START + c.plan.name)
-            views.append(ContainerView(c.plan, c.current, c.previous, why.reason if why else "", why.message if why else ""))
+            waiting, message = (why.reason, why.message) if why else ("", "")
+            views.append(ContainerView(c.plan, c.current, c.previous, waiting, message, c.health.started, c.health.ready))
         started = any(c.plan.kind == "app" and c.current and c.current.started for c in self.seen.containers)
         ending = self.seen.desired in ("stop", "delete")
+        evicted = self.seen.backoffs.get(EVICTED)
+        reason, why = (evicted.reason, evicted.message) if evicted else ("", "")
         return PodView(
-            self.plan, EPOCH, tuple(views), self.seen.sandbox_ready, self.seen.addresses, "192.0.2.2",
-            initialized=started, ending=ending, finished=self.finished,
+            self.plan, EPOCH, tuple(views), self.seen.sandbox_ready, self.seen.addresses, "192.0.2.2", initialized=started,
+            ending=ending, finished=self.finished, failed=evicted is not None, reason=reason, message=why,
         )  # fmt: skip
 
     def _write_status(self) -> None:
