@@ -145,7 +145,10 @@ image.reference | + |
 image.pullPolicy | + | as imagePullPolicy
 projected | ! | projected volumes: issue 5
 downwardAPI | ! | downward API volumes: issue 5
-ephemeral | ! | generic ephemeral volumes: issue 5
+ephemeral | + | the claim is called POD-VOLUME and goes with its pod
+ephemeral.volumeClaimTemplate | + |
+ephemeral.volumeClaimTemplate.metadata | + |
+ephemeral.volumeClaimTemplate.spec | + |
 awsElasticBlockStore | ! | cloud and network storage is not available
 azureDisk | ! | cloud and network storage is not available
 azureFile | ! | cloud and network storage is not available
@@ -168,6 +171,12 @@ scaleIO | ! | cloud and network storage is not available
 storageos | ! | cloud and network storage is not available
 vsphereVolume | ! | cloud and network storage is not available
 """
+
+# Of a claim template's metadata the API server takes these two.
+CLAIM_META = "\n".join(
+    line if line.startswith(("labels", "annotations")) else f"{line.split(' ')[0]} | - | the claim's name and owner are its pod's"
+    for line in META.strip().splitlines()
+).replace("| data; which ones change what runs is listed below", "|")
 
 CONTAINER = """
 name | + |

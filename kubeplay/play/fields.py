@@ -78,6 +78,8 @@ _SPECS = {"Deployment": table.DEPLOYMENT, "ReplicaSet": table.REPLICAS, "Service
           "Namespace": table.NAMESPACE}  # fmt: skip
 KINDS = ("Pod", "Deployment", "ReplicaSet", "ConfigMap", "Secret", "PersistentVolumeClaim", "Namespace", "Service")
 
+CLAIM_TEMPLATE = "volumes[].ephemeral.volumeClaimTemplate."
+
 
 def rows(kind: str) -> list[Row]:
     """All rows of a kind with their whole paths. Those of a pod's template are the Pod's, under `spec.template`."""
@@ -102,6 +104,7 @@ def _foreign(kind: str) -> tuple[str, ...]:
 def pod_rows(prefix: str) -> list[Row]:
     """The rows of a PodSpec."""
     found = parse(table.POD, prefix) + parse(table.VOLUME, f"{prefix}volumes[].")
+    found += parse(table.CLAIM_META, f"{prefix}{CLAIM_TEMPLATE}metadata.") + parse(table.CLAIM, f"{prefix}{CLAIM_TEMPLATE}spec.")
     for field in ("containers[].", "initContainers[]."):
         found += parse(table.CONTAINER, prefix + field)
     return found
@@ -136,7 +139,9 @@ def pod_spec() -> Node:
     """The tree of a PodSpec; containers and init containers share theirs."""
     if not _pod_spec:
         node = Node()
-        for text, prefix in ((table.POD, ""), (table.VOLUME, "volumes[]."), (table.CONTAINER, "containers[].")):
+        claim = ((table.CLAIM_META, f"{CLAIM_TEMPLATE}metadata."), (table.CLAIM, f"{CLAIM_TEMPLATE}spec."))
+        parts = ((table.POD, ""), (table.VOLUME, "volumes[]."), *claim, (table.CONTAINER, "containers[]."))
+        for text, prefix in parts:
             for row in parse(text):
                 _plant(node, prefix + row.path, row)
         init = Node()

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from kubeplay.errors import Fault, InvalidInput
-from kubeplay.plan.stack import ObjectKey, Stack
+from kubeplay.plan.stack import ObjectKey, PlannedObject, Stack
 from kubeplay.play.compile import CompileOptions, flags, marks
 from kubeplay.play.kinds import base, data, deployment, names, pod, pvc, replicaset, service, workload
 from kubeplay.play.kinds.base import Object, Part
@@ -37,7 +37,7 @@ def build(manifests: Sequence[Manifest], options: CompileOptions = CompileOption
     order = sorted(range(len(objects)), key=lambda at: _RANK[objects[at]["kind"]])
     parts = [_build(objects[at], templates.get(at), options) for at in order]
     planned = [one for part in parts for one in part.objects]
-    planned.sort(key=lambda one: _RANK[one.key.kind])
+    planned.sort(key=_rank)
     return Stack(
         objects=tuple(planned),
         claims=tuple([one for part in parts for one in part.claims]),
@@ -45,6 +45,11 @@ def build(manifests: Sequence[Manifest], options: CompileOptions = CompileOption
         pods=tuple([one for part in parts for one in part.pods]),
         start=options.start,
     )
+
+
+def _rank(planned: PlannedObject) -> int:
+    """An owner comes first: its uid is asked for by what it owns."""
+    return max(_RANK[planned.key.kind], _RANK[planned.owner.kind] + 1) if planned.owner else _RANK[planned.key.kind]
 
 
 def keys(identities: Sequence[Identity]) -> list[ObjectKey]:

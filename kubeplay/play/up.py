@@ -209,7 +209,8 @@ class _Play:
     def _replace(self, compared: change.Comparison) -> change.Comparison:
         with trace("replace"):
             # What has not changed, too, as podman does; but others may live in a namespace, and a claim holds data.
-            keep = {key for key in compared.same if key.kind in ("Namespace", "PersistentVolumeClaim")}
+            owned = {one.key for one in self.stack.objects if one.owner}  # the claims of ephemeral volumes go with their pods
+            keep = {key for key in compared.same - owned if key.kind in ("Namespace", "PersistentVolumeClaim")}
             keys = [planned.key for planned in self.stack.objects if planned.key not in keep]
             new = {planned.key for planned in compared.new}
             self.replaced = tuple([key for key in keys if key not in new])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kubeplay.engine.host import faults
 from kubeplay.engine.store.runtime import RUNNING, UNKNOWN, ContainerRow
 from kubeplay.plan.pod import PodPlan
-from kubeplay.reconcile import parallel
+from kubeplay.reconcile import claims, parallel
 from kubeplay.reconcile.observe import REMOVING, Look, key_of
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def forget(engine: Engine, look: Look) -> None:
             engine.remove_container(row)
     faults.point("delete:rows")
     engine.volumes.teardown(look.row.uid)
+    claims.forget_owned(engine, look)
     engine.remove_pod_files(look.row.uid, look.row.namespace, look.row.name)
     faults.point("delete:files")
     with engine.store.write():

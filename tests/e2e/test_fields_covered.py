@@ -15,10 +15,13 @@ FILES = sorted(path for path in HERE.glob("test_fields_*.py") if path.name != Pa
 
 
 def canonical(kind: str, path: str) -> str:
-    """A row's name in `covers`: a template's PodSpec is a Pod's, init containers are containers, all kinds' metadata is one."""
+    """A row's name in `covers`: a template's PodSpec is a Pod's, init containers are containers, a claim's template
+    is a claim, all kinds' metadata is one."""
     path = path.replace("spec.template.metadata.", "metadata.").replace("initContainers[].", "containers[].")
     if path.startswith("spec.template.spec"):
         kind, path = "Pod", path.removeprefix("spec.template.")
+    if path.startswith("spec.volumes[].ephemeral.volumeClaimTemplate.spec."):
+        kind, path = "PersistentVolumeClaim", path.removeprefix("spec.volumes[].ephemeral.volumeClaimTemplate.")
     return f"Any.{path}" if path in ("apiVersion", "kind") or path.startswith("metadata.") else f"{kind}.{path}"
 
 

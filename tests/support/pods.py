@@ -84,6 +84,10 @@ volume_source = st.one_of(
     record(configMap=record({"optional": booleans, "defaultMode": modes, "items": items}, name=names)),
     record(secret=record({"optional": booleans, "defaultMode": modes, "items": items}, secretName=names)),
     record(persistentVolumeClaim=record({"readOnly": booleans}, claimName=names)),
+    record(ephemeral=record(volumeClaimTemplate=record(
+        {"metadata": some(labels=st.dictionaries(keys, label_values, max_size=2))},
+        spec=record(accessModes=st.just(["ReadWriteOnce"]), resources=st.just({"requests": {"storage": "1Gi"}})),
+    ))),
     record(image=record({"pullPolicy": st.sampled_from(["Always", "Never"])}, reference=images)),
 )
 pod_security = some(

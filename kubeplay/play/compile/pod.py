@@ -16,7 +16,7 @@ def compile_pod(obj: Mapping[str, Any], options: CompileOptions = CompileOptions
     """The plan of a defaulted and validated Pod. Raises NotSupported for what the field table should have stopped."""
     meta, spec = obj["metadata"], obj["spec"]
     marks = meta.get("annotations") or {}
-    declared = volumes.plan(spec, marks)
+    declared = volumes.plan(spec, marks, meta["name"])
     made = [containers.plan(spec, item, _init_kind(item), declared, marks, options) for item in spec.get("initContainers") or []]
     made += [containers.plan(spec, item, APP, declared, marks, options) for item in spec["containers"]]
     made += [containers.plan(spec, item, EPHEMERAL, declared, marks, options) for item in spec.get("ephemeralContainers") or []]

@@ -14,9 +14,9 @@ from kubeplay.play.compile.resources import whole
 DEFAULT_MODE = 0o644  # VO2
 
 
-def plan(spec: Mapping[str, Any], marks: Mapping[str, str] = {}) -> tuple[Volume, ...]:
-    """`marks` are the pod's annotations."""
-    return tuple([Volume(v["name"], _source(v, marks)) for v in spec.get("volumes") or []])
+def plan(spec: Mapping[str, Any], marks: Mapping[str, str] = {}, pod: str = "") -> tuple[Volume, ...]:
+    """`marks` are the pod's annotations, `pod` is its name."""
+    return tuple([Volume(v["name"], _source(v, marks, pod)) for v in spec.get("volumes") or []])
 
 
 def pull(image: str, policy: str | None, marks: Mapping[str, str]) -> tuple[str, bool]:
@@ -27,17 +27,24 @@ def pull(image: str, policy: str | None, marks: Mapping[str, str]) -> tuple[str,
     return policy or implied, bool(policy) and policy != implied
 
 
-def _source(volume: Mapping[str, Any], marks: Mapping[str, str]) -> VolumeSource:
+def _source(volume: Mapping[str, Any], marks: Mapping[str, str], pod: str) -> VolumeSource:
     kinds = [key for key, value in volume.items() if key != "name" and value is not None]
     if not kinds:  # VO1
         return EmptyDir()
     if kinds[0] == "image":
         return _image(volume["image"], marks)
+    if kinds[0] == "ephemeral":
+        return Claim(claim_name(pod, volume["name"]))
     make = _SOURCES.get(kinds[0])
     if make is None:
         raise NotSupported(f"volume {volume['name']}: {kinds[0]} volumes are not supported")
     made: VolumeSource = make(volume[kinds[0]])
     return made
+
+
+def claim_name(pod: str, volume: str) -> str:
+    """The claim of a generic ephemeral volume (VO14)."""
+    return f"{pod}-{volume}"
 
 
 def _empty_dir(value: Mapping[str, Any]) -> EmptyDir:

@@ -1,10 +1,12 @@
-"""Pod: one plan."""
+"""Pod: one plan, and the claims of its ephemeral volumes."""
 
 from __future__ import annotations
 
 from kubeplay.play.compile import CompileOptions, compile_pod
+from kubeplay.play.kinds import ephemeral
 from kubeplay.play.kinds.base import Object, Part, planned
 
 
 def build(obj: Object, options: CompileOptions) -> Part:
-    return Part((planned(obj),), pods=(compile_pod(obj, options),))
+    owned = ephemeral.part(obj, options)
+    return Part((planned(obj), *owned.objects), claims=owned.claims, pods=(compile_pod(obj, options),))

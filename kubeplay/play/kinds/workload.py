@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from kubeplay.plan.pod import PodPlan
-from kubeplay.plan.stack import ObjectKey, PlannedObject
+from kubeplay.plan.stack import ClaimPlan, ObjectKey, PlannedObject
 from kubeplay.play.compile import CompileOptions, compile_pod
 from kubeplay.play.compile.marks import PODMAN
-from kubeplay.play.kinds import names
+from kubeplay.play.kinds import ephemeral, names
 from kubeplay.play.kinds.base import Object, Part, key, planned
 
 
@@ -26,12 +26,15 @@ def pods_of(replica_set: Object, templates: list[Object], inherited: dict[str, s
     owner = key(replica_set)
     base = f"{owner.name}-"
     objects: list[PlannedObject] = []
+    claims: list[ClaimPlan] = []
     plans: list[PodPlan] = []
     for name, template in zip(names.generated(base, len(templates), f"{owner.namespace}/"), templates):
         pod = _pod(template, replica_set, name, base, inherited)
-        objects.append(planned(pod, owner))
+        owned = ephemeral.part(pod, options)
+        objects += [planned(pod, owner), *owned.objects]
+        claims += owned.claims
         plans.append(compile_pod(pod, options, controlled=True))
-    return Part(tuple(objects), pods=tuple(plans))
+    return Part(tuple(objects), tuple(claims), pods=tuple(plans))
 
 
 def _pod(template: Object, replica_set: Object, name: str, base: str, inherited: dict[str, str]) -> Object:
@@ -67,7 +70,7 @@ def templates_of(obj: Object) -> list[Object]:
 
 
 def joined(first: tuple[PlannedObject, ...], pods: Part) -> Part:
-    return Part(first + pods.objects, pods=pods.pods)
+    return Part(first + pods.objects, pods.claims, pods=pods.pods)
 
 
 __all__ = ["ObjectKey", "joined", "owner_reference", "podman_marks", "pods_of", "templates_of"]
