@@ -185,7 +185,7 @@ def stop(engine: Engine, row: ContainerRow, seconds: float, wanted: str = "") ->
     facts = read_facts(engine, row.id)
     first = process(row)
     if row.state == RUNNING and seconds > 0:
-        number = signal_number(wanted or (facts.stop_signal if facts else "") or "SIGTERM")
+        number = stop_signal(engine, row, wanted)
         with trace(f"{row.name}: stop signal"):
             if processes.send(first, number):
                 processes.await_end(first, seconds)
@@ -193,6 +193,12 @@ def stop(engine: Engine, row: ContainerRow, seconds: float, wanted: str = "") ->
     kill_all(engine, row, facts)
     _await_note(engine, row.id)
     return state.settle(engine, engine.store.runtime.container(row.id) or row)
+
+
+def stop_signal(engine: Engine, row: ContainerRow, wanted: str = "") -> int:
+    """The signal that asks a container to end: `wanted`, else its image's, else SIGTERM (LH4)."""
+    facts = None if wanted else read_facts(engine, row.id)
+    return signal_number(wanted or (facts.stop_signal if facts else "") or "SIGTERM")
 
 
 def kill_all(engine: Engine, row: ContainerRow, facts: Facts | None) -> None:

@@ -5,6 +5,7 @@ Idempotent: what is not there is not an error. Volumes stay unless `force`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from kubeplay.engine.host import faults
 from kubeplay.engine.host.trace import trace
 from kubeplay.engine.store.objects import StoredObject
 from kubeplay.engine.store.runtime import DELETE, PodRow
+from kubeplay.kube.status import TERMINAL
 from kubeplay.plan.stack import ObjectKey
 from kubeplay.play import record as records
 from kubeplay.play.progress import Progress, ProgressEvent, silent
@@ -106,9 +108,17 @@ def _mark(engine: Engine, found: list[StoredObject], timeout: float | None) -> N
                 row = _row(engine, obj)
                 if row is None:
                     continue
-                grace = plan_of(row).grace_seconds if timeout is None else int(timeout)
+                grace = plan_of(row).grace_seconds if timeout is None else math.ceil(timeout)
+                if _has_ended(obj):
+                    grace = 0
                 engine.store.objects.mark_deleted(obj.key, grace)
                 engine.store.runtime.set_pod(obj.uid, desired=DELETE)
+
+
+def _has_ended(obj: StoredObject) -> bool:
+    import json
+
+    return bool(obj.status) and json.loads(obj.status).get("phase") in TERMINAL
 
 
 def _end(engine: Engine, pods: list[PodRow], timeout: float | None, progress: Progress) -> None:

@@ -9,9 +9,9 @@ from kubeplay.engine.host.machine import boot_id
 from kubeplay.engine.store.runtime import RUN, RUNNING, STOP, BackoffRow, ContainerRow, PodRow
 from kubeplay.errors import NotFound, NotRunning, PodError
 from kubeplay.kube.status import TERMINAL
-from kubeplay.reconcile import parallel, services, system
+from kubeplay.reconcile import grace, parallel, services, system, terminate
 from kubeplay.reconcile.model import AGAIN, HOLD, REJECTED, Outcome
-from kubeplay.reconcile.observe import Look, key_of, look
+from kubeplay.reconcile.observe import Look, key_of, look, plan_of
 from kubeplay.reconcile.pod import reconcile
 
 if TYPE_CHECKING:
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 def stop_pods(engine: Engine, uids: Sequence[str], timeout: float | None = None) -> None:
     """End the pods' containers and give back their networks; pods, logs and containers' rows stay. `timeout` replaces their grace."""
     for uid in uids:
-        engine.store.runtime.set_pod(uid, desired=STOP)
+        row = engine.store.runtime.pod(uid)
+        with engine.store.write():
+            grace.remember(engine, uid, plan_of(row).grace_seconds if timeout is None else timeout)
+            engine.store.runtime.set_pod(uid, desired=STOP)
     parallel.each(lambda uid: _quiet(reconcile(engine, uid, grace=timeout)), list(uids))
     _after(engine)
 
@@ -120,10 +123,8 @@ def _check(job: object, outcome: Outcome) -> None:
 def stop_container(engine: Engine, row: ContainerRow, timeout: float | None = None) -> None:
     """Stop one container and keep it from being restarted until `start_container`; its pod lives on."""
     found = look(engine, row.pod_uid)
-    plan = next((c for c in found.seen.plan.containers if c.name == row.name), None)
     _flag(engine, row.pod_uid, HOLD + row.name)
-    seconds = float(found.seen.plan.grace_seconds) if timeout is None else timeout
-    engine.stop_container(row, seconds, plan.stop_signal if plan else "")
+    terminate.stop_by_hand(engine, found, row, timeout)
     _settle(engine, row.pod_uid)
 
 
@@ -176,8 +177,6 @@ def _after(engine: Engine) -> None:
 
 
 def _asks(row: PodRow, engine: Engine) -> bool:
-    from kubeplay.reconcile.observe import plan_of
-
     at_rest = row.desired == STOP and not engine.store.runtime.sandboxes(row.uid)
     return row.namespace != system.NAMESPACE and not at_rest and system.needs_dns(plan_of(row))
 

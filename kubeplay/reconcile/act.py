@@ -8,7 +8,7 @@ from kubeplay.engine import idmaps
 from kubeplay.engine.host import faults
 from kubeplay.engine.host.trace import trace
 from kubeplay.engine.store.events import NORMAL, WARNING
-from kubeplay.engine.store.runtime import CREATED, EXITED, BackoffRow, ContainerRow, SandboxRow
+from kubeplay.engine.store.runtime import CREATED, EXITED, RUNNING, BackoffRow, ContainerRow, SandboxRow
 from kubeplay.errors import ContainerError, ImageError, KubeplayError, SandboxError, VolumeError
 from kubeplay.kube.status import CRASH_LOOP
 from kubeplay.plan.container import APP, ContainerPlan
@@ -18,6 +18,7 @@ from kubeplay.reconcile import backoff, images, parallel, system, terminate
 from kubeplay.reconcile.model import (
     AGAIN,
     EVICTED,
+    HOOK,
     IMAGE,
     KILLED,
     REJECTED,
@@ -109,7 +110,7 @@ class Actor:
         if action.reason and EVICTED not in self.look.seen.backoffs:  # before anything is stopped: a kill -9 must not lose why (PH3)
             self._remember(EVICTED, 0.0, action.reason, action.message)
             self._event(action.reason, action.message, WARNING)
-        terminate.stop_all(self.engine, self.look, self.grace if self.grace is not None else action.grace)
+        terminate.stop_all(self.engine, self.look, self.grace, action.grace)
         terminate.release(self.engine, self.look, wait_net=self.wait_net)
         if action.finish:
             self.engine.volumes.teardown(self.uid)
@@ -305,19 +306,43 @@ class Actor:
         if rows and rows[-1].state == CREATED:
             self._forget(AGAIN + action.name)
             self._begin_row(rows[-1])
+        elif rows and rows[-1].state == RUNNING:  # whoever started it was killed in the middle of its hook
+            self._post_start(rows[-1])
 
     def _begin_row(self, row: ContainerRow) -> None:
         if system.needs_dns(self.plan):
             system.await_dns(self.engine)
+        hooked = self._plan_of(row.name).post_start is not None
+        if hooked:  # until it is through the container counts as not started yet (LH1)
+            self._remember(HOOK + row.name, 0.0)
         try:
             with trace(f"start {row.name}"):
-                self.engine.start_container(row)
+                row = self.engine.start_container(row)
         except ContainerError as error:
             self._failed(row.name, error, instance=True)
             return
         faults.point("reconcile:started")
         self._event("Started", f"Started container {row.name}")
-        self._forget(START + row.name)
+        if hooked:
+            self._post_start(row)
+        else:
+            self._forget(START + row.name)
+
+    def _post_start(self, row: ContainerRow) -> None:
+        """LH1: a container whose hook fails is killed, and its policy decides; one whose pod ends meanwhile is left to that."""
+        from kubeplay.reconcile import hooks
+
+        self._tell_all()
+        try:
+            if not hooks.post_start(self.engine, self.look, row, self._plan_of(row.name)):
+                return
+            self._forget(START + row.name)
+        except hooks.HookFailed as failed:
+            self._event(hooks.FAILED_POST_START, hooks.POST_START_FAILED, WARNING)
+            self._remember(START + row.name, 0.0, hooks.POST_START_ERROR, str(failed))
+            self._tell_all()
+            terminate.stop_one(self.engine, self.look, row, None, hooks.FAILED_POST_START)
+        self.engine.store.runtime.clear_backoff(self.uid, HOOK + row.name)
 
     def _failed(self, name: str, error: ContainerError | ImageError, instance: bool = False) -> None:
         """Note why a start failed; one that left an instance is delayed by the crash back-off alone (RB1)."""
@@ -342,8 +367,8 @@ class Actor:
         self._told.append((reason, message, type_, self.engine.clock.now()))
 
     def _tell_all(self) -> None:
-        told, self._told = self._told, []
-        if told:
-            with self.engine.store.write():
-                for event in told:
-                    self.engine.store.events.add(key_of(self.look.row), self.uid, *event)
+        if not self._told:
+            return
+        with self.engine.store.write():  # one thread at a time
+            while self._told:
+                self.engine.store.events.add(key_of(self.look.row), self.uid, *self._told.pop(0))

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from kubeplay.engine.host.machine import boot_id
 from kubeplay.engine.store.objects import StoredObject
-from kubeplay.engine.store.runtime import CREATE, DELETE, READY, RUN, STOP, ContainerRow, PodRow, SandboxRow
+from kubeplay.engine.store.runtime import CREATE, CREATED, DELETE, READY, RUN, RUNNING, STOP, ContainerRow, PodRow, SandboxRow
 from kubeplay.kube.status import TERMINAL, ContainerView, Instance, PodView
 from kubeplay.plan import codec
 from kubeplay.plan.container import INIT, ContainerPlan
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.stack import ObjectKey
-from kubeplay.reconcile.model import EVICTED, REJECTED, START, Health, Observed, Seen
+from kubeplay.reconcile.model import EVICTED, HOOK, REJECTED, START, Health, Observed, Seen
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
@@ -69,13 +69,14 @@ def look(engine: Engine, uid: str) -> Look:
     for instances in rows.values():
         instances.sort(key=lambda r: r.attempt)
     sandbox = sandboxes[-1] if sandboxes else None
+    backoffs = engine.store.runtime.backoffs(uid)
     seen = Observed(
         uid=uid, plan=plan, desired=row.desired, created=stored.created if stored else 0.0, phase=str(status.get("phase", "")),
         deleted=bool(stored and stored.deleted is not None), initialized=row.initialized, void=_void(engine, row, sandboxes, rows),
         sandbox=sandbox.id if sandbox else "", sandbox_ready=bool(sandbox and sandbox.state == READY),
         sandbox_attempts=row.sandbox_attempts, addresses=sandbox.addresses if sandbox else (), host_ip=host_ip(engine),
-        containers=tuple([_seen(c, rows[c.name], sandbox) for c in plan.containers]),
-        backoffs=engine.store.runtime.backoffs(uid), generation=stored.generation if stored else 1, gates=_gates(stored),
+        containers=tuple([_seen(c, rows[c.name], sandbox, HOOK + c.name in backoffs) for c in plan.containers]),
+        backoffs=backoffs, generation=stored.generation if stored else 1, gates=_gates(stored),
     )  # fmt: skip
     return Look(seen, row, stored, status, sandboxes, rows)
 
@@ -91,8 +92,11 @@ def _void(engine: Engine, row: PodRow, sandboxes: tuple[SandboxRow, ...], rows: 
     return wiped or any(s.boot != now for s in sandboxes) or any(c.boot != now for c in newest)
 
 
-def _seen(plan: ContainerPlan, instances: list[ContainerRow], sandbox: SandboxRow | None) -> Seen:
+def _seen(plan: ContainerPlan, instances: list[ContainerRow], sandbox: SandboxRow | None, hooked: bool = False) -> Seen:
+    """`hooked`: its postStart hook is not through, so an instance that runs does not count as started (LH1)."""
     current = instances[-1] if instances else None
+    if current is not None and hooked and current.state == RUNNING:
+        current = current._replace(state=CREATED, started=None)
     previous = instances[-2] if len(instances) > 1 else None
     here = bool(current and sandbox and current.sandbox_id == sandbox.id)
     return Seen(plan, _instance(current) if current else None, _instance(previous) if previous else None, here, _health(plan, current))

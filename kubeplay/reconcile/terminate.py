@@ -1,56 +1,49 @@
-"""End a pod: all containers in parallel, each with its stop signal and the grace period, then the sandbox (TE2-TE4)."""
+"""End a pod: its containers in their order within one grace period (order.py, stopping.py), then the sandbox (TE2-TE4)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from kubeplay.engine.host import faults
-from kubeplay.engine.store.runtime import RUNNING, UNKNOWN, ContainerRow
-from kubeplay.plan.pod import PodPlan
+from kubeplay.engine.store.runtime import RUNNING, ContainerRow
 from kubeplay.reconcile import claims, parallel
+from kubeplay.reconcile import grace as graces
 from kubeplay.reconcile.observe import REMOVING, Look, key_of
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
 
-MINIMUM = 2.0  # TE2: the least a container gets, unless it asks for nothing
-NOTHING = 0.03  # seconds from TERM to KILL where the grace is 0
 
-
-def grace(look: Look) -> float:
-    """TE3: what the deletion says, else the pod; negative counts as 1 (TE1).
-
-    With 0 a cluster's object is gone at once while the node still gives the container TERM and 2 s (record 159). Here the command that
-    waits is the node, so a container that asks for no grace gets TERM and just the time to act on it.
-    """
-    stored, seconds = look.stored, look.seen.plan.grace_seconds
-    if stored and stored.deleted is not None and stored.grace_seconds is not None:
-        seconds = stored.grace_seconds
-    return max(float(seconds if seconds > 0 else 1), MINIMUM) if seconds else NOTHING
-
-
-def stop_all(engine: Engine, look: Look, given: float | None = None) -> None:
-    """Stop every running container of the pod; `given` seconds instead of the pod's own grace."""
-    seconds = grace(look) if given is None else given
-    running = [row for rows in look.rows.values() for row in rows if row.state in (RUNNING, UNKNOWN)]
-    plan: PodPlan = look.seen.plan
-    signals = {c.name: c.stop_signal for c in plan.containers}
-
-    def stop(row: ContainerRow) -> None:
-        engine.store.events.add(key_of(look.row), look.row.uid, "Killing", f"Stopping container {row.name}")
-        engine.stop_container(row, seconds, signals.get(row.name, ""))
-
-    parallel.each(stop, running)
+def stop_all(engine: Engine, look: Look, given: float | None = None, own: float | None = None) -> None:
+    """Stop every running container of the pod; `given` seconds by a person, `own` by what ends it (TE3), instead of the pod's grace."""
+    rows = [row for rows in look.rows.values() for row in rows if row.state == RUNNING]
+    _stop(engine, look, rows, {row.name: f"Stopping container {row.name}" for row in rows}, given, own)
     faults.point("terminate:stopped")
 
 
-def stop_one(engine: Engine, look: Look, row: ContainerRow, given: float | None, message: str) -> None:
-    """Stop one running container of a pod that goes on; `given` seconds instead of the pod's own grace, `message` the event's text."""
-    seconds = max(float(look.seen.plan.grace_seconds if given is None else given), MINIMUM)
-    signal = next((c.stop_signal for c in look.seen.plan.containers if c.name == row.name), "")
-    engine.store.events.add(key_of(look.row), look.row.uid, "Killing", message)
-    engine.stop_container(row, seconds, signal)
-    faults.point("terminate:stopped-one")
+def stop_one(engine: Engine, look: Look, row: ContainerRow, grace: float | None = None, message: str = "") -> None:
+    """Stop one running container, with its preStop hook (LH2). `grace` is a probe's own (TE3), `message` the event's text."""
+    if row.state == RUNNING:
+        _stop(engine, look, [row], {row.name: message or f"Stopping container {row.name}"}, None, grace)
+        faults.point("terminate:stopped-one")
+
+
+def stop_by_hand(engine: Engine, look: Look, row: ContainerRow, given: float | None) -> None:
+    """As `stop_one`, for a person who gave a time (or None) just now."""
+    if row.state == RUNNING:
+        _stop(engine, look, [row], {row.name: f"Stopping container {row.name}"}, given, None)
+
+
+def _stop(engine: Engine, look: Look, rows: list[ContainerRow], messages: dict[str, str], given: float | None, own: float | None) -> None:
+    if not rows:
+        return
+    from kubeplay.reconcile.stopping import Stopping
+
+    with engine.store.write():
+        for row in rows:
+            engine.store.events.add(key_of(look.row), look.row.uid, "Killing", messages[row.name])
+    seconds = graces.seconds(look, own) if given is None else given
+    Stopping(engine, look, rows, seconds, given is not None).run()
 
 
 def release(engine: Engine, look: Look, *, wait_net: bool = True) -> None:
