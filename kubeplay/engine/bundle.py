@@ -198,7 +198,8 @@ def _inputs(
 
     users = idmaps.of(engine, row.pod_uid, pod.sandbox.users)
     return spec.SpecInputs(
-        plan=plan, resolved=resolved, image=image, identity=identity, hostname=kernel_hostname(pod), rootfs=root,
+        plan=plan, resolved=resolved, image=image, identity=identity, hostname=kernel_hostname(pod),
+        rootfs=idmaps.reached(engine, root, users),
         cgroups_path=engine.cgroups.runtime_path(_group(engine, row, pod)),
         namespaces=_namespaces(engine, sandbox, pod), host=host_facts(engine),
         shm="/dev/shm" if pod.sandbox.host_ipc else f"{engine.paths.sandbox(sandbox.id)}/shm",

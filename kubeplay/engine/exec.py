@@ -125,7 +125,7 @@ def _write_process(
     if user:
         from kubeplay.engine.oci.mappings import read
 
-        identity = users.resolve(Security(), user, users.read_accounts(config["root"]["path"]))
+        identity = users.resolve(Security(), user, users.read_accounts(f"{bundle}/rootfs"))
         users.check_mapped(identity, "exec", read(config["linux"]))
         process["user"] = {"uid": identity.uid, "gid": identity.gid, "additionalGids": list(identity.groups)}
         values["HOME"] = identity.home

@@ -35,9 +35,6 @@ def of(engine: Engine, uid: str, users: Users | None) -> Map | None:
     if users is None:
         return None
     mine = {kind: userns.ranges(kind) for kind in ("uid", "gid")}
-    if users.mode != KEEP and userns.rootless():
-        what = "hostUsers: false and --userns=auto" if users.mode == AUTO else "--userns=nomap"
-        raise SandboxError(f"{what}: not supported for an ordinary user yet", hint="--userns=keep-id, or --userns=host")
     if users.mode == AUTO:
         return _auto(engine, uid, users, mine)
     if not userns.rootless():
@@ -173,25 +170,44 @@ def release(engine: Engine, uid: str) -> None:
         pass  # others have theirs
 
 
-def let_pass(engine: Engine) -> None:
+def let_pass(engine: Engine, users: Map) -> None:
     """The runtime's first process is the pod's root when it goes to its root file system: it must be let through the runroot.
 
     Nobody can list it, its other directories are closed (but the DNS records, which their server reads as nobody), and a bundle lets in
     its own pod's root alone. Raises SandboxError where a directory above is closed.
     """
+    if _passes(users):
+        return
     at = engine.paths.runroot
-    if userns.in_user_namespace():
-        return  # the pod's root is let through where who plays is one of its ids
     with os.scandir(at) as entries:
         for entry in entries:
             if entry.name not in _OPEN and entry.is_dir(follow_symlinks=False):
                 os.chmod(entry.path, 0o700)
     os.chmod(at, 0o711)
+    if userns.in_user_namespace():
+        from kubeplay.engine.host import passage
+
+        passage.through(at)
+        return
     while at != "/":
         at = os.path.dirname(at)
         if not os.stat(at).st_mode & 0o001:
             what = f"{at} is closed to the root of a pod with a user namespace of its own, on its way to {engine.paths.runroot}"
             raise SandboxError(what, hint=f"chmod o+x {at}, or another --runroot")
+
+
+def reached(engine: Engine, path: str, users: Map | None) -> str:
+    """The name by which the pod's root reaches a path below the runroot. Raises SandboxError."""
+    if users is None or not userns.in_user_namespace() or _passes(users):
+        return path
+    from kubeplay.engine.host import passage
+
+    return f"{passage.through(engine.paths.runroot)}{path.removeprefix(engine.paths.runroot)}"
+
+
+def _passes(users: Map) -> bool:
+    """Whether who plays is one of the pod's ids (0 of a user's namespace): then the pod's root passes where that one does."""
+    return userns.in_user_namespace() and any(r.outside <= 0 < r.outside + r.length for r in users.uids)
 
 
 def let_in(bundle: str, users: Map) -> None:

@@ -54,7 +54,7 @@ def _make(engine: Engine, row: SandboxRow, plan: PodPlan, hostname: str) -> Sand
     users = idmaps.of(engine, row.pod_uid, sandbox.users)
     owner = users.root if users else (0, 0)
     if users:
-        idmaps.let_pass(engine)
+        idmaps.let_pass(engine, users)
     with trace("sandbox: namespaces"):
         pins = netns.create(
             f"{directory}/ns", hostname, sandbox.sysctls, host_network=sandbox.host_network, host_ipc=sandbox.host_ipc, users=users
@@ -149,7 +149,8 @@ def _pause(engine: Engine, row: SandboxRow, plan: PodPlan) -> None:
     if users:
         idmaps.let_in(bundle, users)
         os.chown(f"{bundle}/rootfs", *users.root)  # the runtime makes what it mounts on as the pod's root
-    pause.write_bundle(bundle, engine.paths.sandbox(row.id), group, qos.PAUSE_SCORE, users)
+    root = idmaps.reached(engine, f"{bundle}/rootfs", users)
+    pause.write_bundle(bundle, engine.paths.sandbox(row.id), root, group, qos.PAUSE_SCORE, users)
     pid = conmon.create(engine.runtime, engine.cgroups, engine.paths, conmon.Monitor(row.id, row.pod_uid, bundle, "", 0))
     pin = f"{engine.paths.sandbox(row.id)}/ns/pid"
     os.close(os.open(pin, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o400))

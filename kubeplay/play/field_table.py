@@ -61,7 +61,7 @@ setHostnameAsFQDN | + |
 hostNetwork | + |
 hostPID | + |
 hostIPC | + |
-hostUsers | + | false: 65536 ids of the pod's own; not with hostNetwork, hostPID, hostIPC
+hostUsers | + | false: 65536 ids of the pod's own (4096 where an ordinary user plays); not with hostNetwork, hostPID, hostIPC
 shareProcessNamespace | + |
 enableServiceLinks | + |
 imagePullSecrets[] | + | Secrets of type dockerconfigjson and dockercfg; after them this machine's own logins are tried

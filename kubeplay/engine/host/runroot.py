@@ -78,8 +78,10 @@ def _renew(paths: Paths) -> bool:
 
 def release(paths: Paths) -> None:
     """Unmount everything in the runroot and the runroot itself, innermost first."""
+    from kubeplay.engine.host import passage
     from kubeplay.engine.host.syscalls import MNT_DETACH, UMOUNT_NOFOLLOW, umount
 
+    passage.close(paths.runroot)
     for target in mounts_below(paths.runroot):
         try:
             umount(target, MNT_DETACH | UMOUNT_NOFOLLOW)

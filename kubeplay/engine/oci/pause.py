@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 _PROGRAM = "/catatonit"
 
 
-def write_bundle(bundle: str, sandbox: str, group: str, score: int, users: Map | None = None) -> None:
-    """Write the pause container's config.json. Raises MissingPrerequisite without catatonit."""
+def write_bundle(bundle: str, sandbox: str, root: str, group: str, score: int, users: Map | None = None) -> None:
+    """Write the pause container's config.json; `root` leads to its root file system. Raises MissingPrerequisite without catatonit."""
     facts = machine()
     if not facts.can_raise_limits:
         score = max(score, facts.oom_score_adj)
     with open(f"{bundle}/config.json", "w", encoding="utf-8") as file:
-        json.dump(_spec(processes.program("catatonit"), sandbox, group, score, users), file)
+        json.dump(_spec(processes.program("catatonit"), sandbox, root, group, score, users), file)
 
 
-def _spec(program: str, sandbox: str, group: str, score: int, users: Map | None) -> dict[str, Any]:
+def _spec(program: str, sandbox: str, root: str, group: str, score: int, users: Map | None) -> dict[str, Any]:
     kinds = (("user", "user"), ("network", "net"), ("ipc", "ipc"), ("uts", "uts"))
     pins = [{"type": kind, "path": f"{sandbox}/ns/{name}"} for kind, name in kinds if os.path.exists(f"{sandbox}/ns/{name}")]
     # whoever shares its processes may be allowed to trace it: what is filtered for them must be for it, too
@@ -43,7 +43,7 @@ def _spec(program: str, sandbox: str, group: str, score: int, users: Map | None)
             "args": [_PROGRAM, "-P"], "cwd": "/", "env": ["PATH=/"], "user": {"uid": 0, "gid": 0},  # record 088
             "noNewPrivileges": True, "capabilities": {}, "oomScoreAdj": score,
         },
-        "root": {"path": "rootfs", "readonly": True},
+        "root": {"path": root, "readonly": True},
         "mounts": [
             {"destination": "/proc", "type": "proc", "source": "proc", "options": ["nosuid", "noexec", "nodev"]},
             {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "noexec", "mode=755", "size=64k"]},
