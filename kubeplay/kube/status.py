@@ -9,16 +9,21 @@ from __future__ import annotations
 from typing import Any
 
 from kubeplay.clock import rfc3339
-from kubeplay.plan.container import INIT, ContainerPlan
+from kubeplay.kube.restarts import follows
+from kubeplay.plan.container import EPHEMERAL, INIT, SIDECAR, ContainerPlan
 from kubeplay.plan.pod import PodPlan
 from kubeplay.record import Record
 
 PENDING, RUNNING, SUCCEEDED, FAILED = "Pending", "Running", "Succeeded", "Failed"
 TERMINAL = (SUCCEEDED, FAILED)
 CRASH_LOOP = "CrashLoopBackOff"
+RESTARTING_ALL = "RestartingAllContainers"  # RR2, CS7
 _NOTICED = 10.0  # seconds from an end to the sync that shows the back-off (RB5, record 121); the end itself is shown until then
 
 Json = dict[str, Any]
+
+# Conditions that we write; others are somebody else's and kept (CO1).
+_OURS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", "AllContainersRestarting")
 
 
 class Instance(Record):
@@ -39,7 +44,7 @@ class Instance(Record):
 class ContainerView(Record):
     """A planned container, its last two instances, and why its last start attempt failed ("" = it did not).
 
-    `started` and `ready` are what its probes say of an instance that runs (CS9).
+    `started` and `ready` are what its probes say of an instance that runs (CS9); `killed` is why we ended the newest one ourselves.
     """
 
     plan: ContainerPlan
@@ -49,6 +54,7 @@ class ContainerView(Record):
     message: str = ""
     started: bool = True
     ready: bool = True
+    killed: str = ""
 
 
 class PodView(Record):
@@ -56,7 +62,8 @@ class PodView(Record):
 
     `finished`: everything is torn down, so a terminal phase may be shown. `ending`: being deleted or stopped by a
     person, so nothing will start again. `reason` and `message` are the pod's own (a refused pod: SysctlForbidden);
-    `failed`: they are why it must end, whatever its containers did (DeadlineExceeded, Evicted).
+    `failed`: they are why it must end, whatever its containers did (DeadlineExceeded, Evicted). `created` is when it was accepted (CO5).
+    `unscheduled`: reason and message of a pod that this machine has no place for (LR1).
     """
 
     plan: PodPlan
@@ -73,16 +80,7 @@ class PodView(Record):
     reason: str = ""
     message: str = ""
     generation: int = 1
-    gates: tuple[str, ...] = ()
-
-
-def restartable(plan: ContainerPlan, exit_code: int | None) -> bool:
-    """Whether a container that ended with `exit_code` is to be started again (RB6)."""
-    if plan.restart_policy == "Never":
-        return False
-    if plan.restart_policy == "OnFailure" or plan.kind == INIT:
-        return exit_code != 0
-    return True
+    unscheduled: tuple[str, str] | None = None
 
 
 def pod_status(view: PodView, now: float, previous: Json | None = None) -> Json:
@@ -91,21 +89,42 @@ def pod_status(view: PodView, now: float, previous: Json | None = None) -> Json:
     view = view._replace(containers=tuple([_noticed(c, now) for c in view.containers]))
     if view.rejected:
         return _rejected(view)
-    init = [_container(c, view) for c in view.containers if c.plan.kind == INIT]
-    app = [_container(c, view) for c in view.containers if c.plan.kind != INIT]
+    if view.unscheduled and old.get("phase", PENDING) == PENDING:
+        return _unscheduled(view, view.unscheduled, now, old)
+    init = [_container(c, view) for c in view.containers if c.plan.kind in (INIT, SIDECAR)]
+    app = [_container(c, view) for c in view.containers if c.plan.kind not in (INIT, SIDECAR, EPHEMERAL)]
+    debug = [_container(c, view) for c in view.containers if c.plan.kind == EPHEMERAL]
     app_by_name = sorted(app, key=lambda c: str(c["name"]))  # as the kubelet lists them (record 184)
     reached = FAILED if view.failed else phase(view, init, app)
     status: Json = {"observedGeneration": view.generation, "phase": _shown(view, reached, old.get("phase", ""), app)}
-    if view.reason and not (view.failed and status["phase"] not in TERMINAL):  # with the phase they explain (record 119)
-        status.update(reason=view.reason, message=view.message)
+    status.update(_why(view, status["phase"], old))
     status["conditions"] = _conditions(view, reached, init, app, now, old)
     status.update(_addresses(view, old))
     status["startTime"] = rfc3339(view.created)
     if init:
         status["initContainerStatuses"] = init
     status["containerStatuses"] = app_by_name
+    if debug:
+        status["ephemeralContainerStatuses"] = debug
     status["qosClass"] = qos_class(view.plan)
     return status
+
+
+def _why(view: PodView, shown: str, old: Json) -> Json:
+    """The pod's own reason and message: with the phase that they explain (record 119), and then for good (PH3)."""
+    if old.get("phase") in TERMINAL:
+        return {key: old[key] for key in ("reason", "message") if key in old}
+    if not view.reason or (view.failed and shown not in TERMINAL):
+        return {}
+    return {"reason": view.reason, "message": view.message}
+
+
+def _unscheduled(view: PodView, why: tuple[str, str], now: float, old: Json) -> Json:
+    """A pod that waits for a place has nothing but that condition (record 115)."""
+    before = {c["type"]: c for c in old.get("conditions", [])}
+    condition = _condition(view, "PodScheduled", False, *why, now, before.get("PodScheduled"))
+    kept = [c for kind, c in before.items() if kind not in _OURS]
+    return {"observedGeneration": view.generation, "phase": PENDING, "conditions": [condition, *kept], "qosClass": qos_class(view.plan)}
 
 
 def _rejected(view: PodView) -> Json:
@@ -146,7 +165,9 @@ def container_state(view: ContainerView, pod: PodView) -> tuple[Json, Json]:
     if current and current.state == "running":
         return {"running": {"startedAt": rfc3339(current.started or current.finished or 0)}}, before
     if ended:
-        again = not pod.ending and not pod.finished and current is not None and restartable(view.plan, current.exit_code)
+        again = not pod.ending and not pod.finished and current is not None and _goes_on(view, current.exit_code)
+        if current is not None and current.reason == RESTARTING_ALL and not pod.ending and not pod.finished:
+            return _waiting(view.waiting or default_reason(pod.plan), view.message), ended
         if again and view.waiting:
             return _waiting(view.waiting, view.message), ended
         return ended, before
@@ -155,7 +176,7 @@ def container_state(view: ContainerView, pod: PodView) -> tuple[Json, Json]:
 
 def default_reason(plan: PodPlan) -> str:
     """What a container waits for when nothing went wrong (CS2)."""
-    return "PodInitializing" if any(c.kind == INIT for c in plan.containers) else "ContainerCreating"
+    return "PodInitializing" if any(c.kind in (INIT, SIDECAR) for c in plan.containers) else "ContainerCreating"
 
 
 def _waiting(reason: str, message: str) -> Json:
@@ -184,30 +205,41 @@ def _is_ready(view: ContainerView, state: Json) -> bool:
 
 
 def phase(view: PodView, init: list[Json], app: list[Json]) -> str:
-    """The phase that the containers have come to (PH1, PH2)."""
-    plans = {c.plan.name: c.plan for c in view.containers}
-    pending_init = False
-    for status in init:
-        code = _exit_code(status)
-        if code is None or "running" in status["state"]:
-            pending_init = True
-        elif code != 0:
-            if view.ending or not restartable(plans[status["name"]], code):
-                return FAILED
-            pending_init = True
-    if pending_init and not view.initialized:
+    """The phase that the containers have come to, in the order of PH1; sidecars that have ended do not count (PH2)."""
+    seen = {c.plan.name: c for c in view.containers}
+    regular = [s for s in init if seen[s["name"]].plan.kind == INIT]
+    sidecars = [s for s in init if seen[s["name"]].plan.kind == SIDECAR]
+    codes = [None if "running" in s["state"] else _exit_code(s) for s in regular]
+    if any(code and (view.ending or not _goes_on(seen[s["name"]], code)) for s, code in zip(regular, codes)):
+        return FAILED
+    if any(code != 0 for code in codes) and not _undone(view, codes):
         return PENDING
-    return _app_phase(view, plans, app)
+    running = any("running" in s["state"] for s in sidecars)
+    if any("running" in s["state"] and not s["started"] for s in sidecars) and not view.initialized:
+        return PENDING
+    if any("waiting" in s["state"] and _exit_code(s) is None for s in sidecars) and not view.ending:
+        return PENDING
+    return _app_phase(view, seen, app, running)
 
 
-def _app_phase(view: PodView, plans: dict[str, ContainerPlan], app: list[Json]) -> str:
-    codes = [(plans[s["name"]], _exit_code(s)) for s in app]
-    running = any("running" in s["state"] for s in app)
+def _undone(view: PodView, codes: list[int | None]) -> bool:
+    """Whether nobody will see these init containers run: the pod ends after its app containers have."""
+    return (view.ending or view.finished) and view.initialized
+
+
+def _goes_on(container: ContainerView, code: int | None) -> bool:
+    return follows(container.plan, code, container.killed)
+
+
+def _app_phase(view: PodView, seen: dict[str, ContainerView], app: list[Json], beside: bool) -> str:
+    """`beside`: a sidecar runs."""
+    codes = [(seen[s["name"]], _exit_code(s)) for s in app]
+    running = beside or any("running" in s["state"] for s in app)
     if any(code is None and "running" not in s["state"] for s, (_, code) in zip(app, codes)):
         return PENDING
     if running:
         return RUNNING
-    if not view.ending and any(restartable(plan, code) for plan, code in codes):
+    if not view.ending and any(_goes_on(container, code) for container, code in codes):
         return RUNNING
     return SUCCEEDED if all(code == 0 for _, code in codes) else FAILED
 
@@ -236,7 +268,8 @@ def _shown(view: PodView, reached: str, old: str, app: list[Json]) -> str:
 
 def _conditions(view: PodView, reached: str, init: list[Json], app: list[Json], now: float, old: Json) -> list[Json]:
     initialized = _initialized(view, reached, init)
-    containers = _containers_ready(reached, app)
+    sidecars = {c.plan.name for c in view.containers if c.plan.kind == SIDECAR}
+    containers = _containers_ready(reached, [*[s for s in init if s["name"] in sidecars], *app])
     found = [
         ("PodReadyToStartContainers", view.sandbox_ready, "", ""),
         ("Initialized", *initialized),
@@ -246,8 +279,10 @@ def _conditions(view: PodView, reached: str, init: list[Json], app: list[Json], 
     ]
     before = {c["type"]: c for c in old.get("conditions", [])}
     made = [_condition(view, kind, value, reason, message, now, before.get(kind)) for kind, value, reason, message in found]
-    ours = {c["type"] for c in made}
-    return made + [c for kind, c in before.items() if kind not in ours]  # foreign ones are preserved (CO1)
+    all_again = any(c.current is not None and c.current.reason == RESTARTING_ALL for c in view.containers)
+    if all_again or "AllContainersRestarting" in before:
+        made.append(_condition(view, "AllContainersRestarting", all_again, "", "", now, before.get("AllContainersRestarting")))
+    return made + [c for kind, c in before.items() if kind not in _OURS]  # foreign ones are preserved (CO1)
 
 
 def _condition(view: PodView, kind: str, value: bool, reason: str, message: str, now: float, before: Json | None) -> Json:
@@ -267,7 +302,8 @@ def _initialized(view: PodView, reached: str, init: list[Json]) -> tuple[bool, s
     """CO2."""
     if reached == SUCCEEDED:
         return True, "PodCompleted", ""
-    incomplete = [s["name"] for s in init if not s["ready"]]
+    sidecars = {c.plan.name for c in view.containers if c.plan.kind == SIDECAR}
+    incomplete = [s["name"] for s in init if not s["started" if s["name"] in sidecars else "ready"]]
     if view.initialized or not incomplete:
         return True, "", ""
     return False, "ContainersNotInitialized", f"containers with incomplete status: [{' '.join(incomplete)}]"
@@ -288,7 +324,7 @@ def _ready(view: PodView, containers: tuple[bool, str, str], old: Json) -> tuple
     if not containers[0]:
         return containers
     known = {c["type"]: c["status"] for c in old.get("conditions", [])}
-    for gate in view.gates:
+    for gate in view.plan.readiness_gates:
         if gate not in known:
             return False, "ReadinessGatesNotReady", f'corresponding condition of pod readiness gate "{gate}" does not exist.'
         if known[gate] != "True":

@@ -10,7 +10,7 @@ from kubeplay.engine.store.runtime import RUN, RUNNING, STOP, BackoffRow, Contai
 from kubeplay.errors import NotFound, NotRunning, PodError
 from kubeplay.kube.status import TERMINAL
 from kubeplay.reconcile import grace, parallel, services, system, terminate
-from kubeplay.reconcile.model import AGAIN, HOLD, REJECTED, Outcome
+from kubeplay.reconcile.model import ACCEPTED, AGAIN, HOLD, REJECTED, Outcome
 from kubeplay.reconcile.observe import Look, key_of, look, plan_of
 from kubeplay.reconcile.pod import reconcile
 
@@ -89,6 +89,8 @@ def prepare_start(engine: Engine, found: Look) -> None:
         for key in found.seen.backoffs:
             if not key.startswith(AGAIN) and key != REJECTED:
                 engine.store.runtime.clear_backoff(uid, key)
+        if found.seen.plan.deadline_seconds is not None:  # counts from now on (AD1)
+            _flag(engine, uid, ACCEPTED)
         engine.store.runtime.set_pod(uid, desired=RUN)
         if found.seen.phase in TERMINAL and REJECTED not in found.seen.backoffs:
             engine.store.objects.set_status(key_of(found.row), "")

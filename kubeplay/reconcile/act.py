@@ -11,7 +11,7 @@ from kubeplay.engine.store.events import NORMAL, WARNING
 from kubeplay.engine.store.runtime import CREATED, EXITED, RUNNING, BackoffRow, ContainerRow, SandboxRow
 from kubeplay.errors import ContainerError, ImageError, KubeplayError, SandboxError, VolumeError
 from kubeplay.kube.status import CRASH_LOOP
-from kubeplay.plan.container import APP, ContainerPlan
+from kubeplay.plan.container import APP, EPHEMERAL, ContainerPlan
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.volumes import ImageVolume
 from kubeplay.reconcile import backoff, images, parallel, system, terminate
@@ -32,6 +32,7 @@ from kubeplay.reconcile.model import (
     MakeSandbox,
     Note,
     Reject,
+    RestartAll,
     Start,
 )
 from kubeplay.reconcile.observe import Look, key_of
@@ -78,6 +79,8 @@ class Actor:
                 self._kill_pod(action)
             elif isinstance(action, Kill):
                 kills.append(action)
+            elif isinstance(action, RestartAll):
+                self._restart_all(action.trigger)
             elif isinstance(action, Note):
                 self._note(action)
             elif isinstance(action, Reject):
@@ -121,6 +124,24 @@ class Actor:
         row = self.look.rows[action.name][-1]
         self._remember(KILLED + action.name, 0.0, action.reason, row.id)
         terminate.stop_one(self.engine, self.look, row, action.grace, action.message)
+
+    def _restart_all(self, trigger: str) -> None:
+        """RR2: what asks for it goes last, so that a crash of ours is followed by the rest. They belong to no sandbox then: init again."""
+        from kubeplay.kube.status import RESTARTING_ALL
+
+        self._event("RestartingAllContainers", f"Container {trigger} ended as its rule says; all containers are restarted")
+        terminate.stop_all(self.engine, self.look)
+        runtime = self.engine.store.runtime
+        runtime.set_pod(self.uid, initialized=0)
+        newest = [rows[-1] for rows in self.look.rows.values() if rows]
+        for row in sorted(newest, key=lambda row: row.name == trigger):
+            if row.kind == EPHEMERAL:
+                continue
+            self.engine.remove_container(row, keep_row=True)
+            now = runtime.container(row.id) or row
+            message = f"restarted with all containers of the pod; it had ended with {now.exit_code}" if row.state == EXITED else ""
+            runtime.set_container(row.id, sandbox_id="", reason=RESTARTING_ALL, exit_code=137, message=message or "restarted with the pod")
+            faults.point("reconcile:restarting-all")
 
     def _note(self, action: Note) -> None:
         known = self.look.seen.backoffs.get(START + action.name)
@@ -237,7 +258,7 @@ class Actor:
     def _restarting(self, action: Start) -> None:
         """Note the crash back-off that counts from now on, before the start: a kill -9 must not make it start twice as often."""
         if action.delay:
-            self._remember(action.name, action.delay)
+            self._remember(action.name, action.delay, message=backoff.stamp(self._plan_of(action.name)))
 
     def _image(self, want: images.Wanted, user: str) -> None:
         """See that the image is there for `user`, a container or volume. Raises ImageError, _Later."""

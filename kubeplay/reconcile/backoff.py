@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from kubeplay.engine.store.runtime import BackoffRow
+from kubeplay.plan.container import ContainerPlan
 
 FIRST, LONGEST = 10.0, 300.0  # RB1, RB4
 STABLE = 600.0  # RB2: an instance that ran this long starts the count again
 MOUNT_FIRST, MOUNT_LONGEST = 0.5, 122.0  # retries of a mount: 0.5 s doubling (record 045), at most 2m2s (CS5)
 RETRY = 10.0  # RB5: a failed sync is retried after about 10 s
 RESYNC = 60.0  # RB5
+
+
+def stamp(plan: ContainerPlan) -> str:
+    """What a container's crash back-off belongs to: with another image or other resources it begins anew (RB3)."""
+    return f"{plan.image} {'-'.join(str(value) for value in plan.resources)}"
+
+
+def valid(entry: BackoffRow | None, plan: ContainerPlan) -> BackoffRow | None:
+    """The entry, unless it was made for another image or other resources (RB3)."""
+    return entry if entry is None or entry.message in ("", stamp(plan)) else None
 
 
 def held_until(entry: BackoffRow | None, finished: float) -> float:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kubeplay.reconcile.images import Wanted
 
 # Keys of the back-off table. A container's own name holds its crash back-off (RB1): `delay` and the `since` of its last
-# restart. The others:
+# restart; its message is what it belongs to (RB3). The others:
 START = "start:"  # why the last start attempt of a container failed (CS3), and when to try again
 IMAGE = "image:"  # pull back-off of an image (RB4)
 AGAIN = "again:"  # a person asked to start it whatever its policy says
@@ -24,6 +24,8 @@ HOOK = "hook:"  # its postStart hook is not through yet (LH1)
 SANDBOX = "sandbox"  # the sandbox could not be made
 VOLUMES = "volumes"  # a volume could not be set up (CS5)
 REJECTED = "rejected"  # the pod was not admitted
+UNSCHEDULED = "unscheduled"  # no room on this machine, or a gate (LR1), by reason and message; nothing is made until it goes
+ACCEPTED = "accepted"  # `since` is when a person started the pod again; without it the pod was accepted when it was created (CO5, AD1)
 EVICTED = "evicted"  # the pod must end and is Failed with this row's reason and message (PH3); anybody may ask for it by setting the row
 KILLED = "killed:"  # we killed the instance whose id is the row's message: its policy decides, not its exit rules (RR1)
 
@@ -41,13 +43,14 @@ class Health(Record):
 
 
 class Seen(Record):
-    """A container of the pod: its newest two instances; `here` = the newest one belongs to the present sandbox."""
+    """A container: its newest two instances; `here` = the newest one belongs to the present sandbox, `killed` = why we ended it."""
 
     plan: ContainerPlan
     current: Instance | None = None
     previous: Instance | None = None
     here: bool = False
     health: Health = Health()
+    killed: str = ""
 
 
 class Observed(Record):
@@ -57,6 +60,7 @@ class Observed(Record):
     plan: PodPlan
     desired: str
     created: float = 0.0
+    accepted: float = 0.0
     phase: str = ""
     deleted: bool = False
     initialized: bool = False
@@ -69,7 +73,6 @@ class Observed(Record):
     containers: tuple[Seen, ...] = ()
     backoffs: Mapping[str, BackoffRow] = {}
     generation: int = 1
-    gates: tuple[str, ...] = ()
 
 
 class Reject(Record):
@@ -101,6 +104,12 @@ class Kill(Record):
     reason: str
     message: str
     grace: float | None = None
+
+
+class RestartAll(Record):
+    """Stop and remove all containers and begin anew in the same sandbox, because `trigger` ended as its rule says (RR2)."""
+
+    trigger: str
 
 
 class MakeSandbox(Record):
@@ -135,7 +144,7 @@ class Note(Record):
     message: str
 
 
-Action = Reject | KillPod | Kill | MakeSandbox | Start | Begin | Note
+Action = Reject | KillPod | Kill | RestartAll | MakeSandbox | Start | Begin | Note
 
 
 class Decision(Record):

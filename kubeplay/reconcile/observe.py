@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.engine.host.machine import boot_id
 from kubeplay.engine.store.objects import StoredObject
-from kubeplay.engine.store.runtime import CREATE, CREATED, DELETE, READY, RUN, RUNNING, STOP, ContainerRow, PodRow, SandboxRow
+from kubeplay.engine.store.runtime import (
+    CREATE,
+    CREATED,
+    DELETE,
+    READY,
+    RUN,
+    RUNNING,
+    STOP,
+    BackoffRow,
+    ContainerRow,
+    PodRow,
+    SandboxRow,
+)
 from kubeplay.kube.status import TERMINAL, ContainerView, Instance, PodView
 from kubeplay.plan import codec
-from kubeplay.plan.container import INIT, ContainerPlan
+from kubeplay.plan.container import APP, ContainerPlan
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.stack import ObjectKey
-from kubeplay.reconcile.model import EVICTED, HOOK, REJECTED, START, Health, Observed, Seen
+from kubeplay.reconcile.model import ACCEPTED, EVICTED, HOOK, KILLED, REJECTED, START, UNSCHEDULED, Health, Observed, Seen
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
@@ -69,14 +82,15 @@ def look(engine: Engine, uid: str) -> Look:
     for instances in rows.values():
         instances.sort(key=lambda r: r.attempt)
     sandbox = sandboxes[-1] if sandboxes else None
-    backoffs = engine.store.runtime.backoffs(uid)
+    backoffs, created = engine.store.runtime.backoffs(uid), stored.created if stored else 0.0
     seen = Observed(
-        uid=uid, plan=plan, desired=row.desired, created=stored.created if stored else 0.0, phase=str(status.get("phase", "")),
+        uid=uid, plan=plan, desired=row.desired, created=created, accepted=backoffs[ACCEPTED].since if ACCEPTED in backoffs else created,
+        phase=str(status.get("phase", "")),
         deleted=bool(stored and stored.deleted is not None), initialized=row.initialized, void=_void(engine, row, sandboxes, rows),
         sandbox=sandbox.id if sandbox else "", sandbox_ready=bool(sandbox and sandbox.state == READY),
         sandbox_attempts=row.sandbox_attempts, addresses=sandbox.addresses if sandbox else (), host_ip=host_ip(engine),
-        containers=tuple([_seen(c, rows[c.name], sandbox, HOOK + c.name in backoffs) for c in plan.containers]),
-        backoffs=backoffs, generation=stored.generation if stored else 1, gates=_gates(stored),
+        containers=tuple([_seen(c, rows[c.name], sandbox, backoffs) for c in plan.containers]),
+        backoffs=backoffs, generation=stored.generation if stored else 1,
     )  # fmt: skip
     return Look(seen, row, stored, status, sandboxes, rows)
 
@@ -92,14 +106,17 @@ def _void(engine: Engine, row: PodRow, sandboxes: tuple[SandboxRow, ...], rows: 
     return wiped or any(s.boot != now for s in sandboxes) or any(c.boot != now for c in newest)
 
 
-def _seen(plan: ContainerPlan, instances: list[ContainerRow], sandbox: SandboxRow | None, hooked: bool = False) -> Seen:
-    """`hooked`: its postStart hook is not through, so an instance that runs does not count as started (LH1)."""
+def _seen(plan: ContainerPlan, instances: list[ContainerRow], sandbox: SandboxRow | None, backoffs: Mapping[str, BackoffRow]) -> Seen:
+    """While its postStart hook is not through, an instance that runs does not count as started (LH1)."""
     current = instances[-1] if instances else None
-    if current is not None and hooked and current.state == RUNNING:
+    if current is not None and HOOK + plan.name in backoffs and current.state == RUNNING:
         current = current._replace(state=CREATED, started=None)
     previous = instances[-2] if len(instances) > 1 else None
     here = bool(current and sandbox and current.sandbox_id == sandbox.id)
-    return Seen(plan, _instance(current) if current else None, _instance(previous) if previous else None, here, _health(plan, current))
+    killed = backoffs.get(KILLED + plan.name)
+    why = killed.reason if killed and current and killed.message == current.id else ""
+    first, second = _instance(current) if current else None, _instance(previous) if previous else None
+    return Seen(plan, first, second, here, _health(plan, current), why)
 
 
 def _health(plan: ContainerPlan, row: ContainerRow | None) -> Health:
@@ -119,27 +136,22 @@ def view(look_: Look, *, finished: bool = False, rejected: tuple[str, str] | Non
     refused = seen.backoffs.get(REJECTED) or seen.backoffs.get(EVICTED)
     reason, message = rejected or ((refused.reason, refused.message) if refused else ("", ""))
     ending = seen.desired in (STOP, DELETE) or seen.deleted
-    started = any(c.plan.kind != INIT and c.current is not None and bool(c.current.started) for c in seen.containers)
+    waits = seen.backoffs.get(UNSCHEDULED)
+    started = any(c.plan.kind == APP and c.current is not None and bool(c.current.started) for c in seen.containers)
     return PodView(
-        plan=seen.plan, created=seen.created, containers=tuple([_container(seen, c) for c in seen.containers]),
+        plan=seen.plan, created=seen.accepted, containers=tuple([_container(seen, c) for c in seen.containers]),
         sandbox_ready=seen.sandbox_ready and not finished and not seen.void, addresses=() if finished else seen.addresses,
         host_ip=seen.host_ip, initialized=started, ending=ending, finished=finished or seen.phase in TERMINAL,
         rejected=bool(rejected or REJECTED in seen.backoffs), failed=EVICTED in seen.backoffs, reason=reason, message=message,
-        generation=seen.generation, gates=seen.gates,
+        generation=seen.generation, unscheduled=(waits.reason, waits.message) if waits else None,
     )  # fmt: skip
 
 
 def _container(seen: Observed, container: Seen) -> ContainerView:
     why = seen.backoffs.get(START + container.plan.name)
     waiting, message = (why.reason, why.message) if why else ("", "")
-    health = container.health
-    return ContainerView(container.plan, container.current, container.previous, waiting, message, health.started, health.ready)
-
-
-def _gates(stored: StoredObject | None) -> tuple[str, ...]:
-    if stored is None or '"readinessGates"' not in stored.body:
-        return ()
-    return tuple([g["conditionType"] for g in json.loads(stored.body)["spec"].get("readinessGates") or []])
+    health, seen_ = container.health, (container.plan, container.current, container.previous)
+    return ContainerView(*seen_, waiting, message, health.started, health.ready, container.killed)
 
 
 _host_ip: list[str] = []

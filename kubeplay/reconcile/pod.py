@@ -15,7 +15,7 @@ from kubeplay.engine.store.locks import Lock
 from kubeplay.engine.store.runtime import DELETE
 from kubeplay.errors import NotFound
 from kubeplay.kube.status import CRASH_LOOP, FAILED, TERMINAL, pod_status
-from kubeplay.plan.container import APP
+from kubeplay.plan.container import APP, INIT
 from kubeplay.reconcile import decide as brain
 from kubeplay.reconcile import terminate
 from kubeplay.reconcile.act import Actor
@@ -181,7 +181,7 @@ def _failures(found: Look, status: dict[str, Any]) -> tuple[Failure, ...]:
         why = backoffs.get(START + container.plan.name)
         if why is not None:
             made.append(Failure(container.plan.name, why.reason, why.message))
-        elif container.plan.kind != APP and status.get("phase") == FAILED and container.current and container.current.exit_code:
+        elif container.plan.kind == INIT and status.get("phase") == FAILED and container.current and container.current.exit_code:
             made.append(Failure(container.plan.name, "Error", f"exit code {container.current.exit_code}"))
     return tuple(made)
 

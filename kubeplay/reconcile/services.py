@@ -11,6 +11,7 @@ from kubeplay.engine.store.objects import StoredObject
 from kubeplay.errors import Conflict, KubeplayError
 from kubeplay.kube.status import TERMINAL
 from kubeplay.plan import codec
+from kubeplay.plan.container import APP, SIDECAR
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.service import Endpoint, ServicePlan, ServicePort, ServiceRoute
 from kubeplay.plan.stack import ObjectKey
@@ -150,6 +151,6 @@ def target(port: ServicePort, plan: PodPlan) -> int | None:
         return port.target or port.port
     for container in plan.containers:
         for each in container.ports:
-            if each.name == port.target and each.protocol == port.protocol and container.kind == "app":
+            if each.name == port.target and each.protocol == port.protocol and container.kind in (APP, SIDECAR):
                 return each.container_port
     return None

@@ -123,7 +123,7 @@ def test_cs7_a_vanished_container() -> None:
 
 
 def test_co4_readiness_gates_record_113() -> None:
-    view = PodView(pod(c()), EPOCH, (ContainerView(c(), R),), initialized=True, gates=("example.com/ok",))
+    view = PodView(pod(c(), readiness_gates=("example.com/ok",)), EPOCH, (ContainerView(c(), R),), initialized=True)
     ready = next(x for x in pod_status(view, EPOCH)["conditions"] if x["type"] == "Ready")
     assert ready["reason"] == "ReadinessGatesNotReady"
     assert ready["message"] == 'corresponding condition of pod readiness gate "example.com/ok" does not exist.'
@@ -140,7 +140,7 @@ def test_co5_transition_times_move_only_with_the_status() -> None:
 
 def test_co1_foreign_conditions_are_kept() -> None:
     foreign = {"type": "example.com/ok", "status": "True", "lastTransitionTime": "x"}
-    view = PodView(pod(c()), EPOCH, (ContainerView(c(), R),), gates=("example.com/ok",), initialized=True)
+    view = PodView(pod(c(), readiness_gates=("example.com/ok",)), EPOCH, (ContainerView(c(), R),), initialized=True)
     status = pod_status(view, EPOCH, {"phase": "Running", "conditions": [foreign]})
     assert foreign in status["conditions"]
     assert next(x for x in status["conditions"] if x["type"] == "Ready")["status"] == "True"

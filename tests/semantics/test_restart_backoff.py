@@ -1,10 +1,14 @@
-"""RB1-RB6 in virtual time."""
+"""Section 3, restart and back-off, in virtual time: RB1-RB8, RR1, RR2."""
 
 from __future__ import annotations
 
 import pytest
 
-from kubeplay.plan.container import ContainerPlan
+from kubeplay.engine.store.runtime import BackoffRow
+from kubeplay.kube.restarts import rule
+from kubeplay.plan.container import INIT, SIDECAR, ContainerPlan, Resources
+from kubeplay.plan.probe import RestartRule
+from kubeplay.reconcile import backoff
 from tests.support.simulator import Fail, Run, Simulation, pod
 
 
@@ -137,3 +141,99 @@ def test_rr1_a_killed_container_is_not_restarted_under_never_record_145() -> Non
     sim.run(30)
     assert sim.starts("main") == [0.0]
     assert sim.status["phase"] == "Failed"
+
+
+Rule = tuple[str, str, tuple[int, ...]]
+
+
+def rules(*rules: Rule, policy: str = "Never", name: str = "main", **fields: object) -> ContainerPlan:
+    return container(name, policy, restart_rules=tuple(RestartRule(*each) for each in rules), **fields)
+
+
+@pytest.mark.parametrize(("rule", "policy", "code", "restarts"), [
+    (("Restart", "In", (42,)), "Never", 42, True), (("Restart", "In", (42,)), "Never", 1, False),
+    (("Restart", "NotIn", (0, 5)), "Never", 5, False), (("Restart", "NotIn", (0, 5)), "Never", 6, True),
+    (("Restart", "In", (0,)), "OnFailure", 0, True), (("Restart", "In", (0,)), "OnFailure", 3, True),
+    (("Restart", "In", (3,)), "Always", 0, True),
+])  # fmt: skip
+def test_rr1_rules_come_before_the_policy_record_192(rule: Rule, policy: str, code: int, restarts: bool) -> None:
+    sim = Simulation(pod(rules(rule, policy=policy), restart_policy="Never"), main=[Run(1, code), Run()]).run(5)
+    assert (len(sim.starts("main")) > 1) is restarts
+    assert sim.status["phase"] == ("Running" if restarts else "Failed" if code else "Succeeded")
+
+
+def test_rr1_the_first_rule_that_fits_wins() -> None:
+    both = rules(("Restart", "In", (7,)), ("RestartAllContainers", "In", (7, 8)))
+    assert rule(both, 7) == "Restart"
+    assert rule(both, 8) == "RestartAllContainers"
+    assert rule(both, 9) == ""
+
+
+def test_rr1_a_restart_by_rule_backs_off_like_any_other() -> None:
+    sim = Simulation(pod(rules(("Restart", "In", (42,))), restart_policy="Never"), main=[Run(1, 42)]).run(40)
+    assert sim.starts("main") == [0.0, 1.0, 12.0, 33.0]
+
+
+def test_rr1_what_a_probe_kills_knows_no_rules() -> None:
+    sim = Simulation(pod(rules(("Restart", "In", (137,))), restart_policy="Never"), main=[Run()]).run(5)
+    sim.health("main", failed="liveness")
+    assert (sim.run(20).starts("main"), sim.status["phase"]) == ([0.0], "Failed")
+
+
+def test_rr1_rules_of_an_init_container() -> None:
+    plan = pod(rules(("Restart", "In", (9, 0)), name="i", kind=INIT), container(policy="Never"), restart_policy="Never")
+    sim = Simulation(plan, i=[Run(1, 9), Run(1, 0)], main=[Run(1, 0)]).run(20)
+    assert (sim.starts("i"), sim.starts("main"), sim.status["phase"]) == ([0.0, 1.0], [2.0], "Succeeded")
+
+
+def test_rr2_all_containers_begin_anew_in_the_same_sandbox() -> None:
+    plan = pod(
+        container("i", kind=INIT), container("side", kind=SIDECAR), rules(("RestartAllContainers", "In", (42,))),
+        container("other", "Never"), restart_policy="Never",
+    )  # fmt: skip
+    sim = Simulation(plan, i=[Run(1)], side=[Run()], main=[Run(2, 42), Run()], other=[Run(1), Run()]).run(3.5)
+    assert sim.condition("AllContainersRestarting")[0] == "True"
+    assert sim.status["phase"] == "Pending"  # init again (PH1)
+    sim.run(10)
+    assert sim.at("restart all main") == [3.0]
+    assert [sim.starts(n) for n in ("i", "side", "main", "other")] == [[0.0, 3.0], [1.0, 4.0], [1.0, 4.0], [1.0, 4.0]]
+    assert len(sim.at("sandbox 0")) == 1 and sim.at("sandbox 1") == []
+    for name in ("i", "side", "main", "other"):
+        shown = sim.container(name)
+        ended = shown["lastState"]["terminated"]
+        assert (shown["restartCount"], ended["exitCode"], ended["reason"]) == (1, 137, "RestartingAllContainers")
+    assert sim.condition("AllContainersRestarting")[0] == "False"
+    assert sim.status["phase"] == "Running"
+
+
+def test_rr2_again_and_again_at_the_pace_of_a_kubelets_looks() -> None:
+    sim = Simulation(pod(rules(("RestartAllContainers", "In", (1,)))), main=[Run(0, 1)]).run(3.5)
+    assert sim.starts("main") == [0.0, 0.0, 1.0, 2.0, 3.0]
+
+
+def test_rb7_a_changed_image_kills_and_starts_again_whatever_the_policy() -> None:
+    sim = Simulation(pod(container(policy="Never")), main=[Run()]).run(5)
+    sim._change("main", lambda i: i._replace(image="busybox:0"))
+    sim.run(6)
+    assert sim.at("kill main changed") == [5.0]
+    assert sim.starts("main") == [0.0, 5.0]
+
+
+def test_rb7_one_that_has_ended_is_not_started_for_a_changed_image() -> None:
+    sim = Simulation(pod(container(policy="Never"), container("b")), main=[Run(1)], b=[Run()]).run(5)
+    sim._change("main", lambda i: i._replace(image="busybox:0"))
+    assert sim.run(9).starts("main") == [0.0]
+
+
+def test_rb3_another_image_or_other_resources_begin_the_back_off_anew() -> None:
+    entry = BackoffRow("u", "main", 40.0, 5.0, "", backoff.stamp(container()))
+    assert backoff.valid(entry, container()) is entry
+    assert backoff.valid(entry, container()._replace(image="busybox:2")) is None
+    assert backoff.valid(entry, container(resources=Resources(cpu_limit=1))) is None
+    assert backoff.valid(entry._replace(message=""), container()) is not None
+
+
+def test_rb8_sidecars_back_off_beside_their_siblings() -> None:
+    plan = pod(container("side", kind=SIDECAR), container())
+    sim = Simulation(plan, side=[Run(1, 1)], main=[Run(2, 1)]).run(30)
+    assert (sim.starts("side"), sim.starts("main")) == ([0.0, 1.0, 12.0], [0.0, 2.0, 14.0])

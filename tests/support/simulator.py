@@ -8,15 +8,15 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from kubeplay.engine.store.runtime import BackoffRow
-from kubeplay.kube.status import CRASH_LOOP, TERMINAL, ContainerView, Instance, PodView, pod_status
+from kubeplay.kube.status import CRASH_LOOP, RESTARTING_ALL, TERMINAL, ContainerView, Instance, PodView, pod_status
 from kubeplay.plan.container import ContainerPlan
 from kubeplay.plan.pod import PodPlan, SandboxPlan
 from kubeplay.reconcile.decide import decide
 from kubeplay.reconcile.model import (
     AGAIN,
     EVICTED,
-    KILLED,
     START,
+    UNSCHEDULED,
     Begin,
     Health,
     Kill,
@@ -25,6 +25,7 @@ from kubeplay.reconcile.model import (
     Note,
     Observed,
     Reject,
+    RestartAll,
     Seen,
     Start,
 )
@@ -59,13 +60,14 @@ class Simulation:
         self.plan = plan
         self.behaviour = behaviour
         self.now = EPOCH
-        self.seen = Observed("uid-1", plan, desired, created=EPOCH, containers=tuple(Seen(c) for c in plan.containers))
+        self.seen = Observed("uid-1", plan, desired, created=EPOCH, accepted=EPOCH, containers=tuple(Seen(c) for c in plan.containers))
         self.ends: dict[str, tuple[float, int]] = {}
         self.log: list[tuple[float, str]] = []
         self.status: dict[str, Any] = {}
         self.history: list[tuple[float, dict[str, Any]]] = []
         self.finished = False
-        self.codes: dict[str, int] = {}
+        self.codes: dict[str, int] = {}  # what a container ends with when it is stopped, 137 if not here
+        self.unstarted: set[str] = set()  # containers whose startup probe has yet to succeed
 
     def run(self, until: float) -> Simulation:
         """Advance to EPOCH + until."""
@@ -129,6 +131,8 @@ class Simulation:
             self._kill_pod(action)
         elif isinstance(action, Kill):
             self._kill(action)
+        elif isinstance(action, RestartAll):
+            self._restart_all(action.trigger)
         elif isinstance(action, Reject):
             self.status = pod_status(self._view()._replace(rejected=True, reason=action.reason, message=action.message), self.now)
             self.seen = self.seen._replace(phase="Failed")
@@ -150,7 +154,8 @@ class Simulation:
             return
         self._forget(START + action.name)
         state = "running" if action.run else "created"
-        self._add(action.name, Instance(f"{action.name}{action.attempt}", action.attempt, state, started=self.now if action.run else None))
+        begun = self.now if action.run else None
+        self._add(action.name, Instance(f"{action.name}{action.attempt}", action.attempt, state, plan.image, started=begun))
         if action.run:
             self._plan_end(action.name, does)
 
@@ -170,10 +175,21 @@ class Simulation:
         """Ends with 137, or with what `codes` says of a container that minds TERM."""
         current = next(c.current for c in self.seen.containers if c.plan.name == action.name)
         assert current is not None
-        self._backoff(KILLED + action.name, 0.0, action.reason, current.id)
+        self._replace(action.name, lambda c: c._replace(killed=action.reason))
         self.log.append((self.now, f"kill {action.name} {action.reason}"))
         self.ends.pop(action.name, None)
         self._end(action.name, self.codes.get(action.name, 137))
+
+    def _restart_all(self, trigger: str) -> None:
+        self.log.append((self.now, f"restart all {trigger}"))
+        self.seen = self.seen._replace(initialized=False)
+        for c in self.seen.containers:
+            if c.current and c.current.state == "running":
+                self.ends.pop(c.plan.name, None)
+                self._end(c.plan.name, self.codes.get(c.plan.name, 137))
+            if c.current:
+                self._replace(c.plan.name, lambda s: s._replace(here=False))
+                self._change(c.plan.name, lambda i: i._replace(exit_code=137, reason=RESTARTING_ALL))
 
     def _kill_pod(self, action: KillPod) -> None:
         finish = action.finish
@@ -201,7 +217,9 @@ class Simulation:
         self._change(name, lambda i: i._replace(state="exited", finished=self.now, exit_code=code))
 
     def _add(self, name: str, instance: Instance) -> None:
-        self._replace(name, lambda c: c._replace(previous=c.current, current=instance, here=True, health=Health()))
+        begun = name not in self.unstarted
+        fresh = {"current": instance, "here": True, "health": Health(begun, begun), "killed": ""}
+        self._replace(name, lambda c: c._replace(previous=c.current, **fresh))
 
     def _change(self, name: str, how: Any) -> None:
         self._replace(name, lambda c: c._replace(current=how(c.current)))
@@ -222,14 +240,16 @@ class Simulation:
         for c in self.seen.containers:
             why = self.seen.backoffs.get(START + c.plan.name)
             waiting, message = (why.reason, why.message) if why else ("", "")
-            views.append(ContainerView(c.plan, c.current, c.previous, waiting, message, c.health.started, c.health.ready))
+            views.append(ContainerView(c.plan, c.current, c.previous, waiting, message, c.health.started, c.health.ready, c.killed))
         started = any(c.plan.kind == "app" and c.current and c.current.started for c in self.seen.containers)
         ending = self.seen.desired in ("stop", "delete")
         evicted = self.seen.backoffs.get(EVICTED)
+        waits = self.seen.backoffs.get(UNSCHEDULED)
         reason, why = (evicted.reason, evicted.message) if evicted else ("", "")
         return PodView(
             self.plan, EPOCH, tuple(views), self.seen.sandbox_ready, self.seen.addresses, "192.0.2.2", initialized=started,
             ending=ending, finished=self.finished, failed=evicted is not None, reason=reason, message=why,
+            unscheduled=(waits.reason, waits.message) if waits else None,
         )  # fmt: skip
 
     def _write_status(self) -> None:
