@@ -85,7 +85,7 @@ def _record(
     owners = metadata.get("ownerReferences") or []
     created = stored.created if stored else 0.0
     status = dict(status)
-    text = columns.text(status, bool(stored and stored.deleted))
+    text = columns.text(status, bool(stored and stored.deleted), body.get("spec"))
     if pod.desired == STOP and not any("running" in one["state"] for one in status.get("containerStatuses", [])):
         text = "Stopped"  # kubectl has no word for it: a person stopped the pod
     elif pod.desired == CREATE and instances and all(one.state == CREATED for one in instances):
@@ -95,7 +95,8 @@ def _record(
         "ID": pod.uid if full else human.short_uid(pod.uid), "_ID": pod.uid, "Name": pod.name, "Namespace": pod.namespace,
         "Status": text, "Phase": status.get("phase", "Pending"),
         "Created": human.ago(created, now), "_Created": created, "CreatedAt": _rfc3339(created), "NumberOfContainers": _planned(body),
-        "Ready": columns.ready(status), "Restarts": columns.restarts(status, now), "_Restarts": count, "IP": status.get("podIP", ""),
+        "Ready": columns.ready(status, body.get("spec")),
+        "Restarts": columns.restarts(status, now, body.get("spec")), "_Restarts": count, "IP": status.get("podIP", ""),
         "Owner": f"{owners[0]['kind']}/{owners[0]['name']}" if owners else "", "Labels": metadata.get("labels") or {},
         "Age": columns.age(now - created),
         "_Containers": [{"Id": i.id, "Name": i.name, "Status": i.state, "RestartCount": i.attempt} for i in instances],

@@ -8,14 +8,14 @@ GAP = 2
 NARROWEST = 12  # podman's tabwriter: a column never narrower, so that short tables line up with each other
 
 
-def render(header: Sequence[str] | None, rows: Sequence[Sequence[str]]) -> str:
+def render(header: Sequence[str] | None, rows: Sequence[Sequence[str]], gap: int = GAP, narrowest: int = NARROWEST) -> str:
     """The table's text, each line ended; without header when it is None."""
     lines = [[printable(cell) for cell in row] for row in rows]
     if header is not None:
         lines.insert(0, list(header))
     if not lines:
         return ""
-    widths = [max(max(len(line[i]) for line in lines) + GAP, NARROWEST) for i in range(len(lines[0]))]
+    widths = [max(max(len(line[i]) for line in lines) + gap, narrowest) for i in range(len(lines[0]))]
     return "".join(_line(line, widths) for line in lines)
 
 

@@ -81,6 +81,8 @@ TREE = Group(
         "secret": _object("Secrets.", "secret"),
         "configmap": _object("ConfigMaps.", "configmap"),
         "events": "events:events",
+        "get": "get:get",
+        "describe": "describe:describe",
         "system": Group("This machine, and kubeplay on it.", "system", "check reset", {"df": "disk:df", "prune": "disk:prune"}),
         "unshare": "unshare:unshare",
         "completion": "completion:completion",

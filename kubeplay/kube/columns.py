@@ -9,17 +9,20 @@ from typing import Any
 Json = dict[str, Any]
 
 
-def ready(status: Json) -> str:
-    """`1/2`: ready app containers of all."""
-    found = status.get("containerStatuses", [])
-    return f"{sum(1 for c in found if c['ready'] and 'running' in c['state'])}/{len(found)}"
+def ready(status: Json, spec: Json | None = None) -> str:
+    """`1/2`: ready app containers and sidecars of all there are."""
+    found = [*_sidecars(status, spec), *status.get("containerStatuses", [])]
+    planned = len((spec or {}).get("containers") or ()) + len(_sidecar_names(spec))
+    return f"{sum(1 for c in found if c['ready'] and 'running' in c['state'])}/{planned or len(found)}"
 
 
-def text(status: Json, deleted: bool = False) -> str:
+def text(status: Json, deleted: bool = False, spec: Json | None = None) -> str:
     """The STATUS column."""
     phase = status.get("phase", "Pending")
     found = status.get("reason") or phase
-    init = _init_text(status)
+    if any(c["type"] == "PodScheduled" and c.get("reason") == "SchedulingGated" for c in status.get("conditions", [])):
+        found = "SchedulingGated"
+    init = _init_text(status, spec)
     if init:
         found = init
     if not init or _condition(status, "Initialized"):
@@ -29,13 +32,24 @@ def text(status: Json, deleted: bool = False) -> str:
     return str(found)
 
 
-def restarts(status: Json, now: float) -> str:
+def restarts(status: Json, now: float, spec: Json | None = None) -> str:
     """The RESTARTS column: `3 (2m ago)`."""
-    initializing = _init_text(status) and not _condition(status, "Initialized")
-    found = status.get("initContainerStatuses" if initializing else "containerStatuses", [])
+    if _init_text(status, spec) and not _condition(status, "Initialized"):
+        found = status.get("initContainerStatuses", [])
+    else:
+        found = [*_sidecars(status, spec), *status.get("containerStatuses", [])]
     count = sum(c["restartCount"] for c in found)
     ends = [_seconds(c["lastState"]["terminated"]["finishedAt"]) for c in found if "terminated" in c["lastState"]]
     return f"{count} ({age(now - max(ends))} ago)" if count and ends else str(count)
+
+
+def _sidecar_names(spec: Json | None) -> set[str]:
+    return {c["name"] for c in (spec or {}).get("initContainers") or () if c.get("restartPolicy") == "Always"}
+
+
+def _sidecars(status: Json, spec: Json | None) -> list[Json]:
+    names = _sidecar_names(spec)
+    return [c for c in status.get("initContainerStatuses", []) if c["name"] in names]
 
 
 def age(seconds: float) -> str:
@@ -59,10 +73,13 @@ def age(seconds: float) -> str:
     return f"{days // 365}y"
 
 
-def _init_text(status: Json) -> str:
+def _init_text(status: Json, spec: Json | None = None) -> str:
     init = status.get("initContainerStatuses", [])
+    sidecars = _sidecar_names(spec)
     for index, container in enumerate(init):
         state = container["state"]
+        if container["name"] in sidecars and container.get("started"):
+            continue
         if "terminated" in state:
             if state["terminated"]["exitCode"] == 0:
                 continue

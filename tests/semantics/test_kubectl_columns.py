@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from kubeplay.clock import rfc3339
-from kubeplay.kube import columns
+from kubeplay.kube import columns, printers
 
 EPOCH = 1_000_000.0
 
@@ -83,3 +83,76 @@ def test_kc2_ready_and_restarts() -> None:
 ])  # fmt: skip
 def test_kc2_age(seconds: int, text: str) -> None:
     assert columns.age(seconds) == text
+
+
+def sidecar(state: dict[str, Any], started: bool = True, ready: bool = True) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(spec, status) of a pod with one sidecar and one running container."""
+    given = status("Running", [R], [state])
+    given["initContainerStatuses"][0].update(name="s", started=started, ready=ready, restartCount=2)
+    return {"containers": [{"name": "x"}], "initContainers": [{"name": "s", "restartPolicy": "Always"}]}, given
+
+
+def test_kc2_sidecars_count_in_ready_and_restarts() -> None:
+    spec, given = sidecar(R)
+    assert (columns.ready(given, spec), columns.text(given, spec=spec), columns.restarts(given, EPOCH, spec)) == ("2/2", "Running", "2")
+    spec, given = sidecar(R, ready=False)
+    assert columns.ready(given, spec) == "1/2"
+    spec, given = sidecar(w("CrashLoopBackOff"), started=False)
+    given["conditions"][0]["status"] = "False"
+    assert columns.text(given, spec=spec) == "Init:CrashLoopBackOff"
+
+
+def test_kc2_a_pod_without_statuses_counts_what_is_planned() -> None:
+    assert columns.ready({"phase": "Failed"}, {"containers": [{"name": "a"}, {"name": "b"}]}) == "0/2"
+    gated = {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}]}
+    assert columns.text(gated) == "SchedulingGated"
+
+
+OLD = {"name": "n", "creationTimestamp": rfc3339(EPOCH - 90)}
+TEMPLATE = {"spec": {"containers": [{"name": "a", "image": "i"}, {"name": "b", "image": "j"}]}}
+CHOOSES = {"matchLabels": {"app": "web"},
+           "matchExpressions": [{"key": "t", "operator": "In", "values": ["y", "x"]}, {"key": "o", "operator": "Exists"}]}  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "headers", "cells"), [
+    ({"kind": "ConfigMap", "data": {"a": ""}, "binaryData": {"b": ""}}, "DATA AGE", ["2", "90s"]),
+    ({"kind": "Secret", "data": {"a": ""}}, "TYPE DATA AGE", ["Opaque", "1", "90s"]),
+    ({"kind": "Namespace"}, "STATUS AGE", ["Active", "90s"]),
+    ({"kind": "Service", "spec": {"clusterIP": "10.0.0.1", "type": "NodePort", "ports": [{"port": 80, "nodePort": 30080},
+                                  {"port": 53, "protocol": "UDP"}], "selector": {"b": "2", "a": "1"}}},
+     "TYPE CLUSTER-IP EXTERNAL-IP PORT(S) AGE SELECTOR", ["NodePort", "10.0.0.1", "<none>", "80:30080/TCP,53/UDP", "90s", "a=1,b=2"]),
+    ({"kind": "Service", "spec": {"type": "ExternalName", "externalName": "db.example"}},
+     "TYPE CLUSTER-IP EXTERNAL-IP PORT(S) AGE SELECTOR", ["ExternalName", "<none>", "db.example", "<none>", "90s", "<none>"]),
+    ({"kind": "Service", "spec": {"type": "LoadBalancer", "clusterIP": "10.0.0.1", "ports": []}},
+     "TYPE CLUSTER-IP EXTERNAL-IP PORT(S) AGE SELECTOR", ["LoadBalancer", "10.0.0.1", "<pending>", "<none>", "90s", "<none>"]),
+    ({"kind": "Deployment", "spec": {"replicas": 3, "template": TEMPLATE, "selector": CHOOSES},
+      "status": {"readyReplicas": 1, "updatedReplicas": 3}},
+     "READY UP-TO-DATE AVAILABLE AGE CONTAINERS IMAGES SELECTOR", ["1/3", "3", "0", "90s", "a,b", "i,j", "app=web,t in (x,y),o"]),
+    ({"kind": "ReplicaSet", "spec": {"replicas": 2, "template": TEMPLATE}, "status": {"replicas": 2}},
+     "DESIRED CURRENT READY AGE CONTAINERS IMAGES SELECTOR", ["2", "2", "0", "90s", "a,b", "i,j", "<none>"]),
+    ({"kind": "Job", "spec": {"completions": 1, "template": TEMPLATE}, "status": {"succeeded": 1, "startTime": rfc3339(EPOCH - 60),
+      "completionTime": rfc3339(EPOCH - 50), "conditions": [{"type": "Complete", "status": "True"}]}},
+     "STATUS COMPLETIONS DURATION AGE CONTAINERS IMAGES SELECTOR", ["Complete", "1/1", "10s", "90s", "a,b", "i,j", "<none>"]),
+    ({"kind": "CronJob", "spec": {"schedule": "* * * * *", "suspend": True}},
+     "SCHEDULE TIMEZONE SUSPEND ACTIVE LAST SCHEDULE AGE CONTAINERS IMAGES SELECTOR",
+     ["* * * * *", "<none>", "True", "0", "<none>", "90s", "", "", "<none>"]),
+    ({"kind": "PersistentVolumeClaim", "spec": {"volumeName": "v"}, "status": {"phase": "Bound", "capacity": {"storage": "1Gi"},
+      "accessModes": ["ReadWriteMany", "ReadWriteOnce"]}},
+     "STATUS VOLUME CAPACITY ACCESS MODES STORAGECLASS VOLUMEATTRIBUTESCLASS AGE VOLUMEMODE",
+     ["Bound", "v", "1Gi", "RWO,RWX", "", "<unset>", "90s", "Filesystem"]),
+    ({"kind": "Unheard"}, "AGE", ["90s"]),
+])  # fmt: skip
+def test_kc3_columns_of_other_kinds(body: dict[str, Any], headers: str, cells: list[str]) -> None:
+    made = printers.printer(body["kind"])
+    assert " ".join(column.header for column in made.columns) == headers
+    assert made.cells({**body, "metadata": OLD}, EPOCH) == cells
+
+
+def test_kc3_wide_columns_of_a_pod_and_the_default_class() -> None:
+    spec, given = sidecar(R)
+    given["conditions"].append({"type": "example.com/up", "status": "True"})
+    spec.update(nodeName="vm", readinessGates=[{"conditionType": "example.com/up"}, {"conditionType": "example.com/more"}])
+    cells = printers.printer("Pod").cells({"metadata": OLD, "spec": spec, "status": {**given, "podIP": "10.0.0.9"}}, EPOCH)
+    assert cells == ["2/2", "Running", "2", "90s", "10.0.0.9", "vm", "<none>", "1/2"]
+    marked = {"name": "local", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}
+    assert printers.name({"kind": "StorageClass", "metadata": marked}) == "local (default)"

@@ -1,0 +1,170 @@
+"""What people look at a pod with: get, describe, events, logs, wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.kubeplay import Machine, playing
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+MANIFEST = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: conf, labels: {app: web}}
+data: {greeting: hello}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: key}
+stringData: {password: S3cr3t-value}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{port: 80, targetPort: http}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, labels: {app: web, tier: front}}
+spec:
+  terminationGracePeriodSeconds: 0
+  initContainers:
+  - {name: first, image: busybox:1, command: [sh, -c, echo init]}
+  containers:
+  - name: main
+    image: busybox:1
+    command: [sh, -c, 'echo main; exec sleep 100000']
+    ports: [{name: http, containerPort: 8080}]
+    env: [{name: PASSWORD, valueFrom: {secretKeyRef: {name: key, key: password}}}]
+    volumeMounts: [{name: e, mountPath: /e}]
+  - {name: side, image: busybox:1, command: [sh, -c, 'echo side; exec sleep 100000']}
+  volumes: [{name: e, emptyDir: {}}]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: many}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: many}}
+  template:
+    metadata: {labels: {app: many}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers: [{name: main, image: busybox:1, command: [sh, -c, 'echo one of many; exec sleep 100000']}]
+"""
+TWICE = """
+apiVersion: v1
+kind: Pod
+metadata: {name: twice}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: main
+    image: busybox:1
+    command: [sh, -c, 'if [ -e /e/been ]; then echo second; exec sleep 100000; fi; touch /e/been; echo first; exit 3']
+    volumeMounts: [{name: e, mountPath: /e}]
+  volumes: [{name: e, emptyDir: {}}]
+"""
+
+
+READY = '{.items[*].status.conditions[?(@.type=="Ready")].status}'
+
+
+def many(machine: Machine) -> list[str]:
+    """Names of the Deployment's pods."""
+    return [name.removeprefix("pod/") for name in machine("get", "pods", "-l", "app=many", "-o", "name").lines]
+
+
+@pytest.fixture(scope="module")
+def kp(tmp_path_factory: pytest.TempPathFactory, image_archives: dict[str, Path]) -> Iterator[Machine]:
+    with playing(tmp_path_factory.mktemp("look"), image_archives, MANIFEST) as machine:
+        machine.play(TWICE)
+        machine.wait(lambda: machine("get", "pods", "web", *many(machine), "-o", f"jsonpath={READY}").out == "True True True")
+        yield machine
+
+
+# get
+def test_get_shows_kubectls_columns(kp: Machine) -> None:
+    header, row, *_ = kp("get", "pods", "web").lines
+    assert header.split() == ["NAME", "READY", "STATUS", "RESTARTS", "AGE"]
+    assert row.split()[:4] == ["web", "2/2", "Running", "0"]
+    wide = kp("get", "po", "web", "-o", "wide").lines[1].split()
+    assert wide[5] == kp.ip("web") and wide[7:] == ["<none>", "<none>"]
+    assert len(many(kp)) == 2 and all(name.startswith("many-") for name in many(kp))
+    assert kp("get", "deploy", "--no-headers").out.split()[:4] == ["many", "2/2", "2", "2"]
+    assert kp("get", "rs", "--noheading").out.split()[1:4] == ["2", "2", "2"]
+    service = kp("get", "svc", "web", "-o", "wide").lines[1].split()
+    assert service[:2] == ["web", "ClusterIP"] and service[4] == "80/TCP" and service[6] == "app=web"
+    everything = kp("get", "all").out
+    assert "pod/web " in everything and "service/web " in everything and "deployment.apps/many " in everything
+    assert {"default"} <= set(kp("get", "ns", "-o", "jsonpath={.items[*].metadata.name}").out.split())
+    assert "Started container main" in kp("get", "events", "--field-selector", "involvedObject.name=web").out
+
+
+def test_get_gives_the_whole_object_with_its_status(kp: Machine) -> None:
+    pod = kp("get", "pod", "web", "-o", "json").json
+    assert pod["kind"] == "Pod" and pod["status"]["phase"] == "Running" and pod["metadata"]["uid"] == kp.pod("web")["metadata"]["uid"]
+    assert pod["spec"]["nodeName"]
+    listed = kp("get", "pods", "-o", "json").json
+    assert listed["kind"] == "List" and {one["metadata"]["name"] for one in listed["items"]} > {"web", "twice"}
+    assert kp("get", "pod/web", "svc/web", "-o", "name").lines == ["pod/web", "service/web"]
+    yaml = kp("get", "pod", "web", "-o", "yaml").out
+    assert yaml.startswith("apiVersion: v1\nkind: Pod\nmetadata:\n") and "\nstatus:\n" in yaml
+    assert kp("get", "pod", "web", "-o", "jsonpath={.status.phase}").out == "Running"
+    assert kp("get", "pod", "web", "-o", "custom-columns=N:.metadata.name,L:.metadata.labels.app").lines == ["N     L", "web   web"]
+    assert kp("get", "pod", "web", "--format", "{{.metadata.name}}").out == "web\n"
+    given = kp("get", "svc", "web", "-o", "jsonpath={.spec.clusterIP}").out
+    assert given.startswith("10.")
+
+
+def test_get_selects_sorts_and_says_what_is_not_there(kp: Machine) -> None:
+    assert kp("get", "pods", "-l", "app in (web),tier!=back", "-o", "name").lines == ["pod/web"]
+    assert kp("get", "cm,pods", "-l", "app=web", "-o", "name").lines == ["configmap/conf", "pod/web"]
+    assert kp("get", "pods", "--filter", "name=^tw", "-q").lines == ["pod/twice"]
+    assert kp("get", "pods", "--sort-by", "{.metadata.name}", "-o", "name").lines[-1] == "pod/web"
+    assert kp("get", "pods", "-L", "tier", "--show-labels", "web").lines[1].split()[-2:] == ["front", "app=web,tier=front"]
+    nothing = kp("get", "pods", "-n", "empty")
+    assert (nothing.out, nothing.err) == ("", "No resources found in empty namespace.\n")
+    assert "no pod 'absent'" in kp("get", "pod", "absent", status=125).err
+    assert kp("get", "pod", "absent", "--ignore-not-found").out == ""
+    assert "did you mean pod" in kp("get", "podz", status=125).err
+    assert "forms:" in kp("get", "pods", "-o", "xml", status=125).err
+    assert kp("get", "pods", "-A", "web", status=125).err.startswith("Error: a name is of one namespace")
+
+
+def test_secrets_keep_their_values(kp: Machine) -> None:
+    for form in ("yaml", "json", "jsonpath={.data}", "go-template={{.}}", "wide"):
+        assert "UzNjcjN0LXZhbHVl" not in kp("get", "secret", "key", "-o", form).out
+    assert "UzNjcjN0LXZhbHVl" in kp("get", "secret", "key", "-o", "yaml", "--show-secrets").out
+    shown = kp("describe", "secret", "key").out
+    assert "12 bytes" in shown and "UzNj" not in shown
+
+
+# describe
+def test_describe_a_pod(kp: Machine) -> None:
+    shown = kp("describe", "pod", "web").out
+    for line in ("Labels: app=web tier=front", "Status: Running", "State: Running", "Ready: True", "/e from e (rw)", "Reason: Completed",
+                 "PASSWORD: <set to the key 'password' in secret 'key'> Optional: false",
+                 "Type: EmptyDir (a temporary directory"):  # fmt: skip
+        assert line in " ".join(shown.split()), (line, shown)
+    assert "Normal  Started" in shown and "Started container main" in shown and "S3cr3t" not in shown
+    restarted = kp.wait(lambda: with_last_state(kp))
+    assert "Exit Code:    3" in restarted and "Restart Count:  1" in restarted
+    assert kp("describe", "pods", "-l", "app=many").out.count("Name:  ") == 2
+
+
+def with_last_state(kp: Machine) -> str:
+    shown = kp("describe", "pod/twice").out
+    return shown if "Last State" in shown else ""
+
+
+def test_describe_other_kinds(kp: Machine) -> None:
+    service = kp.wait(lambda: "" if kp.ip("web") not in (text := kp("describe", "svc", "web").out) else text)
+    assert f"{kp.ip('web')}:8080" in service and "Selector:" in service
+    assert "greeting:\n----\nhello\n" in kp("describe", "cm", "conf").out
+    assert ["Replicas:", "2"] in [line.split() for line in kp("describe", "deploy", "many").lines]
+    assert "no pod 'absent'" in kp("describe", "pod", "absent", status=125).err
