@@ -27,7 +27,7 @@ def run(app: App, stack: Stack, files: Sequence[str], given: dict[str, Any]) -> 
     """Play the stack; with --wait stay until it ends or a signal comes, then remove it."""
     from kubeplay.play.up import UpOptions, up
 
-    pull = _registries(given)
+    pull = registries(given)
     options = UpOptions(given["replace"], given["keep_on_failure"], given["wait_ready"], given["timeout"], pull)
     with Reporter(given["quiet"]) as reporter, app.supervised():
         _build(app, stack, files, given, pull, reporter)
@@ -39,7 +39,7 @@ def run(app: App, stack: Stack, files: Sequence[str], given: dict[str, Any]) -> 
     return _stay(app, stack, result) if given["wait"] else None
 
 
-def _registries(given: dict[str, Any]) -> Flags | None:
+def registries(given: dict[str, Any]) -> Flags | None:
     """The flags about registries, None when none is given. Raises NotFound for a file that is not there."""
     names = ("authfile", "cert_dir", "creds", "tls_verify", "signature_policy")
     if all(given[name] is None for name in names):

@@ -143,7 +143,7 @@ def _by_name(app: App, namespace: str, name: str) -> list[Found]:
             continue
         made = plan(row)
         found += [_found(app, row, c.name) for c in made.containers if container_name(made, c.name) == name]
-    if found and app.store.runtime.find_pod(namespace, name):
+    if any(one.pod.name != name for one in found) and app.store.runtime.find_pod(namespace, name):
         raise Ambiguous(f"{name!r} is a pod and a container", hint=f"use pod/{name}, or {found[0].pod.name}/{found[0].name}")
     return found
 

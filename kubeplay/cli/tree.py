@@ -30,6 +30,8 @@ TREE = Group(
         "kube": Group("Play, remove and generate Kubernetes files.", "play", "play down", {"generate": "generate:generate"}),
         "generate": Group("Write Kubernetes files from what is stored.", also={"kube": "generate:generate"}),
         "down": "play:down",
+        "run": "run:run",
+        "create": "run:create",
         "ps": "containers:ps",
         "port": "containers:port",
         "top": "containers:top",
@@ -50,7 +52,7 @@ TREE = Group(
                                                     "logs": "output:pod_logs", **_POD_VERBS}),
         "container": Group(
             "Containers of pods.", "lifecycle", "stop start restart kill rm wait",
-            {"inspect": "inspection:container_inspect", "exists": "containers:exists",
+            {"run": "run:run", "create": "run:create", "inspect": "inspection:container_inspect", "exists": "containers:exists",
              "ls": "containers:ps", "list": "containers:ps", "ps": "containers:ps", "port": "containers:port", "top": "containers:top",
              "logs": "output:logs", "exec": "execution:exec_", "cp": "execution:cp", "commit": "commit:commit", "export": "commit:export",
              "diff": "commit:container_diff", "mount": "imagefs:mount", "unmount": "imagefs:unmount", "umount": "imagefs:unmount"},

@@ -16,8 +16,8 @@ from kubeplay.engine.store.runtime import DELETE
 from kubeplay.errors import NotFound
 from kubeplay.kube.status import CRASH_LOOP, FAILED, TERMINAL, pod_status
 from kubeplay.plan.container import APP, INIT
+from kubeplay.reconcile import autoremove, terminate
 from kubeplay.reconcile import decide as brain
-from kubeplay.reconcile import terminate
 from kubeplay.reconcile.act import Actor
 from kubeplay.reconcile.model import REJECTED, SANDBOX, START, VOLUMES, Failure, KillPod, MakeSandbox, Note, Outcome, Reject, Seen
 from kubeplay.reconcile.observe import Look, key_of, look, view
@@ -95,7 +95,12 @@ def _locked(engine: Engine, uid: str, wait_net: bool, grace: float | None) -> Ou
                 terminate.forget(engine, found)
                 _unlock_for_ever(engine, uid)
                 return Outcome(gone=True, routes=True)
-            return _settle(engine, uid, found, decision.wake_at, routes)
+            wake_at = decision.wake_at
+            if autoremove.wanted(found):
+                if autoremove.begin(engine, found):
+                    continue
+                wake_at = engine.clock.now() + autoremove.AGAIN
+            return _settle(engine, uid, found, wake_at, routes)
     raise AssertionError(f"pod {uid}: decisions do not settle")
 
 

@@ -60,6 +60,7 @@ SHOWN = {
     "10-guestbook": ("guestbook", ["pod", "ps"]),
     "11-build": ("hello-page", ["images"]),
     "25-ephemeral-volume": ("group 2000 may write", ["logs", "scratch", "-c", "main"]),
+    "38-run": ("hello from run", ["logs", "pages"]),
 }
 
 

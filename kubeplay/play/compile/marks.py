@@ -19,6 +19,7 @@ LOG_DRIVER = "kubeplay.io/log-driver"
 LOG_MAX_SIZE = "kubeplay.io/log-max-size"
 LOG_MAX_FILES = "kubeplay.io/log-max-files"
 CONTAINER_PREFIX = "kubeplay.io/container-prefix"
+AUTO_REMOVE = "kubeplay.io/auto-remove"
 PULL_POLICY, NEWER = "kubeplay.io/image-pull-policy", "newer"
 
 OWN = {
@@ -27,6 +28,7 @@ OWN = {
     LOG_MAX_SIZE: "size at which a container's log is rotated, as `10m`",
     LOG_MAX_FILES: "log files kept per container",
     CONTAINER_PREFIX: "`false`: containers are listed without the pod's name before theirs",
+    AUTO_REMOVE: "`true`: the pod is removed when it has ended (`run --rm`)",
     PULL_POLICY: "`newer`: every image of the pod is looked for at its registry, and the local one does when that fails (Podman's `newer`)",
 }
 
@@ -128,7 +130,7 @@ def _own_problem(key: str, value: str) -> str:
     from kubeplay.errors import InvalidInput
     from kubeplay.play.compile import logs, network
 
-    if key == CONTAINER_PREFIX:
+    if key in (CONTAINER_PREFIX, AUTO_REMOVE):
         return "" if value in ("true", "false") else f'Invalid value: "{value}": must be true or false'
     if key == PULL_POLICY:
         return "" if value == NEWER else f'Invalid value: "{value}": must be {NEWER}; the other policies are imagePullPolicy'

@@ -1,0 +1,142 @@
+"""A container in the foreground: our terminal is its terminal, its exit status ours."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from kubeplay.errors import EXIT_CANNOT_INVOKE, EXIT_NOT_FOUND, KubeplayError, NotFound, NotInvoked, PodError
+
+if TYPE_CHECKING:
+    from kubeplay.cli.app import App
+    from kubeplay.engine.store.runtime import ContainerRow
+
+_PASSED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT)
+_ABSENT = ("executable file not found", "no such file or directory")
+_REFUSED = ("permission denied", "exec format error", "is a directory")
+
+
+def run(app: App, words: tuple[str, ...], given: dict[str, Any]) -> int:
+    """`run` without -d: make it, join it, start it, and stay until it ends or the keys are typed."""
+    from kubeplay.cli.run import made
+    from kubeplay.engine import attach
+    from kubeplay.reconcile import autoremove
+
+    keys = attach.keys(given["detach_keys"]) if given["tty"] and given["interactive"] else ()
+    if given["tty"] and given["interactive"] and not sys.stdin.isatty():
+        print("Warning: standard input is not a terminal", file=sys.stderr)
+    with told_as_podman():
+        pod = made(app, words, given, start=False)
+    row = app.store.runtime.container(pod.containers[0][1])
+    assert row is not None
+    if given["cidfile"]:
+        with open(given["cidfile"], "x", encoding="ascii") as file:
+            file.write(row.id)
+    with autoremove.waited_for(app.engine, pod.uid):
+        status = join(app, row, given["interactive"], given["tty"], keys, given["sig_proxy"], lambda: _start(app, pod.uid, given["rm"]))
+        if status is None:
+            return 0
+        if given["rm"]:
+            remove(app, pod.uid)
+    return status
+
+
+def _start(app: App, uid: str, fleeting: bool) -> None:
+    """Start the pod; one that cannot be started does not stay (nothing of it has run)."""
+    from kubeplay.play import lifecycle
+
+    try:
+        with told_as_podman():
+            lifecycle.start_pods(app.engine, [uid])
+    except KubeplayError:
+        remove(app, uid)
+        raise
+
+
+def remove(app: App, uid: str) -> None:
+    from kubeplay.play import lifecycle
+
+    try:
+        lifecycle.remove_pods(app.engine, [uid], force=True, timeout=0)
+    except NotFound:
+        pass  # somebody was quicker
+
+
+@contextmanager
+def told_as_podman() -> Iterator[None]:
+    """A program that is not there is exit status 127, one that cannot be run 126 (podman-run(1), "Exit status")."""
+    try:
+        yield
+    except PodError as error:
+        text = error.message.lower()
+        if error.reason in ("RunContainerError", "StartError") and any(word in text for word in (*_ABSENT, *_REFUSED)):
+            code = EXIT_NOT_FOUND if any(word in text for word in _ABSENT) else EXIT_CANNOT_INVOKE
+            raise NotInvoked(error.message, code) from error
+        raise
+
+
+def join(
+    app: App, row: ContainerRow, stdin: bool, tty: bool, keys: tuple[int, ...], proxy: bool, start: Callable[[], None] | None = None
+) -> int | None:
+    """Join a container, `start` it if asked to, and stay: its exit status, None when the keys were typed."""
+    from kubeplay.engine import attach
+
+    with attach.Attachment(app.engine, row) as attachment:
+        if start is not None:
+            start()
+        with _signals(app, row) if proxy and not tty else _nothing(), attach.raw_terminal(attachment) if tty and stdin else _nothing():
+            if tty and not stdin:
+                _sized(attachment)
+            ended = attachment.pump(stdin, keys)
+    return exit_status(app, row.id) if ended else None
+
+
+def _sized(attachment: Any) -> None:
+    """A terminal that only shows has our size too."""
+    import os
+
+    try:
+        size = os.get_terminal_size(1)
+    except OSError:
+        return
+    attachment.resize(size.columns, size.lines)
+
+
+def exit_status(app: App, container_id: str) -> int:
+    """Wait until the end of a container is known."""
+    from kubeplay.engine.store.runtime import EXITED, UNKNOWN
+
+    pause = 0.002
+    while True:
+        app.engine.refresh()
+        row = app.store.runtime.container(container_id)
+        if row is None or row.state in (EXITED, UNKNOWN):
+            return (row.exit_code if row is not None else None) or 0
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.1)
+
+
+@contextmanager
+def _signals(app: App, row: ContainerRow) -> Iterator[None]:
+    """Signals that come to us go to the container's first process."""
+
+    def pass_on(number: int, _: object) -> None:
+        now = app.store.runtime.container(row.id)
+        if now is not None:
+            app.engine.signal_container(now, number)
+
+    before = {number: signal.signal(number, pass_on) for number in _PASSED}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield

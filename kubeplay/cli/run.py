@@ -1,0 +1,179 @@
+"""run and create: a container by flags, in a pod of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from kubeplay.cli.declare import argument, command
+from kubeplay.cli.run_options import ALL, FOREGROUND
+from kubeplay.errors import AlreadyExists, InvalidInput
+
+if TYPE_CHECKING:
+    from kubeplay.cli.app import App
+    from kubeplay.plan.stack import Stack
+    from kubeplay.play.progress import ProgressEvent
+    from kubeplay.play.up import PodResult
+
+WORDS = argument("IMAGE", "The image, then the command and its arguments.", dest="words", rest=True, complete="image")
+
+RUN_HELP = """Run a command in a new container.
+
+The container is a pod of its own, under the same name, made by the same way as a manifest's: `generate kube NAME` writes the file.
+The exit status is the container's; 125: we failed, 126: the command cannot be run, 127: it is not there."""
+
+CREATE_HELP = """Make a new container, and do not start it; its id is printed.
+
+It is a pod of its own, under the same name; `start NAME` starts it, `generate kube NAME` writes its file."""
+
+
+@command("run", RUN_HELP, WORDS, ALL, FOREGROUND)
+def run(app: App, *, words: tuple[str, ...], **given: Any) -> int:
+    with app.supervised():
+        from kubeplay.cli import attached
+
+        if given["detach"]:
+            with attached.told_as_podman():
+                pod = made(app, words, given, start=True)
+            _note(given, pod)
+            print(pod.containers[0][1])
+            return 0
+        return attached.run(app, words, given)
+
+
+@command("create", CREATE_HELP, WORDS, ALL)
+def create(app: App, *, words: tuple[str, ...], **given: Any) -> None:
+    with app.supervised():
+        pod = made(app, words, {**given, "detach": not given["interactive"]}, start=False)
+    _note(given, pod)
+    print(pod.containers[0][1])
+
+
+def _note(given: dict[str, Any], pod: PodResult) -> None:
+    if given["cidfile"]:
+        with open(given["cidfile"], "x", encoding="ascii") as file:
+            file.write(pod.containers[0][1])
+
+
+def made(app: App, words: tuple[str, ...], given: dict[str, Any], *, start: bool) -> PodResult:
+    """Make the pod, and start it if asked for. Raises what `up` raises; then nothing of it is left."""
+    from kubeplay.cli.playing import registries
+    from kubeplay.play.up import UpOptions, up
+
+    if given["cidfile"] and os.path.lexists(given["cidfile"]):
+        raise InvalidInput(f"container ID file {given['cidfile']} exists", hint="remove it, or give another one")
+    name = _name(app, words[0], given)
+    with Reporter(given["quiet"]) as reporter:
+        flags = registries(given)
+        stack = _stack(app, name, words, given, start, lambda draft: _image(app, draft, flags, reporter))
+        if given["replace"]:
+            _remove(app, name)
+        result = up(app.engine, stack, UpOptions(pull=flags), reporter)
+    return result.pods[0]
+
+
+def _name(app: App, image: str, given: dict[str, Any]) -> str:
+    """The name that was given, or a drawn one after the image's."""
+    from kubeplay.play.imperative import words
+
+    if not given["name"]:
+        return drawn(words.label(image.rpartition("/")[2].partition("@")[0].partition(":")[0], 50) or "container")
+    name = words.name("--name", given["name"])
+    if not given["replace"]:
+        check_free(app, name)
+    return name
+
+
+def drawn(base: str) -> str:
+    """A name with a random end, as a controller draws one."""
+    from kubeplay.play.kinds.names import ALPHABET, SUFFIX
+
+    return f"{base}-{''.join(ALPHABET[byte % len(ALPHABET)] for byte in os.urandom(SUFFIX))}"
+
+
+def check_free(app: App, name: str) -> None:
+    """Raises AlreadyExists, in podman's words."""
+    row = app.store.runtime.find_pod(app.namespace, name)
+    if row is not None:
+        hint = "give another name, remove it, or use --replace"
+        raise AlreadyExists(f'the name "{name}" is already in use by pod {row.namespace}/{row.name} ({row.uid})', hint=hint)
+
+
+def _remove(app: App, name: str) -> None:
+    from kubeplay.play import lifecycle
+
+    row = app.store.runtime.find_pod(app.namespace, name)
+    if row is not None:
+        lifecycle.remove_pods(app.engine, [row.uid], force=True)
+
+
+def _stack(app: App, name: str, words: tuple[str, ...], given: dict[str, Any], start: bool, image: Any) -> Stack:
+    """Through the pure part and the door; what only the image knows (a user's number, its ports) is asked of `image` first."""
+    from kubeplay.cli import run_machine
+    from kubeplay.play.imperative import network, pod, security
+
+    machine = run_machine.machine(app)
+    told = dict(given)
+    facts = None
+    if (given["user"] and not security.is_number_user(given["user"])) or given["publish_all"]:
+        plain = pod.build(name, app.namespace, words[0], (), {"pull": given["pull"]}, machine)
+        facts = image(compiled(app, plain, {**given, "publish": ()}, start))
+        if given["user"]:
+            told["user"] = facts.user(given["user"])
+    found = pod.build(name, app.namespace, words[0], words[1:], told, machine)
+    if facts is not None and given["publish_all"]:
+        network.exposed(found.pod["spec"]["containers"][0], (*facts.ports, *given["expose"]), machine)
+    for warning in found.warnings:
+        print(f"Warning: {warning}", file=sys.stderr)
+    return compiled(app, found, {**told, "seccomp_profile_root": security.seccomp_root(told, machine)}, start)
+
+
+def compiled(app: App, found: Any, given: dict[str, Any], start: bool) -> Stack:
+    """The objects as a Stack, with the flags of `play kube` that a pod has too."""
+    from kubeplay.cli.play import options
+    from kubeplay.kube.admission import Known
+    from kubeplay.play.imperative.door import compiled
+
+    flags = {**_PLAY, **{key: given[key] for key in _SHARED if key in given}, "start": start}
+    flags["seccomp_profile_root"] = given.get("seccomp_profile_root", "")
+    known = Known(frozenset(one.key.name for one in app.store.objects.list("Namespace")))
+    stack, warnings = compiled(found.objects, app.namespace, known, options(app, flags))
+    for warning in warnings:
+        print(f"Warning: {warning}", file=sys.stderr)
+    return stack
+
+
+# the flags of `play kube` that are not about a single pod, and those that are the same here
+_PLAY: dict[str, Any] = {
+    "network": (), "ip": (), "mac_address": (), "publish": (), "publish_all": False, "no_pod_prefix": False, "log_driver": "",
+    "log_opt": (), "annotation": (), "label": (), "userns": "",
+}  # fmt: skip
+_SHARED = ("network", "ip", "mac_address", "log_driver", "log_opt", "userns")
+
+
+def _image(app: App, stack: Stack, flags: Any, reporter: Any) -> Any:
+    from kubeplay.cli import run_machine
+    from kubeplay.play import images
+
+    images.prepare(app.engine, stack, stack.pods, flags, False, reporter)
+    return run_machine.ImageFacts(app, stack.pods[0].containers[0].image)
+
+
+class Reporter:
+    """Only pulls and warnings are told: what is made is the command's own output."""
+
+    def __init__(self, quiet: bool) -> None:
+        from kubeplay.cli.playing import Reporter as Whole
+
+        self._whole = Whole(quiet)
+
+    def __enter__(self) -> Reporter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._whole.__exit__()
+
+    def __call__(self, event: ProgressEvent) -> None:
+        if event.kind in ("image", "blob") or (event.kind == "warning" and event.action != "undo"):
+            self._whole(event)
