@@ -107,6 +107,38 @@ def capture(engine: Engine, row: ContainerRow, argv: Sequence[str], seconds: flo
         remove_tree(directory)
 
 
+def prepare(engine: Engine, row: ContainerRow, argv: Sequence[str], directory: str) -> list[str]:
+    """The runtime's command line that runs `argv` in the container, for those who wait for its end themselves (probes, hooks).
+
+    `directory` is theirs alone while it runs. It is for this `argv` and instance only: what it needs is written once.
+    """
+    if row.state != RUNNING:
+        raise NotRunning(f"container {row.name} is {row.state}, not running")
+    for name in ("pid", "log"):
+        try:
+            os.unlink(f"{directory}/{name}")
+        except FileNotFoundError:
+            pass
+    if not os.path.exists(f"{directory}/process.json"):
+        made = f"{directory}/new-{os.urandom(6).hex()}"
+        os.mkdir(made, 0o700)
+        _write_process(engine.paths.bundle(row.id), made, argv, False, (), "", "", False)
+        os.rename(f"{made}/process.json", f"{directory}/process.json")
+        os.rmdir(made)
+    return _command(engine, directory, row.id, False)
+
+
+def complaint(directory: str) -> str:
+    """Why the runtime could not run the command of this directory, in its own words; "" when it said nothing."""
+    from kubeplay.engine.oci.runtime import said
+
+    try:
+        with open(f"{directory}/log", encoding="utf-8", errors="replace") as file:
+            return said(file.read(1 << 16))
+    except OSError:
+        return ""
+
+
 def _command(engine: Engine, directory: str, container_id: str, detach: bool) -> list[str]:
     options = ["--process", f"{directory}/process.json", "--pid-file", f"{directory}/pid", *(["--detach"] if detach else [])]
     return engine.runtime.argv("--log", f"{directory}/log", "exec", *options, container_id)
