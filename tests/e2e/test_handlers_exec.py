@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import select
 import signal
 import subprocess
@@ -51,15 +50,15 @@ def test_pr6_what_runs_out_of_time_is_killed_with_its_children(bench: Bench) -> 
 def test_a_probe_that_outlived_its_supervisor_ends_before_the_next(bench: Bench) -> None:
     row = bench.run(shell("sleep 1000"))[0]
     program = (
-        "import sys; sys.path.insert(0, {root!r})\n"
+        f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
         "from kubeplay.config import Settings\n"
         "from kubeplay.engine.engine import Engine\n"
         "from kubeplay.reconcile.handlers import exec as execs\n"
-        "engine = Engine(Settings(*{settings!r}))\n"
-        "steps = execs.asking(engine, engine.store.runtime.container({id!r}), ['sleep', '5432'], 100, 'liveness')\n"
+        f"engine = Engine(Settings(*{tuple(bench.settings)!r}))\n"
+        f"steps = execs.asking(engine, engine.store.runtime.container({row.id!r}), ['sleep', '5432'], 100, 'liveness')\n"
         "next(steps); print('runs', flush=True)\n"
         "sys.stdin.read()\n"
-    ).format(root=str(ROOT), settings=tuple(bench.settings), id=row.id)
+    )
     first = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert first.stdout is not None and first.stdin is not None
     assert select.select((first.stdout,), (), (), SECONDS)[0] and first.stdout.readline() == b"runs\n"
