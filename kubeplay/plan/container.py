@@ -83,6 +83,11 @@ class ContainerPlan(Record):
     mems: str = ""
     host_rootfs: bool = False
 
+    @property
+    def probed(self) -> bool:
+        """Whether it has any probe."""
+        return not (self.startup is None and self.readiness is None and self.liveness is None)
+
 
 class Resolved(Record):
     """What a ContainerPlan's references came to when the container was made (EN1-EN6).

@@ -246,9 +246,9 @@ resources.claims[] | - | dynamic resource allocation is not available
 resizePolicy[] | o | containers are not resized in place yet: issue 5
 restartPolicy | - | restart policies of single containers, and sidecars: issue 5
 restartPolicyRules[] | - | restart rules: issue 5
-livenessProbe | - | probes: issue 5
-readinessProbe | - | probes: issue 5
-startupProbe | - | probes: issue 5
+livenessProbe | + |
+readinessProbe | + |
+startupProbe | + |
 lifecycle | + |
 lifecycle.stopSignal | + |
 lifecycle.postStart | - | lifecycle hooks: issue 5

@@ -93,6 +93,10 @@ class Actor:
 
     def _make_sandbox(self, attempt: int) -> None:
         """Volumes first, as on a kubelet: without them there is no sandbox (CS5, record 045)."""
+        if any(container.probed for container in self.plan.containers):
+            from kubeplay.reconcile import rouse
+
+            rouse.rouse(self.engine)  # who is to ask the probes takes as long to come up as the pod
         if not self._volumes():
             return
         if attempt:
@@ -333,7 +337,13 @@ class Actor:
     def _begin_row(self, row: ContainerRow) -> None:
         if system.needs_dns(self.plan):
             system.await_dns(self.engine)
-        hooked = self._plan_of(row.name).post_start is not None
+        plan = self._plan_of(row.name)
+        hooked = plan.post_start is not None
+        if plan.probed:  # before it runs: a kill of ours must not leave it unprobed
+            from kubeplay.reconcile import rouse
+            from kubeplay.reconcile.probes import state
+
+            state.begin(self.engine, plan, row.id)
         if hooked:  # until it is through the container counts as not started yet (LH1)
             self._remember(HOOK + row.name, 0.0)
         try:
@@ -348,6 +358,8 @@ class Actor:
             self._post_start(row)
         else:
             self._forget(START + row.name)
+        if plan.probed:
+            rouse.rouse(self.engine)
 
     def _post_start(self, row: ContainerRow) -> None:
         """LH1: a container whose hook fails is killed, and its policy decides; one whose pod ends meanwhile is left to that."""

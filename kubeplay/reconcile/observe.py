@@ -89,7 +89,7 @@ def look(engine: Engine, uid: str) -> Look:
         deleted=bool(stored and stored.deleted is not None), initialized=row.initialized, void=_void(engine, row, sandboxes, rows),
         sandbox=sandbox.id if sandbox else "", sandbox_ready=bool(sandbox and sandbox.state == READY),
         sandbox_attempts=row.sandbox_attempts, addresses=sandbox.addresses if sandbox else (), host_ip=host_ip(engine),
-        containers=tuple([_seen(c, rows[c.name], sandbox, backoffs) for c in plan.containers]),
+        containers=tuple([_seen(engine, c, rows[c.name], sandbox, backoffs) for c in plan.containers]),
         backoffs=backoffs, generation=stored.generation if stored else 1,
     )  # fmt: skip
     return Look(seen, row, stored, status, sandboxes, rows)
@@ -106,7 +106,9 @@ def _void(engine: Engine, row: PodRow, sandboxes: tuple[SandboxRow, ...], rows: 
     return wiped or any(s.boot != now for s in sandboxes) or any(c.boot != now for c in newest)
 
 
-def _seen(plan: ContainerPlan, instances: list[ContainerRow], sandbox: SandboxRow | None, backoffs: Mapping[str, BackoffRow]) -> Seen:
+def _seen(
+    engine: Engine, plan: ContainerPlan, instances: list[ContainerRow], sandbox: SandboxRow | None, backoffs: Mapping[str, BackoffRow]
+) -> Seen:
     """While its postStart hook is not through, an instance that runs does not count as started (LH1)."""
     current = instances[-1] if instances else None
     if current is not None and HOOK + plan.name in backoffs and current.state == RUNNING:
@@ -116,12 +118,16 @@ def _seen(plan: ContainerPlan, instances: list[ContainerRow], sandbox: SandboxRo
     killed = backoffs.get(KILLED + plan.name)
     why = killed.reason if killed and current and killed.message == current.id else ""
     first, second = _instance(current) if current else None, _instance(previous) if previous else None
-    return Seen(plan, first, second, here, _health(plan, current), why)
+    return Seen(plan, first, second, here, _health(engine, plan, current), why)
 
 
-def _health(plan: ContainerPlan, row: ContainerRow | None) -> Health:
+def _health(engine: Engine, plan: ContainerPlan, row: ContainerRow | None) -> Health:
     """What its probes say of the newest instance; without probes it is well."""
-    return Health()
+    if not plan.probed:
+        return Health()
+    from kubeplay.reconcile.probes import state
+
+    return state.health(plan, engine.store.probes.of(row.id) if row else {})
 
 
 def _instance(row: ContainerRow) -> Instance:

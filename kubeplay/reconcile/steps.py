@@ -78,6 +78,11 @@ def _restart(seen: Observed, container: Seen, current: Instance, now: float) -> 
     name = container.plan.name
     entry = backoff.valid(seen.backoffs.get(name), container.plan)
     finished = current.finished if current.finished is not None else now
+    if container.killed and blocked(seen, container, now) is None:
+        before = container.previous.finished if container.previous else None
+        if before is None or backoff.held_until(entry, before) <= finished:
+            # a kubelet restarts what it kills in the same sync, which sees the end before this one (record 147)
+            return Step(Start(name, current.attempt + 1, backoff.next_delay(entry, before) if before is not None else 0.0))
     until = backoff.held_until(entry, finished)
     if now < until and entry is not None:
         return Step(_note(seen, name, entry), min(until, now + backoff.RESYNC))

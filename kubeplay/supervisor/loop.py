@@ -19,10 +19,11 @@ from kubeplay.engine.host.on_exit import SUPERVISOR
 from kubeplay.engine.store.locks import Lock
 from kubeplay.engine.store.runtime import DELETE, EXITED, RUN, STOP
 from kubeplay.errors import KubeplayError
-from kubeplay.reconcile import services
+from kubeplay.reconcile import rouse, services
 from kubeplay.reconcile.model import Outcome
 from kubeplay.reconcile.pod import reconcile
 from kubeplay.supervisor import logs, start
+from kubeplay.supervisor.probing import Prober
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,11 +75,13 @@ class Loop:
         self.active: set[str] = set()
         self.again: set[str] = set()
         self.results: list[tuple[str, Outcome | None]] = []
+        self.told: list[str] = []  # pods whose probes say something else now
         self.guard = threading.Lock()
         self.routes = False
         self.next_logs = 0.0
         self.watching = False  # a log that grows fast
         self.parent = _pidfd(os.getppid())
+        self.prober = Prober(engine, self.settled)
 
     def run(self) -> bool:
         """Serve until nothing is due; False when the root was removed under us."""
@@ -91,11 +94,23 @@ class Loop:
             now = self.engine.clock.now()
             self._begin(now)
             self._rotate()
-            if self.active or self.waiting or self.watching or self.engine.store.runtime.next_wake() is not None:
+            if self._busy():
                 quiet_since = time.monotonic()
             elif time.monotonic() - quiet_since >= LINGER:
                 return True
             self._sleep(now)
+
+    def _busy(self) -> bool:
+        return bool(
+            self.active or self.waiting or self.watching or self.prober.busy or self.engine.store.runtime.next_wake() is not None
+        )
+
+    def settled(self, uid: str) -> None:
+        """A probe's result has flipped (called by the prober): the pod is to be looked at, by us or by whoever holds it."""
+        rouse.mark(self.engine, uid)
+        with self.guard:
+            self.told.append(uid)
+        os.write(self.done_write, b"p")
 
     def woken(self) -> bool:
         """Whether somebody wrote to the FIFO or marked a pod meanwhile."""
@@ -112,6 +127,7 @@ class Loop:
         for row in self.engine.store.runtime.pods():
             if row.desired in (STOP, DELETE) or (row.desired == RUN and row.uid in ended):
                 self.waiting[row.uid] = 0.0
+        self.prober.look()
 
     def _begin(self, now: float) -> None:
         for uid in self.engine.store.runtime.due(now):
@@ -140,6 +156,10 @@ class Loop:
     def _collect(self) -> None:
         with self.guard:
             results, self.results = self.results, []
+            told, self.told = self.told, []
+        self.waiting.update(dict.fromkeys(told, 0.0))
+        if results:
+            self.prober.look()
         now = self.engine.clock.now()
         for uid, outcome in results:
             self.active.discard(uid)
@@ -173,7 +193,7 @@ class Loop:
     def _sleep(self, now: float) -> None:
         """Until a wake-up, a finished worker, the next timer, or our parent's death."""
         times: list[float] = list(self._timers(now))
-        seconds = min(times) - now if times else LOG_SECONDS if self.watching else LINGER
+        seconds = min(times) - now if times else LOG_SECONDS if self.watching or self.prober.busy else LINGER
         if self.active:
             seconds = min(seconds, 60.0) if times else 60.0
         poll = select.poll()
@@ -183,6 +203,7 @@ class Loop:
         for fd, _ in poll.poll(max(0.0, min(seconds, LOG_SECONDS)) * 1000 + 1):
             if fd == self.fifo:
                 self.waiting.update({name: 0.0 for name in self._read_fifo() if name})
+                self.prober.look()
             elif fd == self.done_read:
                 os.read(self.done_read, 4096)
             elif fd == self.parent:

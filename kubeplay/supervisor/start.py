@@ -11,12 +11,12 @@ import sys
 from typing import TYPE_CHECKING
 
 from kubeplay.engine.host import processes
-from kubeplay.engine.host.credentials import shed
 from kubeplay.engine.host.on_exit import COMMAND, SUPERVISOR, quote
-from kubeplay.engine.host.threads import in_thread
 from kubeplay.engine.host.userns import VARIABLE
-from kubeplay.engine.store.locks import Lock
 from kubeplay.engine.store.runtime import DELETE
+from kubeplay.reconcile.rouse import begin, running, wake
+
+__all__ = ["begin", "due", "ensure", "install", "marked", "running", "wake"]
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
@@ -87,22 +87,13 @@ def _put(path: str, text: str) -> None:
     os.rename(temporary, path)
 
 
-def running(engine: Engine) -> bool:
-    """Whether a supervisor holds the root's supervisor lock."""
-    lock = Lock(engine.paths.lock(SUPERVISOR))
-    if lock.try_take():
-        lock.release()
-        return False
-    return True
-
-
 def due(engine: Engine) -> bool:
-    """Whether anything of the root waits for a time or for somebody to end it, or writes so much that its log must be watched."""
+    """Whether anything of the root waits for a time or for somebody, is probed, or writes so much that its log must be watched."""
     from kubeplay.supervisor import logs
 
     runtime = engine.store.runtime
     waits = runtime.next_wake() is not None or any(row.desired == DELETE for row in runtime.pods()) or bool(marked(engine))
-    return waits or logs.growing(engine)
+    return waits or engine.store.probes.due() or logs.growing(engine)
 
 
 def marked(engine: Engine) -> list[str]:
@@ -130,30 +121,3 @@ def ensure(engine: Engine) -> None:
         wake(engine)
     else:
         begin(engine)
-
-
-def begin(engine: Engine) -> None:
-    """Start it in the background, out of our session and control groups: killing those must not hurt it (DESIGN.md)."""
-
-    def work() -> int:
-        engine.cgroups.leave()
-        shed()
-        return processes.spawn([processes.program("sh"), f"{engine.paths.runroot}/{COMMAND}"])
-
-    pid = in_thread(work)
-    engine.cgroups.adopt_monitor(pid)  # before it forks, or the program below moves itself
-    processes.wait(pid)
-
-
-def wake(engine: Engine, uid: str = "") -> None:
-    """Have a running supervisor look again, at one pod or at its timers. Nothing happens when none runs."""
-    try:
-        fd = os.open(engine.paths.wake, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:  # ENXIO: nobody reads
-        return
-    try:
-        os.write(fd, f"{uid}\n".encode())
-    except BlockingIOError:
-        pass  # a full pipe wakes it just as well
-    finally:
-        os.close(fd)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence, Set
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 from kubeplay.config import Settings
@@ -23,6 +24,9 @@ from kubeplay.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from kubeplay.plan.container import Port
 from kubeplay.plan.pod import SandboxPlan
 from kubeplay.plan.service import ServicePlan, ServiceRoute
+
+if TYPE_CHECKING:
+    from _socket import socket as Socket
 
 DEFAULT = "kubeplay-default"
 _AUTO = ("auto", "1")  # the subnet was ours to choose, and is so again when someone took it while we were down
@@ -168,6 +172,12 @@ class Networks:
         ports.release(self.store, self.settings.bridge, [uid])
 
     # Services
+    def socket(self, family: int) -> Socket:
+        """A TCP socket, not blocking, in the network that the pods' addresses belong to: what asks pods from outside (PR11)."""
+        from _socket import IPPROTO_TCP, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, socket
+
+        return socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP)
+
     def service_range(self) -> Subnet:
         """Where cluster IPs come from; brings the default network up, whose route claims the range on this machine."""
         self.ensure()

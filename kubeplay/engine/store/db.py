@@ -21,6 +21,7 @@ from kubeplay.engine.store.images import ImageRows
 from kubeplay.engine.store.leases import Leases
 from kubeplay.engine.store.lists import Lists
 from kubeplay.engine.store.objects import Objects
+from kubeplay.engine.store.probes import Probes
 from kubeplay.engine.store.resources import Resources
 from kubeplay.engine.store.runtime import RuntimeRows
 from kubeplay.errors import Exhausted, StoreError
@@ -48,6 +49,7 @@ class Store:
         self.lists = Lists(self)
         self.resources = Resources(self)
         self.events = Events(self)
+        self.probes = Probes(self)
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:

@@ -99,4 +99,13 @@ STEPS: tuple[str, ...] = (
         DELETE FROM image_name_history WHERE image_id = old.id;
     END;
     """,
+    # results of probes, by container instance (engine/store/probes.py)
+    """
+    CREATE TABLE probes (
+        container_id TEXT NOT NULL, kind TEXT NOT NULL, result TEXT NOT NULL, since REAL NOT NULL, message TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (container_id, kind)) WITHOUT ROWID;
+    CREATE TRIGGER container_gone AFTER DELETE ON containers BEGIN
+        DELETE FROM probes WHERE container_id = old.id;
+    END;
+    """,
 )

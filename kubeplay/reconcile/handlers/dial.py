@@ -6,11 +6,12 @@ import errno
 import os
 from _socket import AF_INET, AF_INET6, IPPROTO_TCP, SO_ERROR, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, TCP_NODELAY, inet_pton
 from _socket import socket as Socket
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 from kubeplay.reconcile.handlers.ports import joined
 from kubeplay.reconcile.handlers.steps import POLLIN, POLLOUT, OutOfTime, Wait
 
+Make = Callable[[int], Socket]
 _WORDS = {
     errno.ECONNREFUSED: "connection refused", errno.EHOSTUNREACH: "no route to host", errno.ENETUNREACH: "network is unreachable",
     errno.ECONNRESET: "connection reset by peer", errno.EPIPE: "broken pipe", errno.ETIMEDOUT: "connection timed out",
@@ -30,11 +31,16 @@ def words(error: OSError) -> str:
     return _WORDS.get(error.errno or 0) or (os.strerror(error.errno) if error.errno else str(error)).lower()
 
 
-def dial(host: str, port: int) -> Generator[Wait, None, Socket]:
-    """A connected, non-blocking socket, the caller's to close. Raises DialFault."""
+def here(family: int) -> Socket:
+    """A socket in the network that the caller is in."""
+    return Socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP)
+
+
+def dial(host: str, port: int, make: Make = here) -> Generator[Wait, None, Socket]:
+    """A connected, non-blocking socket, the caller's to close; `make` makes it where the pod's address is known. Raises DialFault."""
     address = yield from _lookup(host)
     where = joined(address, port)
-    sock = Socket(AF_INET6 if ":" in address else AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP)
+    sock = make(AF_INET6 if ":" in address else AF_INET)
     try:
         number = sock.connect_ex((address, port))
         while number in (errno.EINPROGRESS, errno.EINTR):

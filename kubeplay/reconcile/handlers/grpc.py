@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from kubeplay.plan.probe import Grpc
 from kubeplay.reconcile.handlers.connection import Plain
-from kubeplay.reconcile.handlers.dial import DialFault, dial
+from kubeplay.reconcile.handlers.dial import DialFault, Make, dial, here
 from kubeplay.reconcile.handlers.http import PROBE
 from kubeplay.reconcile.handlers.ports import joined
 from kubeplay.reconcile.handlers.response import Fault
@@ -26,10 +26,10 @@ def check(address: str, action: Grpc, seconds: float, agent: str = PROBE) -> Ans
     return complete(asking(address, action, seconds, agent), seconds)
 
 
-def asking(address: str, action: Grpc, seconds: float, agent: str = PROBE) -> Steps:
+def asking(address: str, action: Grpc, seconds: float, agent: str = PROBE, make: Make = here) -> Steps:
     where = joined(address, action.port)
     try:
-        sock = yield from dial(address, action.port)
+        sock = yield from dial(address, action.port, make)
     except DialFault as fault:
         if fault.late:
             return Answer(False, f'timeout: failed to connect service "{where}" within {seconds:g}s: context deadline exceeded')

@@ -9,7 +9,7 @@ from kubeplay.plan.container import Port
 from kubeplay.plan.probe import HttpGet
 from kubeplay.reconcile.handlers import connection
 from kubeplay.reconcile.handlers import ports as numbers
-from kubeplay.reconcile.handlers.dial import DialFault, dial, is_address
+from kubeplay.reconcile.handlers.dial import DialFault, Make, dial, here, is_address
 from kubeplay.reconcile.handlers.response import Fault, Response, read_body, read_head
 from kubeplay.reconcile.handlers.steps import Answer, OutOfTime, Steps, Wait, complete
 from kubeplay.record import Record
@@ -42,14 +42,34 @@ class _Target(Record):
         return f"{self.scheme}://{self.authority}{self.path}"
 
 
+class _Ask(Record):
+    """What stays the same over redirects."""
+
+    headers: tuple[tuple[str, str], ...]
+    agent: str
+    make: Make
+
+
 def get(
-    address: str, action: HttpGet, ports: Sequence[Port], seconds: float | None, agent: str = PROBE, *, status_counts: bool = True
+    address: str,
+    action: HttpGet,
+    ports: Sequence[Port],
+    seconds: float | None,
+    agent: str = PROBE,
+    *,
+    status_counts: bool = True,
+    make: Make = here,
 ) -> Answer:
-    """Ask once and wait for the answer. `address` is the pod's, `ports` the container's. `status_counts` False: as hooks do."""
-    return complete(asking(address, action, ports, agent, status_counts=status_counts), seconds)
+    """Ask once and wait for the answer. `address` is the pod's, `ports` the container's. `status_counts` False: as hooks do.
+
+    `make` makes the socket (engine.net.socket where the pod is in the engine's networks).
+    """
+    return complete(asking(address, action, ports, agent, status_counts=status_counts, make=make), seconds)
 
 
-def asking(address: str, action: HttpGet, ports: Sequence[Port], agent: str = PROBE, *, status_counts: bool = True) -> Steps:
+def asking(
+    address: str, action: HttpGet, ports: Sequence[Port], agent: str = PROBE, *, status_counts: bool = True, make: Make = here
+) -> Steps:
     try:
         port = numbers.number(action.port, ports)
     except numbers.PortFault as fault:
@@ -57,9 +77,8 @@ def asking(address: str, action: HttpGet, ports: Sequence[Port], agent: str = PR
     named = next((value for name, value in action.headers if canonical(name) == "Host"), "")
     path = escaped(action.path or "/")
     target = _Target(action.scheme.lower(), action.host or address, port, path if path.startswith("/") else f"/{path}", named)
-    if not status_counts:
-        return (yield from _hook(target, action, agent))
-    return (yield from _probe(target, action, agent))
+    ask = _Ask(action.headers, agent, make)
+    return (yield from (_probe if status_counts else _hook)(target, ask))
 
 
 def escaped(path: str) -> str:
@@ -72,11 +91,11 @@ def canonical(name: str) -> str:
     return "-".join([part[:1].upper() + part[1:].lower() for part in name.split("-")])
 
 
-def _probe(target: _Target, action: HttpGet, agent: str) -> Steps:
+def _probe(target: _Target, ask: _Ask) -> Steps:
     first = target
     for _ in range(_REDIRECTS):
         try:
-            response = yield from _exchange(target, action, agent, body=True)
+            response = yield from _exchange(target, ask, body=True)
         except Fault as fault:
             if fault.body:
                 return Answer(False, fault.text, errored=True, state="failure")
@@ -99,28 +118,28 @@ def _judged(response: Response) -> Answer:
     return Answer(True, body)
 
 
-def _hook(target: _Target, action: HttpGet, agent: str) -> Steps:
+def _hook(target: _Target, ask: _Ask) -> Steps:
     """Any answer will do; where HTTPS is answered by HTTP, it is asked again so (LH3)."""
     try:
-        yield from _exchange(target, action, agent, body=False)
+        yield from _exchange(target, ask, body=False)
     except Fault as fault:
         if fault.text != connection.NOT_TLS:
             return Answer(False, f'Get "{target.url}": {fault.text}')
         plain = target._replace(scheme="http")
         try:
             # a login is not shown to those who could not prove to be the right one
-            without = tuple([header for header in action.headers if canonical(header[0]) != "Authorization"])
-            yield from _exchange(plain, action._replace(headers=without), agent, body=False)
+            without = tuple([header for header in ask.headers if canonical(header[0]) != "Authorization"])
+            yield from _exchange(plain, ask._replace(headers=without), body=False)
         except Fault as second:
             return Answer(False, f'Get "{plain.url}": {second.text}')
     return Answer(True)
 
 
-def _exchange(target: _Target, action: HttpGet, agent: str, *, body: bool) -> Generator[Wait, None, Response]:
+def _exchange(target: _Target, ask: _Ask, *, body: bool) -> Generator[Wait, None, Response]:
     """One request and its answer, each on a connection of its own. Raises Fault."""
-    request = _request(target, action, agent)
+    request = _request(target, ask)
     try:
-        sock = yield from dial(target.host, target.port)
+        sock = yield from dial(target.host, target.port, ask.make)
     except DialFault as fault:
         raise Fault(fault.text + (" (Client.Timeout exceeded while awaiting headers)" if fault.late else "")) from None
     inside = False
@@ -138,14 +157,14 @@ def _exchange(target: _Target, action: HttpGet, agent: str, *, body: bool) -> Ge
         sock.close()
 
 
-def _request(target: _Target, action: HttpGet, agent: str) -> bytes:
+def _request(target: _Target, ask: _Ask) -> bytes:
     """The bytes of the request. Raises Fault for a header that Go refuses."""
     headers: dict[str, list[str]] = {}
-    for name, value in action.headers:
+    for name, value in ask.headers:
         if not _TOKEN.fullmatch(name) or any(ord(c) < 32 and c != "\t" or ord(c) == 127 for c in value):
             raise Fault(f'net/http: invalid header field {"value for " if _TOKEN.fullmatch(name) else "name "}"{canonical(name)}"')
         headers.setdefault(canonical(name), []).append(value.strip(" \t"))
-    agents = headers.pop("User-Agent", [agent])
+    agents = headers.pop("User-Agent", [ask.agent])
     accept = headers.setdefault("Accept", ["*/*"])
     if not accept[0]:
         del headers["Accept"]

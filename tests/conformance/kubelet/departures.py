@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-_PROBES = "probes (issue 'Pods behave as on a kubelet')"
 _SIDECARS = "sidecars (issue 'Pods behave as on a kubelet')"
 _FILES = "env files (issue 'Pods behave as on a kubelet')"
 _PROJECTED = "projected and downwardAPI volumes (issue 'Pods behave as on a kubelet')"
@@ -22,15 +21,6 @@ LATER: dict[str, str] = {
     "127-sidecar-basic": _SIDECARS,
     "129-sidecar-startup": _SIDECARS,
     "131-sidecar-crash": _SIDECARS,
-    "133-ready-fail": _PROBES,
-    "135-ready-output": _PROBES,
-    "137-ready-http-404": _PROBES,
-    "139-ready-tcp-refused": _PROBES,
-    "141-ready-badport": _PROBES,
-    "143-ready-exec-timeout": _PROBES,
-    "145-live-fail-never": _PROBES,
-    "147-live-initialdelay": _PROBES,
-    "149-startup-gates": _PROBES,
     "151-poststart-ok": "hooks (issue 'Pods behave as on a kubelet')",
     "155-term-prestop": "hooks (issue 'Pods behave as on a kubelet')",
     "157-term-prestop-fail": "hooks (issue 'Pods behave as on a kubelet')",
@@ -49,10 +39,6 @@ LATER: dict[str, str] = {
     "198-sidecar-exits0": _SIDECARS,
     "202-del-prestop-http": "hooks (issue 'Pods behave as on a kubelet')",
     "204-poststart-fail-always": "hooks (issue 'Pods behave as on a kubelet')",
-    "206-probe-https-to-http": _PROBES,
-    "208-probe-http-host-loopback": _PROBES,
-    "210-probe-long-output": _PROBES,
-    "212-probe-500": _PROBES,
     "219-token-perms-root": _PROJECTED,
     "241-job-index-backoff": _JOBS,
     "243-filekey-q-export": _FILES,
