@@ -10,7 +10,7 @@ import os
 import select
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from kubeplay.engine.host.trace import trace
@@ -48,6 +48,7 @@ class Runner:
         check: Callable[[Job, Outcome], None],
         seen: Callable[[Job, Outcome], None],
         routes: bool = False,
+        probed: Collection[str] = (),
     ) -> None:
         self.engine = engine
         self.jobs = {job.uid: job for job in jobs}
@@ -55,6 +56,9 @@ class Runner:
         self.seen = seen
         self.outcomes: dict[str, Outcome] = {}
         self.watch = ExitWatch(engine.paths.exits)
+        # the supervisor asks the probes; of these pods it tells by their marks (reconcile/rouse.py) when a result has flipped
+        self.probed = frozenset(probed)
+        self.marks = ExitWatch(os.path.dirname(engine.paths.lock("any"))) if probed else None
         self.read, self.write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self.interrupted = False
         self._queue: deque[str] = deque()
@@ -130,14 +134,19 @@ class Runner:
         poll = select.poll()
         poll.register(self.read, select.POLLIN)
         poll.register(self.watch.fd, select.POLLIN)
+        if self.marks is not None:
+            poll.register(self.marks.fd, select.POLLIN)
         events = poll.poll(seconds * 1000 + 1)
         if not events and not self._busy:
             self._look_again(clock.now())
         for fd, _ in events:
             if fd == self.read:
                 os.read(self.read, 4096)
-            else:
+            elif fd == self.watch.fd:
                 self._exits()
+            elif self.marks is not None:
+                for uid in self.probed & {name.removesuffix(".dirty") for name in self.marks.drain() if name.endswith(".dirty")}:
+                    self._submit(uid)
 
     def _unfinished(self) -> list[str]:
         return [job.name for uid, job in self.jobs.items() if not (uid in self.outcomes and self.outcomes[uid].ready)]
@@ -202,5 +211,7 @@ class Runner:
         for thread in self._threads:
             thread.join()
         self.watch.close()
+        if self.marks is not None:
+            self.marks.close()
         os.close(self.read)
         os.close(self.write)

@@ -303,7 +303,8 @@ class _Play:
             return
         clock = self.engine.clock
         deadline = None if self.options.timeout is None else clock.monotonic() + self.options.timeout
-        runner = Runner(self.engine, jobs, self._check, self._seen, routes=self._networked())
+        probed = [uid for uid, plan in self.uids.items() if any(container.probed for container in plan.containers)]
+        runner = Runner(self.engine, jobs, self._check, self._seen, routes=self._networked(), probed=probed)
         threads.reserve(2 + sum(_threads(plan) for plan in self.uids.values()))
         try:
             self.signals.watch(runner)

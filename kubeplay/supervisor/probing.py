@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from kubeplay.engine.host import processes
 from kubeplay.engine.store.events import WARNING
 from kubeplay.engine.store.probes import Probed
 from kubeplay.engine.store.runtime import DELETE, STOP
@@ -164,6 +165,8 @@ class Prober:
         each.task = None
         if (each.row.container_id, each.kind) not in self.workers or each.memory is None:
             return
+        if not answer.ok and not self._runs(each):
+            return  # it has ended meanwhile: that is no answer of its probe
         if answer.errored:
             each.tries += 1
             if each.tries < worker.TRIES:
@@ -177,6 +180,10 @@ class Prober:
         each.memory = worker.answered(each.probe, each.memory, answer.ok)
         if each.memory.result != before:
             self._flipped(each, answer)
+
+    def _runs(self, each: _Worker) -> bool:
+        row = self.engine.store.runtime.container(each.row.container_id)
+        return row is not None and processes.alive(processes.Process(row.pid, row.pid_start))
 
     def _tell(self, each: _Worker, answer: Answer) -> None:
         """PR13."""
