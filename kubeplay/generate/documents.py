@@ -10,7 +10,7 @@ from kubeplay.errors import InvalidInput
 from kubeplay.generate import order, pod, service, storage, workload
 from kubeplay.generate.options import GenerateOptions, Wanted
 from kubeplay.generate.prune import prune
-from kubeplay.plan.stack import ObjectKey
+from kubeplay.plan.stack import CLUSTER_WIDE, ObjectKey
 
 Object = dict[str, Any]
 Stored = Callable[[ObjectKey], "Object | None"]
@@ -27,11 +27,13 @@ def generate(wanted: Wanted, stored: Stored, options: GenerateOptions = Generate
     for volume in wanted.volumes:
         made = storage.claim(volume)
         found.setdefault(_key(made), made)
-    for obj in list(found.values()):
+    queue = list(found.values())
+    for obj in queue:
         for key in uses(obj):
             other = None if key in found else stored(key)
             if other is not None:
                 found[key] = other
+                queue.append(other)
     return order.documents([_finished(obj, options) for obj in found.values()])
 
 
@@ -70,11 +72,14 @@ def _converted(obj: Object, options: GenerateOptions) -> Object:
 
 def _key(obj: Object) -> ObjectKey:
     meta = obj["metadata"]
-    return ObjectKey(obj["kind"], "" if obj["kind"] == "Namespace" else meta.get("namespace") or "default", meta["name"])
+    return ObjectKey(obj["kind"], "" if obj["kind"] in CLUSTER_WIDE else meta.get("namespace") or "default", meta["name"])
 
 
 def uses(obj: Object) -> list[ObjectKey]:
-    """ConfigMaps, Secrets and claims that a pod or a workload refers to, each once, in order."""
+    """ConfigMaps, Secrets and claims that a pod or a workload refers to, each once, in order; of a claim its volume and class."""
+    if obj["kind"] == "PersistentVolumeClaim":
+        named = (("PersistentVolume", obj["spec"].get("volumeName")), ("StorageClass", obj["spec"].get("storageClassName")))
+        return [ObjectKey(kind, "", name) for kind, name in named if name]
     if obj["kind"] != "Pod" and obj["kind"] not in _WORKLOADS:
         return []
     spec, namespace = service.pod_spec(obj), obj["metadata"].get("namespace") or "default"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from kubeplay.errors import Ambiguous, InvalidInput, NotFound
 from kubeplay.generate.documents import generate, loaded, to_yaml
 from kubeplay.generate.options import GenerateOptions, Volume, Wanted
-from kubeplay.plan.stack import ObjectKey
+from kubeplay.plan.stack import CLUSTER_WIDE, ObjectKey
 
 if TYPE_CHECKING:
     from kubeplay.engine.store.db import Store
@@ -83,7 +83,7 @@ def _of_kind(store: Store, kind: str, name: str, namespace: str) -> Wanted:
         if found:
             return found[0][1]
         raise NotFound(f"no volume {name} in namespace {namespace}")
-    key = ObjectKey(kind, "" if kind == "Namespace" else namespace, name)
+    key = ObjectKey(kind, "" if kind in CLUSTER_WIDE else namespace, name)
     row = store.objects.find(key)
     if row is None:
         raise NotFound(f"{key} not found")

@@ -23,13 +23,16 @@ expirationSeconds
 replicas strategy revisionHistoryLimit progressDeadlineSeconds
 sessionAffinity sessionAffinityConfig targetPort externalTrafficPolicy internalTrafficPolicy ipFamilies ipFamilyPolicy clusterIPs finalizers
 dataSourceRef allocateLoadBalancerNodePorts
+persistentVolumeReclaimPolicy reclaimPolicy volumeBindingMode
 """
 _CANDIDATES = frozenset(_CANDIDATE_TEXT.split())
 # Candidates that decide over other defaults: a NodePort Service gets fields that a ClusterIP one does not.
 _DECIDING = frozenset(("type", "sessionAffinity", "ipFamilyPolicy", "serviceAccountName"))
 # Maps of the author's own keys, never looked into.
-_OPAQUE = frozenset(("labels", "annotations", "data", "binaryData", "stringData", "nodeSelector", "matchLabels", "selector"))
-_TOP = frozenset(("apiVersion", "kind", "metadata", "spec"))
+_OPAQUE = frozenset(
+    ("parameters", "capacity", "labels", "annotations", "data", "binaryData", "stringData", "nodeSelector", "matchLabels", "selector")
+)
+_TOP = frozenset(("apiVersion", "kind", "metadata", "spec", "provisioner"))
 _METADATA = ("name", "namespace", "labels", "annotations")
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 

@@ -101,6 +101,21 @@ def _claim(obj: Object) -> None:
         spec["dataSource"] = dict(reference)
 
 
+def _volume(obj: Object) -> None:
+    """PV2: a volume made by hand is kept."""
+    spec = _record(obj, "spec")
+    for field, value in (("persistentVolumeReclaimPolicy", "Retain"), ("volumeMode", "Filesystem")):
+        spec.setdefault(field, value)
+    if isinstance(spec.get("hostPath"), dict):
+        spec["hostPath"].setdefault("type", "")
+
+
+def _storage_class(obj: Object) -> None:
+    """PV2: what a class makes goes with its claim."""
+    for field, value in (("reclaimPolicy", "Delete"), ("volumeBindingMode", "Immediate")):
+        obj.setdefault(field, value)
+
+
 def _service(obj: Object) -> None:
     """SV1, SV3; addresses and node ports are given out later, when the Service is made."""
     spec = _record(obj, "spec")
@@ -150,6 +165,8 @@ _KINDS: dict[tuple[str, str], Callable[[Object], None]] = {
     ("", "Secret"): _secret,
     ("", "Namespace"): _namespace,
     ("", "PersistentVolumeClaim"): _claim,
+    ("", "PersistentVolume"): _volume,
+    ("storage.k8s.io", "StorageClass"): _storage_class,
     ("", "Service"): _service,
     ("apps", "Deployment"): _deployment,
     ("apps", "ReplicaSet"): _replica_set,

@@ -31,7 +31,10 @@ class Kind(Record):
 
 
 # Kinds whose manifests this slice plays; every other line of the table is "later".
-_SLICE = frozenset(("Pod", "Deployment", "ReplicaSet", "ConfigMap", "Secret", "PersistentVolumeClaim", "Namespace", "Service"))
+_SLICE = frozenset(
+    ("Pod", "Deployment", "ReplicaSet", "ConfigMap", "Secret", "PersistentVolumeClaim", "PersistentVolume", "StorageClass", "Namespace",
+     "Service")
+)  # fmt: skip
 
 # group/version, then: Kind plural [short,names] [-cluster]
 _TABLE = """

@@ -13,8 +13,9 @@ from kubeplay.errors import InvalidInput
 from kubeplay.kube import quantity
 
 _STRING_MAPS = frozenset(
-    ("labels", "annotations", "data", "binaryData", "stringData", "nodeSelector", "matchLabels", "options", "volumeAttributes")
-)
+    ("labels", "annotations", "data", "binaryData", "stringData", "nodeSelector", "matchLabels", "options", "volumeAttributes",
+     "parameters")
+)  # fmt: skip
 RESOURCE_LISTS = frozenset(("limits", "requests", "overhead", "capacity", "allocatedResources"))
 _AMOUNTS = frozenset(("sizeLimit", "divisor"))
 _STRING_LISTS = frozenset(

@@ -11,6 +11,9 @@ if TYPE_CHECKING:  # the store needs ObjectKey alone: `ps` must not pay for ever
     from kubeplay.plan.service import ServicePlan
 
 
+CLUSTER_WIDE = ("Namespace", "PersistentVolume", "StorageClass")  # kinds that live in no namespace
+
+
 class ObjectKey(Record):
     """Identity of a stored object; `namespace` "" for cluster-wide kinds."""
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
 
 
+STORAGE = ("PersistentVolumeClaim", "PersistentVolume")  # what is protected while it is used (PV3)
+
+
 class DownResult(Record):
     """What was removed, and volumes that were kept although `force` asked for them (somebody uses them)."""
 
@@ -155,7 +158,15 @@ def _objects(engine: Engine, found: list[StoredObject], progress: Progress) -> l
         if obj.key.kind == "Namespace" and engine.store.objects.list(namespace=obj.key.name):
             progress(ProgressEvent("object", "kept", str(obj.key), message="other objects live in it"))
             continue
-        gone = engine.store.objects.delete(obj.key)  # a pod's has gone with the pod
+        if obj.key.kind in STORAGE and engine.store.objects.find(obj.key) is not None:
+            from kubeplay.reconcile import claims
+
+            gone = claims.let_go(engine, obj)
+            if not gone:
+                progress(ProgressEvent("object", "kept", str(obj.key), message="it is in use, and goes with its last user"))
+                continue
+        else:
+            gone = engine.store.objects.delete(obj.key)  # a pod's has gone with the pod
         if obj.key.kind != "Pod":
             removed.append(obj.key)
             if gone:
@@ -164,31 +175,22 @@ def _objects(engine: Engine, found: list[StoredObject], progress: Progress) -> l
 
 
 def _volumes(engine: Engine, named: list[ObjectKey], force: bool, progress: Progress) -> tuple[list[ObjectKey], list[ObjectKey]]:
+    from kubeplay.reconcile import claims
+
     removed: list[ObjectKey] = []
     kept: list[ObjectKey] = []
     for key in named:
         wanted = key.kind == records.VOLUME or (force and key.kind == "PersistentVolumeClaim")
         if not wanted or engine.store.resources.volume(key.namespace, key.name) is None:
             continue
-        if volume_users(engine, key.namespace, key.name):
+        if claims.users(engine, key.namespace, key.name):
             kept.append(key)
             progress(ProgressEvent("volume", "kept", f"{key.namespace}/{key.name}", message="a pod uses it"))
             continue
-        engine.volumes.named.remove(key.namespace, key.name)
+        claims.remove_volume(engine, key)
         removed.append(key)
         progress(ProgressEvent("volume", "removed", f"{key.namespace}/{key.name}"))
     return removed, kept
-
-
-def volume_users(engine: Engine, namespace: str, name: str) -> list[str]:
-    """Names of the pods that mount a named volume."""
-    from kubeplay.plan.volumes import Claim
-
-    return [
-        row.name
-        for row in engine.store.runtime.pods(namespace)
-        if any(isinstance(v.source, Claim) and v.source.claim_name == name for v in plan_of(row).volumes)
-    ]
 
 
 def _network(engine: Engine, changed: bool) -> None:

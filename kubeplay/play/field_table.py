@@ -330,15 +330,78 @@ ipFamilyPolicy | =SingleStack,PreferDualStack | IPv6: issue 6
 """
 
 CLAIM = """
-accessModes[] | o | a claim is a directory of this machine
-resources | o | the size is not limited
-storageClassName | o | there is one kind of storage
+accessModes[] | + | ReadWriteOncePod: one pod at a time
+resources | + |
+resources.requests{storage} | + | asks for a volume of that size; a directory is not limited to it
+resources.requests{} | o | a claim asks for storage only
+resources.limits{} | o | a directory is not limited
+storageClassName | + | a class that is not here is served by the built-in one, `local`
 volumeAttributesClassName | o | there is one kind of storage
 volumeMode | =Filesystem | block volumes are not available
-volumeName | - | persistent volumes: issue 5
-selector | - | persistent volumes: issue 5
+volumeName | + |
+selector | + |
+selector.matchLabels{} | + |
+selector.matchExpressions[] | + |
+selector.matchExpressions[].key | + |
+selector.matchExpressions[].operator | + |
+selector.matchExpressions[].values[] | + |
 dataSource | - | cloning of volumes is not available
 dataSourceRef | - | cloning of volumes is not available
+"""
+
+PERSISTENT_VOLUME = """
+capacity{} | + | what claims are matched by; a directory is not limited to it
+accessModes[] | + |
+claimRef | + |
+claimRef.namespace | + |
+claimRef.name | + |
+claimRef.uid | oi | set by a server, dropped
+claimRef.resourceVersion | oi | set by a server, dropped
+claimRef.apiVersion | oi | it is always a claim
+claimRef.kind | oi | it is always a claim
+claimRef.fieldPath | oi | it is always a claim
+persistentVolumeReclaimPolicy | =Retain,Delete | a directory of yours is never emptied
+storageClassName | + |
+volumeMode | =Filesystem | block volumes are not available
+mountOptions[] | - | a directory takes no mount options
+nodeAffinity | o | there is one node
+volumeAttributesClassName | o | there is one kind of storage
+hostPath | + |
+hostPath.path | + |
+hostPath.type | + |
+local | + |
+local.path | + |
+local.fsType | - | a directory has its file system already
+nfs | ! | mount it on the host and use hostPath
+awsElasticBlockStore | ! | cloud and network storage is not available
+azureDisk | ! | cloud and network storage is not available
+azureFile | ! | cloud and network storage is not available
+cephfs | ! | cloud and network storage is not available
+cinder | ! | cloud and network storage is not available
+csi | ! | cloud and network storage is not available
+fc | ! | cloud and network storage is not available
+flexVolume | ! | cloud and network storage is not available
+flocker | ! | cloud and network storage is not available
+gcePersistentDisk | ! | cloud and network storage is not available
+glusterfs | ! | cloud and network storage is not available
+iscsi | ! | cloud and network storage is not available
+photonPersistentDisk | ! | cloud and network storage is not available
+portworxVolume | ! | cloud and network storage is not available
+quobyte | ! | cloud and network storage is not available
+rbd | ! | cloud and network storage is not available
+scaleIO | ! | cloud and network storage is not available
+storageos | ! | cloud and network storage is not available
+vsphereVolume | ! | cloud and network storage is not available
+"""
+
+STORAGE_CLASS = """
+provisioner | + | any makes a directory of this machine, kubernetes.io/no-provisioner makes none
+parameters{} | o | a directory has none
+reclaimPolicy | + |
+volumeBindingMode | + |
+allowVolumeExpansion | + |
+mountOptions[] | o | a directory takes no mount options
+allowedTopologies[] | o | there is one node
 """
 
 DATA = """

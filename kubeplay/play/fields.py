@@ -75,8 +75,9 @@ def parse(text: str, prefix: str = "") -> list[Row]:
 
 
 _SPECS = {"Deployment": table.DEPLOYMENT, "ReplicaSet": table.REPLICAS, "Service": table.SERVICE, "PersistentVolumeClaim": table.CLAIM,
-          "Namespace": table.NAMESPACE}  # fmt: skip
-KINDS = ("Pod", "Deployment", "ReplicaSet", "ConfigMap", "Secret", "PersistentVolumeClaim", "Namespace", "Service")
+          "PersistentVolume": table.PERSISTENT_VOLUME, "Namespace": table.NAMESPACE}  # fmt: skip
+KINDS = ("Pod", "Deployment", "ReplicaSet", "ConfigMap", "Secret", "PersistentVolumeClaim", "PersistentVolume", "StorageClass", "Namespace",
+         "Service")  # fmt: skip
 
 CLAIM_TEMPLATE = "volumes[].ephemeral.volumeClaimTemplate."
 
@@ -86,6 +87,8 @@ def rows(kind: str) -> list[Row]:
     found = parse(table.ROOT) + parse(table.META, "metadata.")
     if kind in ("ConfigMap", "Secret"):
         return [row for row in found + parse(table.DATA) if row.path not in _foreign(kind)]
+    if kind == "StorageClass":
+        return [row for row in found if row.path != "status"] + parse(table.STORAGE_CLASS)
     found.append(Row("spec", WORKS, BOTH, ""))
     if kind == "Pod":
         return found + pod_rows("spec.")

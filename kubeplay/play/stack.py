@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from kubeplay.kube.identity import Identity
 
 # VL9: what others refer to first.
-ORDER = ("Namespace", "ConfigMap", "Secret", "PersistentVolumeClaim", "Service", "Deployment", "ReplicaSet", "Pod")
+ORDER = ("Namespace", "StorageClass", "PersistentVolume", "ConfigMap", "Secret", "PersistentVolumeClaim", "Service", "Deployment",
+         "ReplicaSet", "Pod")  # fmt: skip
 _RANK = {kind: number for number, kind in enumerate(ORDER)}
 MAX_REPLICAS = 1000  # ours: the default network of one machine has no more addresses to give in earnest
 _PLAIN = {
-    "Namespace": data.build, "ConfigMap": data.build, "Secret": data.build, "PersistentVolumeClaim": pvc.build,
+    "Namespace": data.build, "StorageClass": data.build, "PersistentVolume": data.build, "ConfigMap": data.build,
+    "Secret": data.build, "PersistentVolumeClaim": pvc.build,
     "Service": service.build, "Pod": pod.build,
 }  # fmt: skip
 _WORKLOADS = {"Deployment": deployment.build, "ReplicaSet": replicaset.build}

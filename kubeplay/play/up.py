@@ -6,10 +6,7 @@ replace, store objects and pods in one database transaction, make volumes, give 
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from kubeplay.engine.host import faults, threads
@@ -21,12 +18,13 @@ from kubeplay.plan import codec
 from kubeplay.plan.container import INIT
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.service import ServicePlan
-from kubeplay.plan.stack import ObjectKey, Stack
+from kubeplay.plan.stack import ClaimPlan, ObjectKey, Stack
 from kubeplay.play import change
 from kubeplay.play import down as downs
 from kubeplay.play import record as records
 from kubeplay.play.progress import Progress, ProgressEvent, silent
 from kubeplay.play.runner import Job, Runner
+from kubeplay.play.signals import Signals, watched
 from kubeplay.reconcile import logtail, services, system
 from kubeplay.reconcile.model import Failure, Outcome
 from kubeplay.record import Record
@@ -35,6 +33,7 @@ if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
     from kubeplay.reconcile.pulls import Flags
 
+_LASTING = ("Namespace", "PersistentVolumeClaim", "PersistentVolume", "StorageClass")  # not made anew where they have not changed
 ROLLBACK_GRACE = 2.0  # TE2: the least a container gets; nobody waits for a play that has failed
 
 
@@ -79,7 +78,7 @@ def up(engine: Engine, stack: Stack, options: UpOptions = UpOptions(), progress:
     """
     check_references(engine, stack, options, progress)
     hold = records.Record(engine, [planned.key for planned in stack.objects])
-    with _signals() as signals:
+    with watched() as signals:
         left = hold.take()
         faults.point("play:held")
         try:
@@ -140,7 +139,7 @@ class _Play:
     """One play in progress."""
 
     def __init__(
-        self, engine: Engine, stack: Stack, options: UpOptions, progress: Progress, hold: records.Record, signals: _Signals
+        self, engine: Engine, stack: Stack, options: UpOptions, progress: Progress, hold: records.Record, signals: Signals
     ) -> None:
         self.engine = engine
         self.stack = stack
@@ -210,13 +209,22 @@ class _Play:
         with trace("replace"):
             # What has not changed, too, as podman does; but others may live in a namespace, and a claim holds data.
             owned = {one.key for one in self.stack.objects if one.owner}  # the claims of ephemeral volumes go with their pods
-            keep = {key for key in compared.same - owned if key.kind in ("Namespace", "PersistentVolumeClaim")}
+            keep = {key for key in compared.same - owned if key.kind in _LASTING}
+            keep |= self._renewed(compared)
             keys = [planned.key for planned in self.stack.objects if planned.key not in keep]
             new = {planned.key for planned in compared.new}
             self.replaced = tuple([key for key in keys if key not in new])
             downs.remove(self.engine, keys, progress=self.progress)
         faults.point("play:replaced")
         return change.compare(self.engine, self.stack)
+
+    def _renewed(self, compared: change.Comparison) -> set[ObjectKey]:
+        """Volumes and classes that differ are changed in place: claims may have them."""
+        found = {one.key for one in compared.different if one.key.kind in _LASTING[2:]}
+        for planned in self.stack.objects:
+            if planned.key in found:
+                self.engine.store.objects.update(planned.key, planned.body)
+        return found
 
     def _all_up(self) -> bool:
         """Whether every pod of an unchanged stack has come up: none stopped, of another boot, or left half made by a kill."""
@@ -264,17 +272,29 @@ class _Play:
         faults.point("play:stored")
 
     def _volumes(self, fresh: set[ObjectKey]) -> None:
+        """Bind and provision claims; one that still waits for a volume keeps its pods waiting (PV2)."""
+        if not self.stack.claims and not any(one.key.kind in _LASTING[2:] for one in self.stack.objects):
+            return
+        from kubeplay.reconcile import claims
+
+        known = {(claim.namespace, claim.name) for claim in self.stack.claims if self._volume(claim)}
         for claim in self.stack.claims:
-            mark = ObjectKey(records.VOLUME, claim.namespace, claim.name)
-            if self.engine.store.resources.volume(claim.namespace, claim.name) is not None:
+            if (claim.namespace, claim.name) not in known:
+                self.hold.made(ObjectKey(records.VOLUME, claim.namespace, claim.name))
+        made = claims.sync(self.engine)
+        for claim in self.stack.claims:
+            if (claim.namespace, claim.name) in known:
                 continue
-            self.hold.made(mark)
-            made = self.engine.volumes.named.ensure(claim.namespace, claim.name, dict(claim.options))
-            if not made:  # somebody else was quicker: it is not ours to remove
-                self.hold.settle(mark)
-            else:
-                self.progress(ProgressEvent("volume", "created", f"{claim.namespace}/{claim.name}"))
-            faults.point("play:volume")
+            if self._volume(claim) and (claim.namespace, claim.name) not in made:  # somebody else was quicker: it is not ours to remove
+                self.hold.settle(ObjectKey(records.VOLUME, claim.namespace, claim.name))
+            for event in claims.notices(self.engine, claim.namespace, claim.name):
+                self.progress(ProgressEvent("warning", "claim", f"{claim.namespace}/{claim.name}", message=event))
+        for namespace, name in made:
+            self.progress(ProgressEvent("volume", "created", f"{namespace}/{name}"))
+        faults.point("play:volume")
+
+    def _volume(self, claim: ClaimPlan) -> bool:
+        return self.engine.store.resources.volume(claim.namespace, claim.name) is not None
 
     def _services(self, fresh: set[ObjectKey]) -> None:
         given = {(plan.namespace, plan.name): plan for plan in services.plans(self.engine)} if self.stack.services else {}
@@ -442,49 +462,3 @@ class _Play:
             wanted = {(s.namespace, s.name) for s in self.stack.services}
             given = [s for s in services.plans(self.engine) if (s.namespace, s.name) in wanted]
         return UpResult(unchanged, tuple(pods), tuple(given), created, self.replaced)
-
-
-class _Signals:
-    """SIGINT and SIGTERM of the foreground: noted, and passed to whoever waits."""
-
-    def __init__(self) -> None:
-        self._runner: Runner | None = None
-        self._ignored = False
-        self.hit = False
-
-    def handler(self, number: int, frame: object) -> None:
-        if self._ignored:
-            return
-        self.hit = True
-        if self._runner is not None:
-            self._runner.interrupt()
-        else:
-            raise Interrupted("interrupted")
-
-    def watch(self, runner: Runner | None) -> None:
-        self._runner = runner
-        if runner is not None and self.hit:
-            runner.interrupt()
-
-    @contextmanager
-    def ignored(self) -> Iterator[None]:
-        self._ignored = True
-        try:
-            yield
-        finally:
-            self._ignored = False
-
-
-@contextmanager
-def _signals() -> Iterator[_Signals]:
-    """Handlers only in the main thread, where Python allows them; elsewhere the caller stops us in its own way."""
-    found = _Signals()
-    if threading.current_thread() is not threading.main_thread():
-        yield found
-        return
-    before = {number: signal.signal(number, found.handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield found
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

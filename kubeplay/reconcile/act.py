@@ -13,7 +13,7 @@ from kubeplay.errors import ContainerError, ImageError, KubeplayError, SandboxEr
 from kubeplay.kube.status import CRASH_LOOP
 from kubeplay.plan.container import APP, EPHEMERAL, ContainerPlan
 from kubeplay.plan.pod import PodPlan
-from kubeplay.plan.volumes import ImageVolume
+from kubeplay.plan.volumes import Claim, ImageVolume
 from kubeplay.reconcile import backoff, images, parallel, system, terminate
 from kubeplay.reconcile.model import (
     AGAIN,
@@ -190,6 +190,10 @@ class Actor:
             return False
         try:
             with trace(f"volumes {self.plan.name}"):
+                if any(isinstance(volume.source, Claim) for volume in self.plan.volumes):
+                    from kubeplay.reconcile import claims
+
+                    claims.attach(self.engine, self.uid, self.plan)
                 files = volume_files(self.plan, Contents(self.engine.store, self.plan.namespace))
                 self.engine.volumes.setup(
                     self.uid, self.plan, files, self.engine.image_view, idmaps.plain(self.engine, self.uid, self.plan.sandbox.users)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from kubeplay.engine.host import faults
 from kubeplay.engine.store.runtime import RUNNING, ContainerRow
-from kubeplay.reconcile import claims, parallel
+from kubeplay.plan.volumes import Claim
 from kubeplay.reconcile import grace as graces
+from kubeplay.reconcile import parallel
 from kubeplay.reconcile.observe import REMOVING, Look, key_of
 
 if TYPE_CHECKING:
@@ -71,7 +72,10 @@ def forget(engine: Engine, look: Look) -> None:
             engine.remove_container(row)
     faults.point("delete:rows")
     engine.volumes.teardown(look.row.uid)
-    claims.forget_owned(engine, look)
+    if any(isinstance(volume.source, Claim) for volume in look.seen.plan.volumes):
+        from kubeplay.reconcile import claims
+
+        claims.forget_pod(engine, look)
     engine.remove_pod_files(look.row.uid, look.row.namespace, look.row.name)
     faults.point("delete:files")
     with engine.store.write():

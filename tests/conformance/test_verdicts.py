@@ -89,8 +89,9 @@ def _server_only(value: Any) -> Any:
     metadata = plain.get("metadata", {})
     for field in ("generation", "uid", "creationTimestamp", "resourceVersion", "managedFields"):
         metadata.pop(field, None)
-    # The storage protection plugin's, for a controller that takes it away again.
-    metadata["finalizers"] = [name for name in metadata.get("finalizers") or [] if name != "kubernetes.io/pvc-protection"]
+    # The storage protection plugin's, for controllers that take them away again.
+    protection = ("kubernetes.io/pvc-protection", "kubernetes.io/pv-protection")
+    metadata["finalizers"] = [name for name in metadata.get("finalizers") or [] if name not in protection]
     if "generateName" in metadata:
         metadata.pop("name", None)
     spec = plain.get("spec") or {}

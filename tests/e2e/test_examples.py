@@ -59,6 +59,7 @@ SHOWN = {
     "09-image-volume": ("/nginx/usr/sbin/nginx", ["logs", "-n", "images", "image-volume", "-c", "main"]),
     "10-guestbook": ("guestbook", ["pod", "ps"]),
     "11-build": ("hello-page", ["images"]),
+    "26-volumes-and-claims": ("a book", ["logs", "storage", "-c", "main"]),
     "25-ephemeral-volume": ("group 2000 may write", ["logs", "scratch", "-c", "main"]),
     "38-run": ("hello from run", ["logs", "pages"]),
 }

@@ -92,3 +92,189 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
     assert said.status != 0 and "scratch-data" in said.err
     assert kp("volume", "ls", "-q").out.split() == ["scratch-data"]
     kp.down(other, "--force")
+
+
+STATIC = """
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: small, labels: {tier: fast}}
+spec:
+  capacity: {storage: 1Gi}
+  accessModes: [ReadWriteOncePod]
+  persistentVolumeReclaimPolicy: Retain
+  storageClassName: manual
+  volumeMode: Filesystem
+  hostPath: {path: PLACE/small, type: DirectoryOrCreate}
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: large, labels: {tier: slow}}
+spec:
+  capacity: {storage: 5Gi}
+  accessModes: [ReadWriteOnce]
+  storageClassName: manual
+  nodeAffinity: {required: {nodeSelectorTerms: [{matchExpressions: [{key: a, operator: Exists}]}]}}
+  local: {path: PLACE/large}
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: meant}
+spec:
+  capacity: {storage: 1Gi}
+  accessModes: [ReadWriteOnce]
+  storageClassName: manual
+  claimRef: {namespace: default, name: meant}
+  hostPath: {path: PLACE/meant}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: picks}
+spec:
+  accessModes: [ReadWriteOnce]
+  storageClassName: manual
+  selector: {matchLabels: {tier: slow}, matchExpressions: [{key: tier, operator: In, values: [slow, slower]}]}
+  resources: {requests: {storage: 1Mi}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: named}
+spec: {accessModes: [ReadWriteOncePod], storageClassName: manual, volumeName: small, resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: meant}
+spec: {accessModes: [ReadWriteOnce], storageClassName: manual, resources: {requests: {storage: 1Gi}}}
+---
+"""
+USER = """
+apiVersion: v1
+kind: Pod
+metadata: {name: user}
+spec:
+  terminationGracePeriodSeconds: 0
+  securityContext: {fsGroup: 3000}
+  volumes:
+  - {name: picks, persistentVolumeClaim: {claimName: picks}}
+  - {name: named, persistentVolumeClaim: {claimName: named}}
+  - {name: meant, persistentVolumeClaim: {claimName: meant}}
+  containers:
+  - name: main
+    image: busybox:1
+    command: [sleep, "1000"]
+    volumeMounts: [{name: picks, mountPath: /picks}, {name: named, mountPath: /named}, {name: meant, mountPath: /meant}]
+"""
+CLASSES = """
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: kept, annotations: {storageclass.kubernetes.io/is-default-class: "true"}}
+provisioner: example.com/any
+reclaimPolicy: Retain
+allowVolumeExpansion: true
+---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: late}
+provisioner: example.com/any
+volumeBindingMode: WaitForFirstConsumer
+---
+"""
+
+
+def claim(name: str, *more: str) -> str:
+    spec = ", ".join(("accessModes: [ReadWriteOnce]", "resources: {requests: {storage: 1Mi}}", *more))
+    return f"\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n---\n"
+
+
+def mounting(name: str, of: str) -> str:
+    return f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: {name}}}
+spec:
+  terminationGracePeriodSeconds: 0
+  volumes: [{{name: d, persistentVolumeClaim: {{claimName: {of}}}}}]
+  containers: [{{name: main, image: "busybox:1", command: [sleep, "1000"], volumeMounts: [{{name: d, mountPath: /d}}]}}]
+---
+"""
+
+
+def status(kp: Machine, kind: str, name: str) -> dict[str, object]:
+    """What the store says of an object: no command shows a claim's status yet."""
+    import json
+    import sqlite3
+
+    with sqlite3.connect(f"file:{kp.root}/state.db?mode=ro", uri=True) as db:
+        row = db.execute("SELECT status FROM objects WHERE kind=? AND name=?", (kind, name)).fetchone()
+    found: dict[str, object] = json.loads(row[0] or "{}") if row else {}
+    return found
+
+
+def phase(kp: Machine, kind: str, name: str) -> object:
+    return status(kp, kind, name).get("phase")
+
+
+@covers("PersistentVolume.spec.capacity{} PersistentVolume.spec.accessModes[] PersistentVolume.spec.claimRef.namespace "
+        "PersistentVolume.spec.claimRef.name PersistentVolume.spec.persistentVolumeReclaimPolicy PersistentVolume.spec.storageClassName "
+        "PersistentVolume.spec.volumeMode PersistentVolume.spec.hostPath.path PersistentVolume.spec.hostPath.type "
+        "PersistentVolume.spec.local.path PersistentVolumeClaim.spec.accessModes[] PersistentVolumeClaim.spec.resources.requests{storage} "
+        "PersistentVolumeClaim.spec.storageClassName PersistentVolumeClaim.spec.volumeName "
+        "PersistentVolumeClaim.spec.selector.matchLabels{} "
+        "PersistentVolumeClaim.spec.selector.matchExpressions[].key PersistentVolumeClaim.spec.selector.matchExpressions[].operator "
+        "PersistentVolumeClaim.spec.selector.matchExpressions[].values[] PersistentVolumeClaim.spec.volumeMode")  # fmt: skip
+def test_pv1_claims_are_bound_to_volumes_of_the_host(kp: Machine, tmp_path: Path) -> None:
+    (tmp_path / "large").mkdir()
+    text = STATIC.replace("PLACE", str(tmp_path))
+    kp.play(text)
+    bound = [phase(kp, "PersistentVolume", name) for name in ("small", "large", "meant")]
+    assert bound == ["Bound"] * 3 and phase(kp, "PersistentVolumeClaim", "picks") == "Bound"
+    assert status(kp, "PersistentVolumeClaim", "picks")["capacity"] == {"storage": "5Gi"}
+    kp.play(USER)
+    kp.sh("user", "echo p > /picks/f; echo n > /named/f; echo m > /meant/f")
+    assert [(tmp_path / name / "f").read_text() for name in ("large", "small", "meant")] == ["p\n", "n\n", "m\n"]
+    assert kp.sh("user", "stat -c %g /picks /named") == "3000\n0"  # VO13: a hostPath keeps its group
+    # RWOP: one pod at a time
+    kp.play(mounting("second", "named"), "--keep-on-failure", status=None)
+    assert kp.status("second")["state"]["waiting"]["reason"] == "ContainerCreating" and "ReadWriteOncePod" in kp("events").out
+    # PV3: what is in use goes with its last user
+    kp.down(text)
+    assert phase(kp, "PersistentVolumeClaim", "named") == "Bound" and kp.sh("user", "cat /named/f") == "n"
+    kp("pod", "rm", "-f", "second")
+    kp.down(USER)
+    assert phase(kp, "PersistentVolumeClaim", "named") is None and phase(kp, "PersistentVolume", "small") is None
+    assert (tmp_path / "small/f").exists() and kp("volume", "ls", "-q").out == ""
+
+
+def test_pv1_a_released_volume_is_not_given_to_another(kp: Machine, tmp_path: Path) -> None:
+    volume = STATIC.replace("PLACE", str(tmp_path)).replace("OncePod", "Once").split("---\n")[0]
+    mine = claim("mine", "storageClassName: manual")
+    kp.play(volume + "---\n" + mine)
+    kp.down(mine)
+    assert phase(kp, "PersistentVolume", "small") == "Released"
+    kp.play(mine, "--keep-on-failure")
+    assert phase(kp, "PersistentVolumeClaim", "mine") == "Pending"
+    kp.play(mounting("waiter", "mine"), "--keep-on-failure", status=None)
+    assert "unbound" in kp("events").out
+    kp.down(volume)
+    kp.play(volume)  # made anew it is Available, and the pod that waits is tried at once
+    kp.wait(lambda: "running" in kp.status("waiter")["state"])
+    kp.down(mounting("waiter", "mine"))
+    kp.down(mine)
+    kp.down(volume)
+
+
+@covers("StorageClass.provisioner StorageClass.reclaimPolicy StorageClass.volumeBindingMode StorageClass.allowVolumeExpansion")
+def test_pv2_classes(kp: Machine) -> None:
+    kp.play(CLASSES + claim("by-default") + claim("late", "storageClassName: late") + claim("static", 'storageClassName: ""'))
+    assert [phase(kp, "PersistentVolumeClaim", name) for name in ("by-default", "late", "static")] == ["Bound", "Pending", "Pending"]
+    kp.play(mounting("consumer", "late"))
+    assert phase(kp, "PersistentVolumeClaim", "late") == "Bound"
+    kp.play(mounting("keeper", "by-default"))
+    kp.sh("keeper", "echo kept > /d/f")
+    kp.down(mounting("keeper", "by-default"))
+    kp.down(claim("by-default"), "--force")
+    released = list((kp.root / "volumes").glob("+pvc-*/_data/f"))
+    assert [path.read_text() for path in released] == ["kept\n"]  # reclaimPolicy Retain
+    kp.down(mounting("consumer", "late"))
+    kp.down(claim("late") + claim("static"), "--force")
+    assert kp("volume", "ls", "-q").out == ""
+    kp.down(CLASSES)

@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from kubeplay.kube import check
+import pytest
+
+from kubeplay.kube import check, storage
+from kubeplay.kube.storage import ClaimView, ClassView, Meta, VolumeView
 from kubeplay.plan.stack import ObjectKey, Stack
 from kubeplay.plan.volumes import Claim
 from kubeplay.play import stack
+from kubeplay.reconcile import binding
 
 CLAIM_SPEC = "{accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}"
 EPHEMERAL = f"""
@@ -50,3 +54,103 @@ def test_vo14_drivers_of_a_cluster_are_refused_loudly() -> None:
     found = check.inspect(EPHEMERAL.replace("ephemeral: {", "csi: {driver: d} # {").encode(), "f.yaml")
     faults = fields.unsupported(found.manifests[0].object, "Pod")
     assert [fault.path for fault in faults] == ["spec.volumes[0].csi"]
+
+
+# PV1, PV2: which claim gets which volume
+GI = 2**30
+
+
+def volume(name: str, size: int = GI, modes: tuple[str, ...] = ("ReadWriteOnce",), cls: str = "manual", **more: Any) -> VolumeView:
+    return VolumeView(name, size, modes, cls, **more)
+
+
+def claim(name: str = "c", size: int = GI, cls: str | None = "manual", **more: Any) -> ClaimView:
+    return ClaimView("default", name, size, more.pop("modes", ("ReadWriteOnce",)), cls, **more)
+
+
+def outcome(claims: ClaimView | list[ClaimView], *volumes: VolumeView, **world: Any) -> list[str]:
+    """What becomes of each claim: the volume's name, `new CLASS`, or the reason it waits for."""
+    given = tuple(claims) if isinstance(claims, list) else (claims,)
+    steps = binding.decide(binding.World(volumes, given, **world))
+    return [_said(step) for step in steps]
+
+
+def _said(step: binding.Step) -> str:
+    if isinstance(step, binding.Wait):
+        return step.reason
+    return step.volume.name if isinstance(step, binding.Bind) else f"new {step.storage.name}"
+
+
+STATIC = (ClassView("manual", storage.NO_PROVISIONER),)
+
+
+def test_pv1_the_smallest_that_is_large_enough() -> None:
+    assert outcome(claim(size=2 * GI), volume("a", 9 * GI), volume("b", 3 * GI), volume("c", GI)) == ["b"]
+
+
+@pytest.mark.parametrize(("claimed", "there"), [
+    (claim(), volume("v", GI - 1)),
+    (claim(), volume("v", cls="other")),
+    (claim(cls=""), volume("v")),
+    (claim(modes=("ReadWriteMany",)), volume("v")),
+    (claim(modes=("ReadWriteOnce", "ReadOnlyMany")), volume("v")),
+    (claim(mode="Block"), volume("v")),
+    (claim(selector={"matchLabels": {"a": "b"}}), volume("v", labels={"a": "c"})),
+    (claim(), volume("v", claim=("default", "other"))),
+    (claim(), volume("v", meta=Meta(deleted=True))),
+], ids=["small", "class", "static", "mode", "modes", "block", "selector", "meant for another", "deleted"])  # fmt: skip
+def test_pv1_one_that_does_not_fit(claimed: ClaimView, there: VolumeView) -> None:
+    assert outcome(claimed, there, classes=STATIC) == ["FailedBinding"]
+
+
+def test_pv1_a_claim_ref_wins_over_a_better_fit() -> None:
+    assert outcome(claim(), volume("small"), volume("meant", 9 * GI, claim=("default", "c"))) == ["meant"]
+
+
+def test_pv1_a_volume_name_is_that_volume_or_none() -> None:
+    assert outcome(claim(volume="b"), volume("a"), volume("b", 9 * GI)) == ["b"]
+    assert outcome(claim(volume="b"), volume("a")) == ["FailedBinding"]
+    assert outcome(claim(volume="b"), volume("b", GI - 1)) == ["VolumeMismatch"]
+    assert outcome(claim(volume="b"), volume("b", claim=("default", "other"))) == ["FailedBinding"]
+    assert outcome(claim(volume="b"), volume("b"), taken={"b": ("default", "gone")}) == ["FailedBinding"]  # Released
+
+
+def test_pv1_two_claims_never_get_one_volume_and_the_elder_is_first() -> None:
+    both = [claim("young", meta=Meta(created=2)), claim("old", meta=Meta(created=1))]
+    assert outcome(both, volume("v"), classes=STATIC) == ["v", "FailedBinding"]
+
+
+def test_pv2_no_class_is_the_default_one_the_newest_wins() -> None:
+    marked = [ClassView(name, default=True, meta=Meta(created=at)) for name, at in (("a", 1), ("b", 3), ("c", 2))]
+    assert outcome(claim(cls=None), classes=tuple(marked)) == ["new b"]
+    assert outcome(claim(cls=None)) == ["new local"]
+
+
+def test_pv2_an_empty_class_takes_only_what_is_there() -> None:
+    assert outcome(claim(cls="")) == ["FailedBinding"]
+    assert outcome(claim(cls=""), volume("v", cls="")) == ["v"]
+
+
+def test_pv2_waiting_for_the_first_consumer() -> None:
+    late = (ClassView("manual", waits=True),)
+    assert outcome(claim(), volume("v"), classes=late) == ["WaitForFirstConsumer"]
+    assert outcome(claim(), volume("v"), classes=late, used=frozenset({("default", "c")})) == ["v"]
+    assert outcome(claim(), classes=late, used=frozenset({("default", "c")})) == ["new manual"]
+
+
+def test_pv4_a_class_that_is_not_here_is_served_by_the_built_in_one() -> None:
+    step = binding.decide(binding.World((), (claim(cls="fast-ssd"),)))[0]
+    assert isinstance(step, binding.Provision) and step.missing and step.storage.name == "fast-ssd"
+
+
+def test_pv4_a_named_volume_of_that_name_is_the_claims() -> None:
+    assert outcome(claim(cls=""), made=frozenset({("default", "c")})) == ["new local"]
+
+
+def test_pv1_bound_claims_stay_as_they_are() -> None:
+    assert outcome(claim(), volume("v"), bound=frozenset({("default", "c")})) == []
+
+
+def test_pv2_a_class_of_volumes_made_by_hand_makes_none() -> None:
+    assert outcome(claim(), volume("v", GI - 1)) == ["FailedBinding"]
+    assert outcome(claim(), volume("v", GI - 1, ours=True)) == ["new manual"]

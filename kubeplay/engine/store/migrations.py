@@ -108,4 +108,11 @@ STEPS: tuple[str, ...] = (
         DELETE FROM probes WHERE container_id = old.id;
     END;
     """,
+    # which claim has or had which PersistentVolume; a named volume may be a directory of the host's own ('' = ours)
+    """
+    CREATE TABLE bindings (
+        volume TEXT PRIMARY KEY, namespace TEXT NOT NULL, claim TEXT NOT NULL, claim_uid TEXT NOT NULL) WITHOUT ROWID;
+    CREATE INDEX bindings_claim ON bindings (namespace, claim);
+    ALTER TABLE volumes ADD COLUMN path TEXT NOT NULL DEFAULT '';
+    """,
 )

@@ -1,4 +1,4 @@
-"""Networks and named volumes."""
+"""Networks, named volumes, and which PersistentVolume is whose."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ class NetworkRow(Record):
 
 
 class VolumeRow(Record):
-    """A named volume (a PersistentVolumeClaim's, or made by `volume create`)."""
+    """A named volume (a PersistentVolumeClaim's, or made by `volume create`).
+
+    `driver` hostPath or local with a `path`: a PersistentVolume's directory of the host, not ours to remove.
+    """
 
     namespace: str
     name: str
@@ -32,9 +35,19 @@ class VolumeRow(Record):
     options: tuple[tuple[str, str], ...]
     labels: tuple[tuple[str, str], ...]
     created: float
+    path: str = ""
 
 
-_VOLUME = "namespace, name, driver, options, labels, created"
+class BindingRow(Record):
+    """PersistentVolume `volume` belongs to a claim, or did: then no claim has this uid any more."""
+
+    volume: str
+    namespace: str
+    claim: str
+    claim_uid: str
+
+
+_VOLUME = "namespace, name, driver, options, labels, created, path"
 
 
 class Resources:
@@ -64,8 +77,8 @@ class Resources:
     def add_volume(self, row: VolumeRow) -> bool:
         """True when it was made, False when it was there (create-if-missing, podman-kube-facts 4.8)."""
         with self._store.write() as db:
-            values = (row.namespace, row.name, row.driver, json.dumps(dict(row.options)), json.dumps(dict(row.labels)), row.created)
-            return db.execute("INSERT OR IGNORE INTO volumes VALUES (?,?,?,?,?,?)", values).rowcount > 0
+            values = (*row[:3], json.dumps(dict(row.options)), json.dumps(dict(row.labels)), row.created, row.path)
+            return db.execute(f"INSERT OR IGNORE INTO volumes ({_VOLUME}) VALUES (?,?,?,?,?,?,?)", values).rowcount > 0
 
     def volume(self, namespace: str, name: str) -> VolumeRow | None:
         row = self._store.row(f"SELECT {_VOLUME} FROM volumes WHERE namespace=? AND name=?", namespace, name)
@@ -76,6 +89,18 @@ class Resources:
             f"SELECT {_VOLUME} FROM volumes WHERE ?='' OR namespace=? ORDER BY namespace, name", namespace, namespace
         )
         return [_volume(row) for row in rows]
+
+    def bind(self, row: BindingRow) -> None:
+        """The volume is this claim's from now on."""
+        with self._store.write() as db:
+            db.execute("INSERT OR REPLACE INTO bindings VALUES (?,?,?,?)", row)
+
+    def bindings(self) -> list[BindingRow]:
+        return [BindingRow(*row) for row in self._store.rows("SELECT volume, namespace, claim, claim_uid FROM bindings ORDER BY volume")]
+
+    def unbind(self, volume: str) -> None:
+        with self._store.write() as db:
+            db.execute("DELETE FROM bindings WHERE volume=?", (volume,))
 
     def delete_volume(self, namespace: str, name: str) -> None:
         with self._store.write() as db:
@@ -91,4 +116,4 @@ def _network(row: Any) -> NetworkRow:
 
 
 def _volume(row: Any) -> VolumeRow:
-    return VolumeRow(row[0], row[1], row[2], _pairs(row[3]), _pairs(row[4]), row[5])
+    return VolumeRow(row[0], row[1], row[2], _pairs(row[3]), _pairs(row[4]), row[5], row[6])

@@ -82,13 +82,20 @@ class Volumes:
         elif isinstance(source, ObjectFiles):
             self._write_files(uid, volume, source, files, group, nested.points(pod, volume.name))
         elif isinstance(source, Claim):
-            path = self.named.path(pod.namespace, source.claim_name)
-            if not os.path.isdir(path):
-                raise VolumeError(f'persistentvolumeclaim "{source.claim_name}" not found')
-            if group is not None:
-                fsgroup.apply(path, group, read_only=False)
+            self._claim(pod.namespace, source.claim_name, group)
         elif isinstance(source, ImageVolume):
             image_view(uid, volume.name, source.reference)
+
+    def _claim(self, namespace: str, name: str, group: int | None) -> None:
+        row = self.named.find(namespace, name)
+        if row is not None and row.driver == "hostPath":  # VO13: a host path belongs to the host
+            hostpath.prepare(HostPath(row.path, dict(row.options).get("type", "")))
+            return
+        path = self.named.path(namespace, name)
+        if not os.path.isdir(path):
+            raise VolumeError(f'path "{path}" does not exist' if row and row.path else f'persistentvolumeclaim "{name}" not found')
+        if group is not None:
+            fsgroup.apply(path, group, read_only=False)
 
     def path(self, uid: str, pod: PodPlan, volume: Volume) -> str:
         """The host path of a volume's root."""

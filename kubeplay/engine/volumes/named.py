@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 
 from kubeplay.engine.host import owners
-from kubeplay.engine.host.paths import Paths
+from kubeplay.engine.host.paths import Paths, component
 from kubeplay.engine.store.db import Store
 from kubeplay.engine.store.resources import VolumeRow
 from kubeplay.errors import AlreadyExists, InvalidInput, NotFound, NotSupported
@@ -54,12 +54,27 @@ class NamedVolumes:
     def list(self, namespace: str = "") -> list[VolumeRow]:
         return self._store.resources.volumes(namespace)
 
+    def find(self, namespace: str, name: str) -> VolumeRow | None:
+        return self._store.resources.volume(namespace, name)
+
     def path(self, namespace: str, name: str) -> str:
-        return f"{self._paths.volume(namespace, name)}/_data"
+        """Where the volume is: a directory of ours, or the host's that a PersistentVolume names."""
+        row = self._store.resources.volume(namespace, name)
+        return row.path if row is not None and row.path else f"{self._paths.volume(namespace, name)}/_data"
+
+    def retain(self, namespace: str, name: str, volume: str) -> str:
+        """The volume is no longer the claim's, but its data stay, as those of PersistentVolume `volume`; where they are now."""
+        place = f"{self._paths.root}/volumes/+{component(volume)}"  # no namespace begins so
+        if os.path.isdir(self._paths.volume(namespace, name)):
+            os.rename(self._paths.volume(namespace, name), place)
+        self._store.resources.delete_volume(namespace, name)
+        return f"{place}/_data"
 
     def remove(self, namespace: str, name: str) -> None:
-        """Remove the volume and its data; the caller checks that nobody uses it. Raises NotFound."""
-        self.get(namespace, name)
+        """Remove the volume and, where they are ours, its data; the caller checks that nobody uses it. Raises NotFound."""
+        if self.get(namespace, name).path:
+            self._store.resources.delete_volume(namespace, name)
+            return
         import shutil
 
         if os.path.isdir(self._paths.volume(namespace, name)):

@@ -75,6 +75,18 @@ def _claim() -> Check:
     return claim.claim
 
 
+def _volume() -> Check:
+    from kubeplay.kube.validate import storage
+
+    return storage.volume
+
+
+def _storage_class() -> Check:
+    from kubeplay.kube.validate import storage
+
+    return storage.storage_class
+
+
 def _service() -> Check:
     from kubeplay.kube.validate import service
 
@@ -87,6 +99,8 @@ _KINDS: dict[tuple[str, str], Callable[[], Check]] = {
     ("", "Secret"): _secret,
     ("", "Namespace"): _namespace,
     ("", "PersistentVolumeClaim"): _claim,
+    ("", "PersistentVolume"): _volume,
+    ("storage.k8s.io", "StorageClass"): _storage_class,
     ("", "Service"): _service,
     ("apps", "Deployment"): _deployment,
     ("apps", "ReplicaSet"): _replica_set,

@@ -7,7 +7,7 @@ from kubeplay.kube import names, quantity
 from kubeplay.kube.validate import metadata
 from kubeplay.kube.validate.report import NEGATIVE, NOT_POSITIVE, Faults, Object, record
 
-_MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
+MODES = ("ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod")
 _TEMPLATE_METADATA = ("labels", "annotations")
 
 
@@ -35,9 +35,9 @@ def check_spec(faults: Faults, path: str, spec: Object) -> None:
         faults.required(f"{path}.accessModes", "at least 1 access mode is required", "ReadWriteOnce is the usual one")
     metadata.check_selector(faults, f"{path}.selector", record(spec, "selector"))
     for mode in modes:
-        if mode not in _MODES:
-            faults.unsupported(f"{path}.accessModes", mode, _MODES)
-    if "ReadWriteOncePod" in modes and any(mode in _MODES[:3] for mode in modes):
+        if mode not in MODES:
+            faults.unsupported(f"{path}.accessModes", mode, MODES)
+    if "ReadWriteOncePod" in modes and any(mode in MODES[:3] for mode in modes):
         faults.forbidden(f"{path}.accessModes", "may not use ReadWriteOncePod with other access modes")
     _size(faults, f"{path}.resources[storage]", spec)
     for field in ("storageClassName", "volumeAttributesClassName"):

@@ -94,7 +94,7 @@ def _empty_dir(faults: Faults, path: str, source: Object) -> None:
         faults.forbidden(f"{path}.sizeLimit", "SizeLimit field must be a valid resource quantity")
 
 
-def _host_path(faults: Faults, path: str, source: Object) -> None:
+def host_path(faults: Faults, path: str, source: Object) -> None:
     text = source.get("path") or ""
     if not text:
         faults.required(f"{path}.path")
@@ -236,7 +236,7 @@ def _image(faults: Faults, path: str, source: Object, is_pod: bool) -> None:
 
 _LOCAL = {
     "emptyDir": _empty_dir,
-    "hostPath": _host_path,
+    "hostPath": host_path,
     "secret": _secret,
     "configMap": _config_map,
     "persistentVolumeClaim": _claim,

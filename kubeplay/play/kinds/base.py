@@ -6,7 +6,7 @@ from typing import Any
 
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.service import ServicePlan
-from kubeplay.plan.stack import ClaimPlan, ObjectKey, PlannedObject
+from kubeplay.plan.stack import CLUSTER_WIDE, ClaimPlan, ObjectKey, PlannedObject
 from kubeplay.record import Record
 
 Object = dict[str, Any]
@@ -34,7 +34,6 @@ def key(obj: Object) -> ObjectKey:
     return ObjectKey(obj["kind"], namespace, meta["name"])
 
 
-CLUSTER_WIDE = ("Namespace",)
 # Set by a server only; a manifest taken from a cluster carries them (VL9).
 SERVER_SET = (
     "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",

@@ -13,7 +13,8 @@ from kubeplay.play.fields import NO_EFFECT, NOT_SUPPORTED, WORKS
 
 MODELS = {
     "Pod": "V1Pod", "Deployment": "V1Deployment", "ReplicaSet": "V1ReplicaSet", "ConfigMap": "V1ConfigMap", "Secret": "V1Secret",
-    "PersistentVolumeClaim": "V1PersistentVolumeClaim", "Namespace": "V1Namespace", "Service": "V1Service",
+    "PersistentVolumeClaim": "V1PersistentVolumeClaim", "PersistentVolume": "V1PersistentVolume",
+    "StorageClass": "V1StorageClass", "Namespace": "V1Namespace", "Service": "V1Service",
 }  # fmt: skip
 
 
