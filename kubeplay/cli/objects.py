@@ -127,12 +127,10 @@ def users(app: App, key: ObjectKey) -> list[str]:
     """Names of the pods whose plan refers to the ConfigMap or Secret."""
     from kubeplay.cli.resolve import plan
     from kubeplay.plan.env import EnvKeyRef
-    from kubeplay.plan.volumes import ObjectFiles
+    from kubeplay.plan.volumes import objects
 
     def refers(pod: Any) -> bool:
-        files = any(
-            isinstance(v.source, ObjectFiles) and (v.source.kind, v.source.object_name) == (key.kind, key.name) for v in pod.volumes
-        )
+        files = any((one.kind, one.object_name) == (key.kind, key.name) for v in pod.volumes for one in objects(v.source))
         entries = [e for c in pod.containers for e in (*c.env, *c.env_from) if isinstance(e, EnvKeyRef) or hasattr(e, "prefix")]
         return files or any((e.kind, e.object_name) == (key.kind, key.name) for e in entries)
 

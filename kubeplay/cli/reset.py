@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # what lies in a root; a directory with anything else is not ours to remove (a typing error in --root must not cost a home)
 OURS = frozenset(
     ("state.db", "state.db-wal", "state.db-shm", "images", "layers", "blobs", "containers", "pods", "volumes", "logs", "host.json",
-     "snapshotter.json", "vfs",
+     "snapshotter.json", "vfs", "serviceaccount.key", "serviceaccount.jwks",
      ".runroot.lock", "net", "cache", "dns", "locks", "tmp", "supervisor", "seccomp", "snapshots",
      "build", "build-cache")
 )  # fmt: skip

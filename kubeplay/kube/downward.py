@@ -44,6 +44,14 @@ def field(path: str, pod: PodFacts) -> str | None:
     return None
 
 
+def volume_field(path: str, pod: PodFacts) -> str | None:
+    """The value of a volume's fieldRef: as of a variable, or all labels or annotations, a line each (DA2)."""
+    whole = {"metadata.labels": pod.labels, "metadata.annotations": pod.annotations}.get(path)
+    if whole is None:
+        return field(path, pod)
+    return "\n".join([f"{key}={_quoted(whole[key])}" for key in sorted(whole)])
+
+
 def _simple(path: str, pod: PodFacts) -> str | None:
     match path:
         case "metadata.name":
@@ -65,6 +73,25 @@ def _simple(path: str, pod: PodFacts) -> str | None:
         case "status.podIPs":
             return ",".join(pod.pod_ips)
     return None
+
+
+_ESCAPES = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v", '"': '\\"', "\\": "\\\\"}
+
+
+def _quoted(text: str) -> str:
+    """As Go's %q writes a string, which is what a kubelet does with each value."""
+    return f'"{"".join([_escaped(letter) for letter in text])}"'
+
+
+def _escaped(letter: str) -> str:
+    if letter in _ESCAPES:
+        return _ESCAPES[letter]
+    if letter.isprintable():
+        return letter
+    code = ord(letter)
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def resource(name: str, divisor: str, resources: Resources, node: NodeFacts) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from kubeplay.record import Record
 
 DEFAULT_MODE = 0o644  # VO2
+ROOT_CA = ("ConfigMap", "kube-root-ca.crt")  # a cluster puts it into every namespace, so nobody's files have it
 
 
 class EmptyDir(Record):
@@ -39,6 +40,46 @@ class ObjectFiles(Record):
     optional: bool = False
 
 
+class FieldFile(Record):
+    """A field of the pod as a file (DA2); `mode` as in KeyPath."""
+
+    path: str
+    field: str
+    mode: int = -1
+
+
+class ResourceFile(Record):
+    """A resource of the container `container` as a file (DA3)."""
+
+    path: str
+    resource: str
+    container: str
+    divisor: str = "0"
+    mode: int = -1
+
+
+class DownwardFiles(Record):
+    """What the pod may know about itself, as files (DA2, DA4)."""
+
+    items: tuple[FieldFile | ResourceFile, ...] = ()
+    default_mode: int = DEFAULT_MODE
+
+
+class TokenFile(Record):
+    """A token that says who the pod is, to `audience` ("" = this root's own), good for `seconds` (VO6)."""
+
+    path: str
+    audience: str = ""
+    seconds: int = 3600
+
+
+class Projected(Record):
+    """Several sources in one directory (VO6); each has the modes it needs already, `default_mode` is a token's."""
+
+    sources: tuple[ObjectFiles | DownwardFiles | TokenFile, ...] = ()
+    default_mode: int = DEFAULT_MODE
+
+
 class Claim(Record):
     """A PersistentVolumeClaim of the pod's namespace."""
 
@@ -54,7 +95,10 @@ class ImageVolume(Record):
     pull_policy_set: bool = True
 
 
-VolumeSource = EmptyDir | HostPath | ObjectFiles | Claim | ImageVolume
+Files = ObjectFiles | DownwardFiles | Projected
+"""Sources whose files we write, and the container only reads (VO2)."""
+
+VolumeSource = EmptyDir | HostPath | Files | Claim | ImageVolume
 
 
 class Volume(Record):
@@ -73,3 +117,15 @@ class Mount(Record):
     sub_path: str = ""
     sub_path_expr: str = ""
     propagation: str = "None"
+
+
+def in_memory(source: Files) -> bool:
+    """VO2: what is secret, or may be, never touches the disk."""
+    return not (isinstance(source, ObjectFiles) and source.kind == "ConfigMap")
+
+
+def objects(source: VolumeSource) -> tuple[ObjectFiles, ...]:
+    """The ConfigMaps and Secrets that a volume shows."""
+    if isinstance(source, Projected):
+        return tuple([part for part in source.sources if isinstance(part, ObjectFiles)])
+    return (source,) if isinstance(source, ObjectFiles) else ()

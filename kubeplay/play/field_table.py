@@ -68,7 +68,7 @@ imagePullSecrets[] | + | Secrets of type dockerconfigjson and dockercfg; after t
 imagePullSecrets[].name | + |
 serviceAccountName | o | there are no service accounts; only fieldRef spec.serviceAccountName shows it
 serviceAccount | oi | the old name of serviceAccountName
-automountServiceAccountToken | o | no API token is ever mounted
+automountServiceAccountToken | + | mounted only where it says true: there is no API server
 nodeName | o | there is one node
 nodeSelector{} | o | there is one node
 affinity | o | there is one node
@@ -143,12 +143,56 @@ persistentVolumeClaim.readOnly | + |
 image | + |
 image.reference | + |
 image.pullPolicy | + | as imagePullPolicy
-projected | ! | projected volumes: issue 5
-downwardAPI | ! | downward API volumes: issue 5
 ephemeral | + | the claim is called POD-VOLUME and goes with its pod
 ephemeral.volumeClaimTemplate | + |
 ephemeral.volumeClaimTemplate.metadata | + |
 ephemeral.volumeClaimTemplate.spec | + |
+projected | + |
+projected.defaultMode | + |
+projected.sources[] | + |
+projected.sources[].configMap | + |
+projected.sources[].configMap.name | + |
+projected.sources[].configMap.optional | + |
+projected.sources[].configMap.items[] | + |
+projected.sources[].configMap.items[].key | + |
+projected.sources[].configMap.items[].path | + |
+projected.sources[].configMap.items[].mode | + |
+projected.sources[].secret | + |
+projected.sources[].secret.name | + |
+projected.sources[].secret.optional | + |
+projected.sources[].secret.items[] | + |
+projected.sources[].secret.items[].key | + |
+projected.sources[].secret.items[].path | + |
+projected.sources[].secret.items[].mode | + |
+projected.sources[].downwardAPI | + |
+projected.sources[].downwardAPI.items[] | + |
+projected.sources[].downwardAPI.items[].path | + |
+projected.sources[].downwardAPI.items[].mode | + |
+projected.sources[].downwardAPI.items[].fieldRef | + |
+projected.sources[].downwardAPI.items[].fieldRef.fieldPath | + |
+projected.sources[].downwardAPI.items[].fieldRef.apiVersion | + | only v1 exists
+projected.sources[].downwardAPI.items[].resourceFieldRef | + |
+projected.sources[].downwardAPI.items[].resourceFieldRef.resource | + |
+projected.sources[].downwardAPI.items[].resourceFieldRef.containerName | + |
+projected.sources[].downwardAPI.items[].resourceFieldRef.divisor | + |
+projected.sources[].serviceAccountToken | + | signed by a key of this root: serviceaccount.jwks verifies it
+projected.sources[].serviceAccountToken.path | + |
+projected.sources[].serviceAccountToken.audience | + |
+projected.sources[].serviceAccountToken.expirationSeconds | + | renewed after 80 % of it
+projected.sources[].clusterTrustBundle | ! | there is no cluster that trusts; use a ConfigMap
+projected.sources[].podCertificate | ! | nobody signs certificates here; use a Secret
+downwardAPI | + |
+downwardAPI.defaultMode | + |
+downwardAPI.items[] | + |
+downwardAPI.items[].path | + |
+downwardAPI.items[].mode | + |
+downwardAPI.items[].fieldRef | + |
+downwardAPI.items[].fieldRef.fieldPath | + |
+downwardAPI.items[].fieldRef.apiVersion | + | only v1 exists
+downwardAPI.items[].resourceFieldRef | + |
+downwardAPI.items[].resourceFieldRef.resource | + |
+downwardAPI.items[].resourceFieldRef.containerName | + |
+downwardAPI.items[].resourceFieldRef.divisor | + |
 awsElasticBlockStore | ! | cloud and network storage is not available
 azureDisk | ! | cloud and network storage is not available
 azureFile | ! | cloud and network storage is not available

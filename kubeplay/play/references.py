@@ -8,7 +8,7 @@ from kubeplay.plan.container import INIT, ContainerPlan
 from kubeplay.plan.env import EnvKeyRef
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.stack import ObjectKey, Stack
-from kubeplay.plan.volumes import Claim, ObjectFiles, Volume
+from kubeplay.plan.volumes import ROOT_CA, Claim, ObjectFiles, Projected, Volume
 from kubeplay.record import Record
 
 
@@ -57,6 +57,11 @@ def _of_volume(volume: Volume) -> Iterator[tuple[str, str, str, bool]]:
     if isinstance(source, ObjectFiles):
         field = "configMap.name" if source.kind == "ConfigMap" else "secret.secretName"
         yield field, source.kind, source.object_name, source.optional
+    elif isinstance(source, Projected):
+        for index, part in enumerate(source.sources):
+            if isinstance(part, ObjectFiles) and (part.kind, part.object_name) != ROOT_CA:
+                field = "configMap" if part.kind == "ConfigMap" else "secret"
+                yield f"projected.sources[{index}].{field}.name", part.kind, part.object_name, part.optional
     elif isinstance(source, Claim):
         yield "persistentVolumeClaim.claimName", "PersistentVolumeClaim", source.claim_name, False
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kubeplay.engine import idmaps
 from kubeplay.engine.host import faults
 from kubeplay.engine.host.trace import trace
 from kubeplay.engine.store.events import NORMAL, WARNING
@@ -182,7 +181,7 @@ class Actor:
 
     def _volumes(self) -> bool:
         """Set up the pod's volumes; False when one cannot be, noted as FailedMount (CS5)."""
-        from kubeplay.reconcile.objects import Contents, volume_files
+        from kubeplay.reconcile import live
 
         if not self.plan.volumes:
             return True
@@ -194,10 +193,7 @@ class Actor:
                     from kubeplay.reconcile import claims
 
                     claims.attach(self.engine, self.uid, self.plan)
-                files = volume_files(self.plan, Contents(self.engine.store, self.plan.namespace))
-                self.engine.volumes.setup(
-                    self.uid, self.plan, files, self.engine.image_view, idmaps.plain(self.engine, self.uid, self.plan.sandbox.users)
-                )
+                live.write(self.engine, self.uid, self.plan)
         except (VolumeError, ImageError) as error:
             self._failed_mount(error)
             return False

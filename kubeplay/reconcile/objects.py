@@ -1,14 +1,12 @@
-"""What pods take from ConfigMaps and Secrets: variables for env (EN1, EN5) and files for volumes (VO2, VO3)."""
+"""What pods take from ConfigMaps and Secrets: variables for env (EN1, EN5) and files for volumes (reconcile/files.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from kubeplay.engine.store.db import Store
-from kubeplay.errors import VolumeError
-from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.stack import ObjectKey
-from kubeplay.plan.volumes import ObjectFiles
+from kubeplay.plan.volumes import ROOT_CA
 from kubeplay.record import Record
 
 
@@ -17,6 +15,9 @@ class Content(Record):
 
     text: Mapping[str, str]
     files: Mapping[str, bytes]
+
+
+_NO_CA = Content({"ca.crt": ""}, {"ca.crt": b""})  # there is no API server whose certificate it could be
 
 
 class Contents:
@@ -31,7 +32,7 @@ class Contents:
         """The content, None when there is no such object."""
         if (kind, name) not in self._known:
             found = self._store.objects.find(ObjectKey(kind, self._namespace, name))
-            self._known[kind, name] = content(kind, found.body) if found else None
+            self._known[kind, name] = content(kind, found.body) if found else _NO_CA if (kind, name) == ROOT_CA else None
         return self._known[kind, name]
 
     def text(self, kind: str, name: str) -> Mapping[str, str] | None:
@@ -57,27 +58,3 @@ def content(kind: str, body: str) -> Content:
 
 def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
-
-
-def volume_files(plan: PodPlan, contents: Contents) -> dict[str, dict[str, tuple[bytes, int]]]:
-    """volume name -> path -> (content, mode) of every ConfigMap and Secret volume. Raises VolumeError (CS5, VO3)."""
-    return {v.name: _files(v.name, v.source, contents) for v in plan.volumes if isinstance(v.source, ObjectFiles)}
-
-
-def _files(volume: str, source: ObjectFiles, contents: Contents) -> dict[str, tuple[bytes, int]]:
-    found = contents.get(source.kind, source.object_name)
-    if found is None:
-        if source.optional:
-            return {}
-        raise VolumeError(f'MountVolume.SetUp failed for volume "{volume}" : {source.kind.lower()} "{source.object_name}" not found')
-    if source.items is None:
-        return {key: (value, source.default_mode) for key, value in found.files.items()}
-    made: dict[str, tuple[bytes, int]] = {}
-    for item in source.items:
-        if item.key in found.files:
-            made[item.path] = (found.files[item.key], source.default_mode if item.mode < 0 else item.mode)
-        elif not source.optional:
-            what = "config key" if source.kind == "ConfigMap" else "secret key"
-            kind = source.kind.lower()
-            raise VolumeError(f'MountVolume.SetUp failed for volume "{volume}" : {kind} references non-existent {what}: {item.key}')
-    return made

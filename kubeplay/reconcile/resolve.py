@@ -6,11 +6,10 @@ import os
 from typing import TYPE_CHECKING
 
 from kubeplay.kube import environment
-from kubeplay.kube.downward import NodeFacts
 from kubeplay.plan.container import ContainerPlan, Resolved
 from kubeplay.plan.env import EnvLiteral
 from kubeplay.plan.pod import PodPlan
-from kubeplay.reconcile import service_env, services, system
+from kubeplay.reconcile import node, service_env, services, system
 from kubeplay.reconcile.objects import Contents
 
 if TYPE_CHECKING:
@@ -23,9 +22,9 @@ class Resolver:
     def __init__(self, engine: Engine, uid: str, plan: PodPlan, addresses: tuple[str, ...], host_ip: str) -> None:
         self.contents = Contents(engine.store, plan.namespace)
         self._plan = plan
-        node = (host_ip,) if host_ip else ()
-        own = node if plan.sandbox.host_network else addresses  # such a pod's address is the node's, as its status says
-        self._facts = environment.facts_of(plan, uid, own, node, os.uname().nodename)
+        host = (host_ip,) if host_ip else ()
+        own = host if plan.sandbox.host_network else addresses  # such a pod's address is the node's, as its status says
+        self._facts = environment.facts_of(plan, uid, own, host, os.uname().nodename)
         known = [] if plan.namespace == system.NAMESPACE else [services.master(engine), *services.plans(engine)]
         self._variables = service_env.variables(known, plan.namespace, plan.service_links)
 
@@ -34,11 +33,4 @@ class Resolver:
         if container.host_rootfs:  # our own system pods run the host's programs and read nothing from a manifest
             env = tuple([(entry.name, entry.value) for entry in container.env if isinstance(entry, EnvLiteral)])
             return Resolved(env, container.command, container.args, tuple([m.sub_path for m in container.mounts]))
-        return environment.resolve(self._plan, container, self._facts, _node(), self.contents.text, self._variables)
-
-
-def _node() -> NodeFacts:
-    from kubeplay.engine.host.machine import machine
-
-    disk = os.statvfs("/")
-    return NodeFacts((os.cpu_count() or 1) * 1000, machine().memory, disk.f_blocks * disk.f_frsize)
+        return environment.resolve(self._plan, container, self._facts, node.facts(), self.contents.text, self._variables)

@@ -62,6 +62,7 @@ SHOWN = {
     "26-volumes-and-claims": ("a book", ["logs", "storage", "-c", "main"]),
     "25-ephemeral-volume": ("group 2000 may write", ["logs", "scratch", "-c", "main"]),
     "38-run": ("hello from run", ["logs", "pages"]),
+    "20-projected": ("tier=\"demo\"", ["logs", "projected", "-c", "main"]),
 }
 
 

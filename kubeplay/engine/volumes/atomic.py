@@ -8,24 +8,29 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from kubeplay.engine.host import owners
 from kubeplay.record import Record
 
 DIRECTORY_MODE = 0o755  # VO4
 
 
 class File(Record):
-    """One file to write: bytes and permission bits."""
+    """One file to write: bytes, permission bits, and whose it is (-1 = ours)."""
 
     content: bytes
     mode: int
+    owner: int = -1
 
 
-def write(directory: int, files: Mapping[str, File], stamp: str, keep: frozenset[str] = frozenset()) -> bool:
+def write(
+    directory: int, files: Mapping[str, File], stamp: str, keep: frozenset[str] = frozenset(), ready: Callable[[int], None] | None = None
+) -> bool:
     """Make `files` (relative path -> File) the content of the open `directory`; False when it is that already.
 
-    `stamp` names the new data directory: `..YYYY_MM_DD_HH_MM_SS.RANDOM`. Directories named in `keep` stay beside it.
+    `stamp` names the new data directory: `..YYYY_MM_DD_HH_MM_SS.RANDOM`. Directories named in `keep` stay beside it. `ready` gets the open
+    data directory before anybody can see it: whoever reads sees all of the old or all of the new, owners and modes too.
     """
     before = current(directory)
     if before and _same(directory, before, files):
@@ -36,10 +41,12 @@ def write(directory: int, files: Mapping[str, File], stamp: str, keep: frozenset
         os.fchmod(data, DIRECTORY_MODE)
         for path, file in files.items():
             _write_file(data, path, file)
+        if ready is not None:
+            ready(data)
     finally:
         os.close(data)
     _switch(directory, stamp)
-    _link_names(directory, {path.split("/", 1)[0] for path in files}, keep)
+    _link_names(directory, files, keep)
     if before:
         remove_tree(directory, before)
     return True
@@ -53,7 +60,8 @@ def _switch(directory: int, stamp: str) -> None:
     os.rename("..data_tmp", "..data", src_dir_fd=directory, dst_dir_fd=directory)
 
 
-def _link_names(directory: int, names: set[str], keep: frozenset[str]) -> None:
+def _link_names(directory: int, files: Mapping[str, File], keep: frozenset[str]) -> None:
+    names = {path.split("/", 1)[0] for path in files}
     for name in os.listdir(directory):
         if not name.startswith("..") and name not in names | keep:
             remove_tree(directory, name)
@@ -63,6 +71,8 @@ def _link_names(directory: int, names: set[str], keep: frozenset[str]) -> None:
             continue
         remove_tree(directory, name)
         os.symlink(target, name, dir_fd=directory)
+        if name in files and files[name].owner >= 0:  # as a kubelet: the link is the owner's as well (record 039)
+            owners.give(name, files[name].owner, -1, "a token", directory)
 
 
 def _write_file(data: int, path: str, file: File) -> None:
@@ -88,6 +98,8 @@ def _write_file(data: int, path: str, file: File) -> None:
             while view:
                 view = view[os.write(fd, view) :]
             os.fchmod(fd, file.mode)
+            if file.owner >= 0:
+                owners.give(fd, file.owner, -1, "a token")
         finally:
             os.close(fd)
     finally:
@@ -107,7 +119,8 @@ def current(directory: int) -> str:
 def _same(directory: int, current: str, files: Mapping[str, File]) -> bool:
     data = os.open(current, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
     try:
-        return dict(_read_tree(data, "")) == dict(files) and all(
+        wanted = {path: file._replace(owner=-1) for path, file in files.items()}  # an owner is the pod's, and stays
+        return dict(_read_tree(data, "")) == wanted and all(
             _kind(directory, path.split("/", 1)[0]) == stat.S_IFLNK for path in files
         )
     finally:

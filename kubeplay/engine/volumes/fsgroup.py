@@ -15,18 +15,19 @@ def apply(root: str, gid: int, *, read_only: bool) -> None:
     """Give everything below `root` to group `gid`; symlinks are chowned but not followed."""
     fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        _tree(fd, gid, READ_ONLY if read_only else READ_WRITE)
+        tree(fd, gid, READ_ONLY if read_only else READ_WRITE)
     finally:
         os.close(fd)
 
 
-def _tree(directory: int, gid: int, bits: int) -> None:
+def tree(directory: int, gid: int, bits: int) -> None:
+    """`apply` of an open directory; files and directories get `bits` as well."""
     for name in os.listdir(directory):
         info = os.stat(name, dir_fd=directory, follow_symlinks=False)
         if stat.S_ISDIR(info.st_mode):
             below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
             try:
-                _tree(below, gid, bits)
+                tree(below, gid, bits)
             finally:
                 os.close(below)
         elif stat.S_ISREG(info.st_mode):

@@ -6,6 +6,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kubeplay.engine.host.paths import Paths, component
@@ -15,15 +16,16 @@ from kubeplay.engine.volumes import atomic, emptydir, fsgroup, hostpath, nested,
 from kubeplay.engine.volumes.named import NamedVolumes
 from kubeplay.errors import Exhausted, MissingPrerequisite, VolumeError
 from kubeplay.plan.pod import PodPlan
-from kubeplay.plan.volumes import Claim, EmptyDir, HostPath, ImageVolume, Mount, ObjectFiles, Volume
+from kubeplay.plan.volumes import Claim, EmptyDir, HostPath, ImageVolume, Mount, Volume, in_memory
+from kubeplay.plan.volumes import Files as FilesSource
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.host.idmapped import Map
 
-FILES_MODE = {"ConfigMap": 0o777, "Secret": 0o1777}  # kubernetes-surprises: configMap dir 0777, secret 1777 tmpfs
+ON_DISK, ON_TMPFS = 0o777, 0o1777  # kubernetes-surprises: configMap dir 0777, secret, projected, downward 1777 tmpfs
 
-_Content = Mapping[str, tuple[bytes, int]]
+_Content = Mapping[str, atomic.File]
 Files = Mapping[str, _Content]
 ImageView = Callable[[str, str, str], str]
 
@@ -50,7 +52,7 @@ class Volumes:
 
         `users`: the pod's own ids, where its mounts do not translate them (engine/idmaps.py).
 
-        `files`: volume name -> relative path -> (content, mode), what a ConfigMap or Secret volume holds.
+        `files`: volume name -> relative path -> File, what the volumes of ConfigMaps, Secrets and the like hold.
         `image_view(uid, volume name, reference)` gives the path of an image volume's root. Raises VolumeError, Exhausted.
         """
         for volume in pod.volumes:
@@ -79,8 +81,9 @@ class Volumes:
                 fsgroup.apply(self.path(uid, pod, volume), group, read_only=False)
         elif isinstance(source, HostPath):
             hostpath.prepare(source)
-        elif isinstance(source, ObjectFiles):
-            self._write_files(uid, volume, source, files, group, nested.points(pod, volume.name))
+        elif isinstance(source, FilesSource):
+            owned = {path: file._replace(owner=_outside(users, file.owner)) for path, file in files.items()}
+            self._write_files(uid, volume, source, owned, group, nested.points(pod, volume.name))
         elif isinstance(source, Claim):
             self._claim(pod.namespace, source.claim_name, group)
         elif isinstance(source, ImageVolume):
@@ -106,7 +109,7 @@ class Volumes:
             return self.named.path(pod.namespace, source.claim_name)
         if isinstance(source, ImageVolume):
             return self.image_mountpoint(uid, volume.name)
-        on_tmpfs = source.kind == "Secret" if isinstance(source, ObjectFiles) else source.medium == "Memory"
+        on_tmpfs = in_memory(source) if isinstance(source, FilesSource) else source.medium == "Memory"
         return self._memory(uid, volume) if on_tmpfs else self._disk(uid, volume)
 
     def image_mountpoint(self, uid: str, volume: str) -> str:
@@ -119,8 +122,8 @@ class Volumes:
         if volume is None:
             raise VolumeError(f'volumeMount {wanted.path}: volume "{wanted.volume}" is not among the pod\'s volumes')
         source, path, fd = volume.source, self.path(uid, pod, volume), -1
-        read_only = wanted.read_only or isinstance(source, (ObjectFiles, ImageVolume)) or (isinstance(source, Claim) and source.read_only)
-        if sub_path and isinstance(source, ObjectFiles):
+        read_only = wanted.read_only or isinstance(source, FilesSource | ImageVolume) or (isinstance(source, Claim) and source.read_only)
+        if sub_path and isinstance(source, FilesSource):
             path, fd = self._object_sub_path(path, sub_path)
         elif sub_path:
             fd = subpath.open_below(path, sub_path, create=not isinstance(source, ImageVolume))
@@ -165,21 +168,24 @@ class Volumes:
                     os.close(fd)
 
     def _write_files(
-        self, uid: str, volume: Volume, source: ObjectFiles, files: _Content, group: int | None, inner: tuple[str, ...]
+        self, uid: str, volume: Volume, source: FilesSource, files: _Content, group: int | None, inner: tuple[str, ...]
     ) -> None:
-        root = self._memory(uid, volume) if source.kind == "Secret" else self._disk(uid, volume)
+        memory = in_memory(source)
+        root = self._memory(uid, volume) if memory else self._disk(uid, volume)
         if not os.path.isdir(root):
             os.makedirs(root, exist_ok=True)
-            if source.kind == "Secret":  # a tmpfs of its own, so its size and flags are the volume's
-                mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, f"mode={FILES_MODE['Secret']:o}")
-            os.chmod(root, FILES_MODE[source.kind])
+            if memory:  # a tmpfs of its own, so its size and flags are the volume's
+                mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, f"mode={ON_TMPFS:o}")
+            os.chmod(root, ON_TMPFS if memory else ON_DISK)
         fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         try:
             bits = fsgroup.READ_ONLY if group is not None else 0
-            wanted = {path: atomic.File(content, mode | bits) for path, (content, mode) in files.items()}
+            wanted = {path: file._replace(mode=file.mode | bits) for path, file in files.items()}
             for path in inner:
                 nested.make(fd, path)
-            changed = atomic.write(fd, wanted, _stamp(), frozenset(path.split("/", 1)[0] for path in inner))
+            kept = frozenset(path.split("/", 1)[0] for path in inner)
+            ready = None if group is None else partial(fsgroup.tree, gid=group, bits=fsgroup.READ_ONLY)
+            changed = atomic.write(fd, wanted, _stamp(), kept, ready)
         finally:
             os.close(fd)
         if changed and group is not None:
@@ -190,6 +196,15 @@ class Volumes:
 
     def _memory(self, uid: str, volume: Volume) -> str:
         return f"{self._paths.pod_tmpfs(uid)}/{component(volume.name)}"
+
+
+def _outside(users: Map | None, owner: int) -> int:
+    """The id on the disk of an owner inside the pod, where its mounts do not translate ids."""
+    if users is None or owner < 0:
+        return owner
+    from kubeplay.engine.host.idmapped import outside
+
+    return outside(users.uids, owner)
 
 
 def _memory_limit(pod: PodPlan) -> int:

@@ -20,6 +20,9 @@ def compile_pod(obj: Mapping[str, Any], options: CompileOptions = CompileOptions
     made = [containers.plan(spec, item, _init_kind(item), declared, marks, options) for item in spec.get("initContainers") or []]
     made += [containers.plan(spec, item, APP, declared, marks, options) for item in spec["containers"]]
     made += [containers.plan(spec, item, EPHEMERAL, declared, marks, options) for item in spec.get("ephemeralContainers") or []]
+    account = volumes.account(spec, declared)
+    if account is not None:
+        declared, made = (*declared, account), [volumes.with_account(one, account) for one in made]
     grace = spec.get("terminationGracePeriodSeconds")
     return PodPlan(
         namespace=meta.get("namespace") or "default",

@@ -7,7 +7,25 @@ from typing import Any
 
 from kubeplay.errors import NotSupported
 from kubeplay.kube.defaults_pod import pull_policy
-from kubeplay.plan.volumes import Claim, EmptyDir, HostPath, ImageVolume, KeyPath, Mount, ObjectFiles, Volume, VolumeSource
+from kubeplay.plan.container import ContainerPlan
+from kubeplay.plan.volumes import (
+    ROOT_CA,
+    Claim,
+    DownwardFiles,
+    EmptyDir,
+    FieldFile,
+    Files,
+    HostPath,
+    ImageVolume,
+    KeyPath,
+    Mount,
+    ObjectFiles,
+    Projected,
+    ResourceFile,
+    TokenFile,
+    Volume,
+    VolumeSource,
+)
 from kubeplay.play.compile import marks as known
 from kubeplay.play.compile.resources import whole
 
@@ -63,11 +81,50 @@ def _secret(value: Mapping[str, Any]) -> ObjectFiles:
     return _files("Secret", value.get("secretName") or "", value)
 
 
-def _files(kind: str, name: str, value: Mapping[str, Any]) -> ObjectFiles:
-    items = value.get("items")
-    paths = tuple([KeyPath(i["key"], i["path"], -1 if i.get("mode") is None else i["mode"]) for i in items or ()])
+def _files(kind: str, name: str, value: Mapping[str, Any], mode: int | None = None) -> ObjectFiles:
+    """`mode`: the default of the volume that this is a part of, else it has its own."""
+    paths = tuple([KeyPath(i["key"], i["path"], _item_mode(i)) for i in value.get("items") or ()])
+    return ObjectFiles(kind, name, paths or None, _default_mode(value) if mode is None else mode, bool(value.get("optional")))
+
+
+def _item_mode(item: Mapping[str, Any]) -> int:
+    return -1 if item.get("mode") is None else int(item["mode"])
+
+
+def _default_mode(value: Mapping[str, Any]) -> int:
     mode = value.get("defaultMode")
-    return ObjectFiles(kind, name, paths or None, DEFAULT_MODE if mode is None else mode, bool(value.get("optional")))
+    return DEFAULT_MODE if mode is None else int(mode)
+
+
+def _downward(value: Mapping[str, Any], mode: int | None = None) -> DownwardFiles:
+    items = tuple([_downward_item(item) for item in value.get("items") or ()])
+    return DownwardFiles(items, _default_mode(value) if mode is None else mode)
+
+
+def _downward_item(item: Mapping[str, Any]) -> FieldFile | ResourceFile:
+    if item.get("fieldRef") is not None:
+        return FieldFile(item["path"], item["fieldRef"]["fieldPath"], _item_mode(item))
+    ref = item["resourceFieldRef"]
+    return ResourceFile(item["path"], ref["resource"], ref.get("containerName") or "", str(ref.get("divisor") or "0"), _item_mode(item))
+
+
+def _projected(value: Mapping[str, Any]) -> Projected:
+    mode = _default_mode(value)
+    return Projected(tuple([_part(part, mode) for part in value.get("sources") or ()]), mode)
+
+
+def _part(part: Mapping[str, Any], mode: int) -> ObjectFiles | DownwardFiles | TokenFile:
+    """One source; the volume's mode is that of all of them."""
+    kind, value = next((key, value) for key, value in part.items() if value is not None)
+    if kind == "configMap":
+        return _files("ConfigMap", value.get("name") or "", value, mode)
+    if kind == "secret":
+        return _files("Secret", value.get("name") or "", value, mode)
+    if kind == "downwardAPI":
+        return _downward(value, mode)
+    if kind == "serviceAccountToken":
+        return TokenFile(value["path"], value.get("audience") or "", int(value.get("expirationSeconds") or 3600))
+    raise NotSupported(f"projected volumes: {kind} is not supported")
 
 
 def _claim(value: Mapping[str, Any]) -> Claim:
@@ -81,8 +138,34 @@ def _image(value: Mapping[str, Any], marks: Mapping[str, str]) -> ImageVolume:
 
 _SOURCES: dict[str, Any] = {
     "emptyDir": _empty_dir, "hostPath": _host_path, "configMap": _config_map, "secret": _secret,
-    "persistentVolumeClaim": _claim,
+    "persistentVolumeClaim": _claim, "downwardAPI": _downward, "projected": _projected,
 }  # fmt: skip
+
+
+ACCOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
+_ACCOUNT_SECONDS = 3607  # DF3
+
+
+def account(spec: Mapping[str, Any], declared: Sequence[Volume]) -> Volume | None:
+    """The volume of a token that a PodSpec asks for itself; a cluster gives one to every pod (DF3, docs/decisions/0504)."""
+    if spec.get("automountServiceAccountToken") is not True:
+        return None
+    taken, name = {volume.name for volume in declared}, "kube-api-access"
+    while name in taken:
+        name += "-x"
+    sources = (
+        TokenFile("token", "", _ACCOUNT_SECONDS),
+        ObjectFiles(*ROOT_CA, (KeyPath("ca.crt", "ca.crt"),)),
+        DownwardFiles((FieldFile("namespace", "metadata.namespace"),)),
+    )
+    return Volume(name, Projected(sources))
+
+
+def with_account(container: ContainerPlan, volume: Volume) -> ContainerPlan:
+    """The container with the token's mount, unless it has something there already."""
+    if any(mount.path.rstrip("/") == ACCOUNT_PATH for mount in container.mounts):
+        return container
+    return container._replace(mounts=(*container.mounts, Mount(volume.name, ACCOUNT_PATH, read_only=True)))
 
 
 def mounts(container: Mapping[str, Any], volumes: Sequence[Volume]) -> tuple[Mount, ...]:
@@ -94,7 +177,7 @@ def mounts(container: Mapping[str, Any], volumes: Sequence[Volume]) -> tuple[Mou
 
 def _is_read_only(source: VolumeSource) -> bool:
     """VO2, VO12: what we project is never writable."""
-    return isinstance(source, (ObjectFiles, ImageVolume)) or (isinstance(source, Claim) and source.read_only)
+    return isinstance(source, Files | ImageVolume) or (isinstance(source, Claim) and source.read_only)
 
 
 def _mount(item: Mapping[str, Any], read_only: bool) -> Mount:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 _SIDECARS = "sidecars (issue 'Pods behave as on a kubelet')"
 _FILES = "env files (issue 'Pods behave as on a kubelet')"
-_PROJECTED = "projected and downwardAPI volumes (issue 'Pods behave as on a kubelet')"
 _HEADLESS = "headless Services (issue 'Workloads and Services')"
 _JOBS = "Jobs (issue 'Workloads and Services')"
 
 # case -> what it needs; play refuses these with `not supported`.
 LATER: dict[str, str] = {
     "031-env-servicelinks": _HEADLESS,
-    "035-downward-volume": _PROJECTED,
-    "039-vol-projected": _PROJECTED,
     "113-readiness-gate": "readiness gates (issue 'Pods behave as on a kubelet')",
     "115-unsched-cpu": "scheduling (issue 'Pods behave as on a kubelet')",
     "117-unsched-toleration": "scheduling (issue 'Pods behave as on a kubelet')",
@@ -39,7 +36,6 @@ LATER: dict[str, str] = {
     "198-sidecar-exits0": _SIDECARS,
     "202-del-prestop-http": "hooks (issue 'Pods behave as on a kubelet')",
     "204-poststart-fail-always": "hooks (issue 'Pods behave as on a kubelet')",
-    "219-token-perms-root": _PROJECTED,
     "241-job-index-backoff": _JOBS,
     "243-filekey-q-export": _FILES,
     "245-filekey-q-comment-line": _FILES,
@@ -57,6 +53,9 @@ DELETES: frozenset[str] = frozenset(
 
 # case -> {text within a difference: reason}.
 DEPARTURES: dict[str, dict[str, str]] = {
+    "219-token-perms-root": {
+        "token-perms-root": "no token is mounted unless asked for: there is no API server that would take it (docs/decisions/0504)"
+    },
     "233-hostip-bad": {"hostip-bad": "hostPort was not wired on that node; ours refuses a host address that this machine does not have"},
 }
 
@@ -73,5 +72,7 @@ IGNORED_LOGS: dict[str, str] = {
     "233-hostip-bad": "see DEPARTURES",
     "159-term-grace0": "its container got TERM and two seconds (TE2); ours is killed at once with grace 0, see reconcile/terminate.py",
     "161-term-stopsignal": "the kubelet's gate for stopSignal was off there; we honour it, as Podman does",
+    "039-vol-projected": "shows the beginning and the length of a token; modes and owners: e2e/test_fields_files.py",
+    "219-token-perms-root": "see DEPARTURES",
     "033-downward-env": "contains the node's storage and CPU capacity",
 }

@@ -6,17 +6,27 @@ import json
 import os
 from base64 import b64encode
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from kubeplay.engine.store.db import Store
 from kubeplay.engine.store.runtime import BackoffRow
+from kubeplay.engine.volumes.atomic import File
 from kubeplay.errors import VolumeError
 from kubeplay.plan.pod import PodPlan, SandboxPlan
 from kubeplay.plan.stack import ObjectKey
 from kubeplay.plan.volumes import KeyPath, ObjectFiles, Volume
 from kubeplay.reconcile import backoff, logtail, sysctls
-from kubeplay.reconcile.objects import Contents, content, volume_files
+from kubeplay.reconcile.files import Facts, volume_files
+from kubeplay.reconcile.objects import Contents, content
+
+
+def _never(*_: object) -> NoReturn:
+    raise AssertionError("nobody asked for it")
+
+
+NONE = Facts(_never, _never, _never)
 
 
 @pytest.fixture
@@ -51,20 +61,20 @@ def test_en1_secret_bytes_survive_env(store: Store) -> None:
 def test_vo3_items_modes_and_missing_keys(store: Store) -> None:
     every = Volume("v", ObjectFiles("ConfigMap", "c"))
     some = Volume("w", ObjectFiles("Secret", "s", (KeyPath("q", "dir/file", 0o400), KeyPath("p", "p")), 0o600))
-    found = volume_files(pod(every, some), Contents(store, "default"))
-    assert found["v"] == {"a": (b"alpha", 0o644), "b": (b"beta", 0o644), "bin": (b"\xff\0", 0o644)}
-    assert found["w"] == {"dir/file": (b"text", 0o400), "p": (b"\xfepw", 0o600)}
+    found = volume_files(pod(every, some), Contents(store, "default"), NONE)
+    assert found["v"] == {"a": File(b"alpha", 0o644), "b": File(b"beta", 0o644), "bin": File(b"\xff\0", 0o644)}
+    assert found["w"] == {"dir/file": File(b"text", 0o400), "p": File(b"\xfepw", 0o600)}
     bad = Volume("x", ObjectFiles("ConfigMap", "c", (KeyPath("nokey", "f"),)))
     with pytest.raises(VolumeError, match="references non-existent config key: nokey"):
-        volume_files(pod(bad), Contents(store, "default"))
+        volume_files(pod(bad), Contents(store, "default"), NONE)
     optional = Volume("x", ObjectFiles("ConfigMap", "c", (KeyPath("nokey", "f"), KeyPath("a", "a")), optional=True))
-    assert volume_files(pod(optional), Contents(store, "default"))["x"] == {"a": (b"alpha", 0o644)}
+    assert volume_files(pod(optional), Contents(store, "default"), NONE)["x"] == {"a": File(b"alpha", 0o644)}
 
 
 def test_cs5_missing_object_message_is_the_kubelets_record_045(store: Store) -> None:
     with pytest.raises(VolumeError, match='MountVolume.SetUp failed for volume "c" : configmap "nosuchcm" not found'):
-        volume_files(pod(Volume("c", ObjectFiles("ConfigMap", "nosuchcm"))), Contents(store, "default"))
-    assert volume_files(pod(Volume("c", ObjectFiles("Secret", "no", optional=True))), Contents(store, "default")) == {"c": {}}
+        volume_files(pod(Volume("c", ObjectFiles("ConfigMap", "nosuchcm"))), Contents(store, "default"), NONE)
+    assert volume_files(pod(Volume("c", ObjectFiles("Secret", "no", optional=True))), Contents(store, "default"), NONE) == {"c": {}}
 
 
 def test_log_tail_joins_partial_lines_and_follows_no_link(tmp_path: Path) -> None:

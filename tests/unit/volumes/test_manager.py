@@ -11,6 +11,7 @@ import pytest
 from kubeplay.config import Settings
 from kubeplay.engine.host.paths import Paths
 from kubeplay.engine.store.db import Store
+from kubeplay.engine.volumes.atomic import File
 from kubeplay.engine.volumes.manager import Volumes
 from kubeplay.errors import VolumeError
 from kubeplay.plan.container import ContainerPlan
@@ -72,7 +73,7 @@ def test_unknown_medium(volumes: Volumes) -> None:
 def test_vo2_secret_on_tmpfs_configmap_on_disk(volumes: Volumes) -> None:
     for kind, mode, tmpfs in (("Secret", 0o1777, True), ("ConfigMap", 0o777, False)):
         pod = _pod(ObjectFiles(kind, "o"))
-        volumes.setup(UID, pod, {"v": {"k": (b"value", 0o400)}}, _no_image)
+        volumes.setup(UID, pod, {"v": {"k": File(b"value", 0o400)}}, _no_image)
         path = volumes.path(UID, pod, pod.volumes[0])
         assert os.path.ismount(path) == tmpfs and _mode(path) == mode
         assert Path(path, "k").read_bytes() == b"value" and _mode(f"{path}/k") == 0o400
@@ -84,7 +85,7 @@ def test_vo2_secret_on_tmpfs_configmap_on_disk(volumes: Volumes) -> None:
 def test_vo13_fsgroup_on_projected_files(volumes: Volumes) -> None:
     pod = _pod(ObjectFiles("Secret", "o"), group=4321)
     for _ in range(2):  # the second time nothing is written, and nothing changes
-        volumes.setup(UID, pod, {"v": {"k": (b"v", 0o400)}}, _no_image)
+        volumes.setup(UID, pod, {"v": {"k": File(b"v", 0o400)}}, _no_image)
         path = volumes.path(UID, pod, pod.volumes[0])
         info = os.stat(f"{path}/k")
         assert (info.st_mode & 0o7777, info.st_gid) == (0o440, 4321)
@@ -116,7 +117,7 @@ def test_claim_and_subpath(volumes: Volumes) -> None:
 
 def test_subpath_naming_a_missing_key_is_an_empty_directory(volumes: Volumes) -> None:
     pod = _pod(ObjectFiles("ConfigMap", "o"))
-    volumes.setup(UID, pod, {"v": {"k": (b"v", 0o644)}}, _no_image)
+    volumes.setup(UID, pod, {"v": {"k": File(b"v", 0o644)}}, _no_image)
     for name, is_file in (("k", True), ("none", False)):
         source = volumes.source(UID, pod, Mount("v", "/x"), name)
         assert source.is_file == is_file

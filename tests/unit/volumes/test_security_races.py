@@ -170,7 +170,7 @@ def test_a_planted_data_link_leads_no_sub_path_out(tmp_path: Path, outside: Path
     )
     with closing(Store(paths.database)) as store:
         volumes = Volumes(store, paths)
-        volumes.setup(UID, pod, {"v": {"key": (b"mine", 0o644)}}, lambda *_: "")
+        volumes.setup(UID, pod, {"v": {"key": File(b"mine", 0o644)}}, lambda *_: "")
         root = Path(volumes.path(UID, pod, pod.volumes[0]))
         (root / "..data").unlink()
         (root / "..data").symlink_to(plant)
