@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from kubeplay.errors import ContainerError
-from kubeplay.kube import downward
+from kubeplay.errors import ContainerError, InvalidInput
+from kubeplay.kube import downward, envfile
 from kubeplay.kube.expand import expand, unresolved
 from kubeplay.plan.container import ContainerPlan, Resolved
-from kubeplay.plan.env import EnvEntry, EnvField, EnvFrom, EnvKeyRef, EnvLiteral, EnvResource
+from kubeplay.plan.env import EnvField, EnvFileKey, EnvFrom, EnvKeyRef, EnvLiteral, EnvResource
 from kubeplay.plan.pod import PodPlan
 
 CONFIG_ERROR = "CreateContainerConfigError"  # CS4
 
 Objects = Callable[[str, str], Mapping[str, str] | None]
 """(kind, name) -> what env may see of it: ConfigMap.data, Secret.data decoded; None = no such object."""
+
+Files = Callable[[str, str], tuple[str, bytes | None]]
+"""(volume, path) -> where that file is on the host and what it holds; None = it is not there, or nothing that could be read."""
 
 
 def resolve(
@@ -28,13 +31,17 @@ def resolve(
     node: downward.NodeFacts,
     objects: Objects,
     services: Mapping[str, str],
+    files: Files,
 ) -> Resolved:
     """Everything the plan of `container` left open. `services`: SV4's variables. Raises ContainerError."""
     known: dict[str, str] = {}
     for source in container.env_from:
         known.update(_from(source, objects))
     for entry in container.env:
-        value = _value(entry, pod, container, facts, node, objects, known, services)
+        if isinstance(entry, EnvFileKey):
+            value = _file_key(entry, files)
+        else:
+            value = _value(entry, pod, container, facts, node, objects, known, services)
         if value is not None:
             known[entry.name] = value
     for name, value in services.items():
@@ -70,7 +77,7 @@ def _usable(name: str) -> bool:
 
 
 def _value(
-    entry: EnvEntry,
+    entry: EnvLiteral | EnvKeyRef | EnvField | EnvResource,
     pod: PodPlan,
     container: ContainerPlan,
     facts: downward.PodFacts,
@@ -109,6 +116,22 @@ def _key(entry: EnvKeyRef, namespace: str, objects: Objects) -> str | None:
     if data is None:
         raise _missing(entry.kind, entry.object_name)
     raise ContainerError(CONFIG_ERROR, f"couldn't find key {entry.key} in {entry.kind} {namespace}/{entry.object_name}")
+
+
+def _file_key(entry: EnvFileKey, files: Files) -> str | None:
+    """A variable of a file; the messages are the kubelet's (record 173, 181, 253)."""
+    path, data = files(entry.volume, entry.path)
+    if data is None and entry.optional:
+        return None
+    try:
+        value = "" if data is None else envfile.value(data, entry.key)
+    except InvalidInput:
+        data = None
+    if data is None:
+        raise ContainerError(CONFIG_ERROR, "couldn't parse env file")
+    if not value and not entry.optional:
+        raise ContainerError(CONFIG_ERROR, f'environment variable key "{entry.key}" not found in file "{path}"')
+    return value or None
 
 
 def _missing(kind: str, name: str) -> ContainerError:

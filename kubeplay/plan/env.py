@@ -47,4 +47,14 @@ class EnvFrom(Record):
     optional: bool = False
 
 
-EnvEntry = EnvLiteral | EnvKeyRef | EnvField | EnvResource
+class EnvFileKey(Record):
+    """The variable `key` of an env file in the pod's volume `volume` (EN5)."""
+
+    name: str
+    volume: str
+    path: str
+    key: str
+    optional: bool = False
+
+
+EnvEntry = EnvLiteral | EnvKeyRef | EnvField | EnvResource | EnvFileKey

@@ -259,7 +259,11 @@ env[].valueFrom.resourceFieldRef | + |
 env[].valueFrom.resourceFieldRef.resource | + |
 env[].valueFrom.resourceFieldRef.containerName | + |
 env[].valueFrom.resourceFieldRef.divisor | + |
-env[].valueFrom.fileKeyRef | ! | variables from files: issue 5
+env[].valueFrom.fileKeyRef | + | a file of lines KEY='value' in an emptyDir
+env[].valueFrom.fileKeyRef.volumeName | + |
+env[].valueFrom.fileKeyRef.path | + |
+env[].valueFrom.fileKeyRef.key | + |
+env[].valueFrom.fileKeyRef.optional | + |
 envFrom[] | + |
 envFrom[].prefix | + |
 envFrom[].configMapRef | + |

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from kubeplay.kube import environment
+from kubeplay.kube import envfile, environment
 from kubeplay.plan.container import ContainerPlan, Resolved
 from kubeplay.plan.env import EnvLiteral
 from kubeplay.plan.pod import PodPlan
@@ -21,7 +21,7 @@ class Resolver:
 
     def __init__(self, engine: Engine, uid: str, plan: PodPlan, addresses: tuple[str, ...], host_ip: str) -> None:
         self.contents = Contents(engine.store, plan.namespace)
-        self._plan = plan
+        self._engine, self._uid, self._plan = engine, uid, plan
         host = (host_ip,) if host_ip else ()
         own = host if plan.sandbox.host_network else addresses  # such a pod's address is the node's, as its status says
         self._facts = environment.facts_of(plan, uid, own, host, os.uname().nodename)
@@ -33,4 +33,8 @@ class Resolver:
         if container.host_rootfs:  # our own system pods run the host's programs and read nothing from a manifest
             env = tuple([(entry.name, entry.value) for entry in container.env if isinstance(entry, EnvLiteral)])
             return Resolved(env, container.command, container.args, tuple([m.sub_path for m in container.mounts]))
-        return environment.resolve(self._plan, container, self._facts, node.facts(), self.contents.text, self._variables)
+        return environment.resolve(self._plan, container, self._facts, node.facts(), self.contents.text, self._variables, self._file)
+
+    def _file(self, volume: str, path: str) -> tuple[str, bytes | None]:
+        """A file of a volume: its place on the host and its content (EN5)."""
+        return self._engine.volumes.read(self._uid, self._plan, volume, path, envfile.MOST)

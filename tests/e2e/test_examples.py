@@ -63,6 +63,7 @@ SHOWN = {
     "25-ephemeral-volume": ("group 2000 may write", ["logs", "scratch", "-c", "main"]),
     "38-run": ("hello from run", ["logs", "pages"]),
     "20-projected": ("tier=\"demo\"", ["logs", "projected", "-c", "main"]),
+    "21-env-file": ("running on Linux", ["logs", "env-file", "-c", "main"]),
 }
 
 

@@ -135,6 +135,14 @@ class Volumes:
         device = isinstance(source, HostPath) and (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)) and source.type != ""
         return MountSource(path, read_only, not stat.S_ISDIR(mode), fd, device)
 
+    def read(self, uid: str, pod: PodPlan, name: str, path: str, most: int) -> tuple[str, bytes | None]:
+        """A file of the volume `name` that a container may have written: where it is, and its bytes, None if they cannot be had."""
+        volume = next((v for v in pod.volumes if v.name == name), None)
+        if volume is None:
+            return path, None
+        root = self.path(uid, pod, volume)
+        return f"{root}/{path}", subpath.read_below(root, path, most)
+
     def _object_sub_path(self, path: str, sub_path: str) -> tuple[str, int]:
         """A key of a ConfigMap or Secret: its links are ours, so `..data` is followed and nothing else."""
         directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -9,7 +9,7 @@ import os
 import stat
 
 from kubeplay.engine.host import owners
-from kubeplay.engine.host.syscalls import RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, openat2
+from kubeplay.engine.host.syscalls import RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, openat2
 from kubeplay.errors import VolumeError
 
 _O_PATH = os.O_PATH
@@ -46,6 +46,26 @@ def open_in(top: int, sub_path: str, *, create: bool, like: int = -1) -> int:
         raise VolumeError(
             f"failed to prepare subPath {sub_path!r} of the volume: {error.strerror}", hint="a subPath may not lead out of its volume"
         ) from error
+
+
+def read_below(root: str, path: str, most: int) -> bytes | None:
+    """The bytes of a plain file of at most `most`; else None. Links are taken as a container takes them: they lead nowhere outside.
+
+    Whoever wrote it may have put anything there: a FIFO that nobody opens, a device, a file without end.
+    """
+    try:
+        top = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            fd = openat2(top, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+        finally:
+            os.close(top)
+        with os.fdopen(fd, "rb") as file:
+            if not stat.S_ISREG(os.fstat(fd).st_mode):
+                return None
+            data = file.read(most + 1)
+            return data if len(data) <= most else None
+    except OSError:
+        return None
 
 
 def _resolve(top: int, path: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kubeplay.plan.env import EnvEntry, EnvField, EnvFrom, EnvKeyRef, EnvLiteral, EnvResource
+from kubeplay.plan.env import EnvEntry, EnvField, EnvFileKey, EnvFrom, EnvKeyRef, EnvLiteral, EnvResource
 
 
 def entries(container: Mapping[str, Any]) -> tuple[EnvEntry, ...]:
@@ -22,6 +22,9 @@ def _entry(item: Mapping[str, Any]) -> EnvEntry:
             return EnvKeyRef(name, kind, ref.get("name") or "", ref["key"], bool(ref.get("optional")))
     if source.get("fieldRef") is not None:
         return EnvField(name, source["fieldRef"]["fieldPath"])
+    ref = source.get("fileKeyRef")
+    if ref is not None:
+        return EnvFileKey(name, ref["volumeName"], ref["path"], ref["key"], bool(ref.get("optional")))
     ref = source["resourceFieldRef"]
     return EnvResource(name, ref["resource"], ref.get("containerName") or "", str(ref.get("divisor") or "0"))
 

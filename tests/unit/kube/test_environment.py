@@ -24,7 +24,7 @@ NODE = downward.NodeFacts(1000, 1, 1)
 def resolve(container: ContainerPlan) -> Resolved:
     pod = PodPlan("ns", "p", SandboxPlan("p"), (container, ContainerPlan("other", "i", resources=Resources(cpu_limit=2000))))
     facts = environment.facts_of(pod, "uid-1", ("10.0.0.9",), ("192.0.2.2",), "node1")
-    return environment.resolve(pod, container, facts, NODE, lambda kind, name: OBJECTS.get((kind, name)), SERVICES)
+    return environment.resolve(pod, container, facts, NODE, lambda kind, name: OBJECTS.get((kind, name)), SERVICES, lambda *_: ("", None))
 
 
 def env_of(container: ContainerPlan) -> dict[str, str]:

@@ -92,7 +92,6 @@ UNSUPPORTED: list[tuple[str, dict[str, Any], list[str]]] = [
         container(resources={"limits": {"cpu": 1, "memory": "1Gi", "nvidia.com/gpu": 1}}),
         ["spec.containers[0].resources.limits[nvidia.com/gpu]"],
     ),
-    ("Pod", container(env=[{"valueFrom": {"fileKeyRef": {"key": "a"}}}]), ["spec.containers[0].env[0].valueFrom.fileKeyRef"]),
     (
         "Deployment",
         {"spec": {"template": container(startupProbe={"grpc": {}})}},
