@@ -33,6 +33,8 @@ OPTIONS: tuple[Option, ...] = (
     many("--label", help="Add a label to every object.", metavar="KEY=VALUE"),
     many("--configmap", help="A file of ConfigMaps that the pods may use.", metavar="FILE", complete="file"),
     flag("--replace", help="Remove what the file describes first, then create it."),
+    flag("--update", help="Change in place what differs: data of ConfigMaps and Secrets, which running pods then see in their files, and of"
+         " pods labels, annotations, images, deadline and tolerations."),
     flag("--start", help="Start the containers; --start=false only creates them.", default=True),
     flag("--down", help="Remove what the file describes (the older form of kube down)."),
     flag("--force", help="With --down: remove volumes too."),
@@ -84,6 +86,8 @@ def play(app: App, *, files: tuple[str, ...], **given: Any) -> int | None:
         return remove(app, files, force=given["force"], quiet=given["quiet"])
     if given["force"]:
         raise InvalidInput("--force may be specified only with --down")
+    if given["update"] and given["replace"]:
+        raise InvalidInput("--update and --replace exclude each other", hint="--update keeps what runs, --replace makes it anew")
     if given["context_dir"] and not given["build"]:
         raise InvalidInput("--build must be specified when using --context-dir option")
     stack = _compiled(app, files, given)
@@ -146,7 +150,7 @@ def _named(app: App, files: tuple[str, ...]) -> tuple[list[ObjectKey], tuple[Fau
 # Flags that decide what is done with the Stack, not what is in it.
 _NOT_COMPILED = frozenset(
     (
-        "quiet", "replace", "wait", "wait_ready", "timeout", "keep_on_failure", "dry_run", "output", "down", "force", "no_trunc",
+        "quiet", "replace", "update", "wait", "wait_ready", "timeout", "keep_on_failure", "dry_run", "output", "down", "force", "no_trunc",
         "configmap", "build", "context_dir", "authfile", "cert_dir", "creds", "tls_verify", "signature_policy",
     )
 )

@@ -28,7 +28,9 @@ def run(app: App, stack: Stack, files: Sequence[str], given: dict[str, Any]) -> 
     from kubeplay.play.up import UpOptions, up
 
     pull = registries(given)
-    options = UpOptions(given["replace"], given["keep_on_failure"], given["wait_ready"], given["timeout"], pull)
+    options = UpOptions(
+        given["replace"], given["update"], given["keep_on_failure"], given["wait_ready"], given["timeout"], pull
+    )
     with Reporter(given["quiet"]) as reporter, app.supervised():
         _build(app, stack, files, given, pull, reporter)
         result = up(app.engine, stack, options, reporter)

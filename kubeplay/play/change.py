@@ -77,6 +77,11 @@ def describe(kind: str, old: str, new: str) -> list[str]:
     return lines[:_SHOWN] + ([f"... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else [])
 
 
+def plan_lines(old: PodPlan, new: PodPlan) -> list[str]:
+    """The fields of two plans that differ."""
+    return _differences(codec.encode(old), codec.encode(new), "plan")[:_SHOWN]
+
+
 def _differences(old: Any, new: Any, path: str, hide: bool = False) -> list[str]:
     if isinstance(old, dict) and isinstance(new, dict):
         lines: list[str] = []

@@ -151,13 +151,15 @@ def _end(engine: Engine, pods: list[PodRow], timeout: float | None, progress: Pr
 
 
 def _objects(engine: Engine, found: list[StoredObject], progress: Progress) -> list[ObjectKey]:
-    removed = []
+    removed: list[ObjectKey] = []
+    showing: list[str] = []
     for obj in reversed(found):
         if obj.key.kind == "Service":
             services.release(engine, obj.key.namespace, obj.key.name)
         if obj.key.kind == "Namespace" and engine.store.objects.list(namespace=obj.key.name):
             progress(ProgressEvent("object", "kept", str(obj.key), message="other objects live in it"))
             continue
+<<<<<<< HEAD
         if obj.key.kind in STORAGE and engine.store.objects.find(obj.key) is not None:
             from kubeplay.reconcile import claims
 
@@ -167,11 +169,29 @@ def _objects(engine: Engine, found: list[StoredObject], progress: Progress) -> l
                 continue
         else:
             gone = engine.store.objects.delete(obj.key)  # a pod's has gone with the pod
+=======
+        with engine.store.write():
+            gone = engine.store.objects.delete(obj.key)  # a pod's has gone with the pod
+            showing += _showing(engine, obj.key)
+>>>>>>> 8d132f1 (play kube --update: ConfigMaps, Secrets, labels and annotations change in running pods' files; images and deadlines in place)
         if obj.key.kind != "Pod":
             removed.append(obj.key)
             if gone:
                 progress(ProgressEvent("object", "removed", str(obj.key), obj.uid))
+    if showing:
+        from kubeplay.reconcile import live
+
+        live.bring(engine, dict.fromkeys(showing))
     return removed
+
+
+def _showing(engine: Engine, key: ObjectKey) -> list[str]:
+    """Other pods with files of an object that goes: an optional one's are removed (VO3)."""
+    if key.kind not in ("ConfigMap", "Secret") or not engine.store.runtime.pods(key.namespace):
+        return []
+    from kubeplay.reconcile import live
+
+    return live.mark(engine, [key])
 
 
 def _volumes(engine: Engine, named: list[ObjectKey], force: bool, progress: Progress) -> tuple[list[ObjectKey], list[ObjectKey]]:

@@ -24,13 +24,18 @@ from kubeplay.play import down as downs
 from kubeplay.play import record as records
 from kubeplay.play.progress import Progress, ProgressEvent, silent
 from kubeplay.play.runner import Job, Runner
+<<<<<<< HEAD
 from kubeplay.play.signals import Signals, watched
+=======
+from kubeplay.play.signals import Signals, listening
+>>>>>>> 8d132f1 (play kube --update: ConfigMaps, Secrets, labels and annotations change in running pods' files; images and deadlines in place)
 from kubeplay.reconcile import logtail, services, system
 from kubeplay.reconcile.model import Failure, Outcome
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
+    from kubeplay.play.update import Update
     from kubeplay.reconcile.pulls import Flags
 
 _LASTING = ("Namespace", "PersistentVolumeClaim", "PersistentVolume", "StorageClass")  # not made anew where they have not changed
@@ -38,12 +43,13 @@ ROLLBACK_GRACE = 2.0  # TE2: the least a container gets; nobody waits for a play
 
 
 class UpOptions(Record):
-    """Flags of `play kube`. `timeout` seconds bounds the whole start (and `wait_ready`), None = no bound.
+    """Flags of `play kube`. `update`: what differs is changed in place where that can be (play/update.py).
 
-    `pull`: how to reach registries.
+    `timeout` seconds bounds the whole start (and `wait_ready`), None = no bound. `pull`: how to reach registries.
     """
 
     replace: bool = False
+    update: bool = False
     keep_on_failure: bool = False
     wait_ready: bool = False
     timeout: float | None = None
@@ -70,6 +76,7 @@ class UpResult(Record):
     services: tuple[ServicePlan, ...] = ()
     created: tuple[ObjectKey, ...] = ()
     replaced: tuple[ObjectKey, ...] = ()
+    updated: tuple[ObjectKey, ...] = ()
 
 
 def up(engine: Engine, stack: Stack, options: UpOptions = UpOptions(), progress: Progress = silent) -> UpResult:  # noqa: B008
@@ -78,7 +85,11 @@ def up(engine: Engine, stack: Stack, options: UpOptions = UpOptions(), progress:
     """
     check_references(engine, stack, options, progress)
     hold = records.Record(engine, [planned.key for planned in stack.objects])
+<<<<<<< HEAD
     with watched() as signals:
+=======
+    with listening() as signals:
+>>>>>>> 8d132f1 (play kube --update: ConfigMaps, Secrets, labels and annotations change in running pods' files; images and deadlines in place)
         left = hold.take()
         faults.point("play:held")
         try:
@@ -151,11 +162,15 @@ class _Play:
         self.services: list[ServicePlan] = []
         self.reported: set[str] = set()
         self.replaced: tuple[ObjectKey, ...] = ()
+        self.updates: tuple[Update, ...] = ()
+        self.touched: list[str] = []  # pods of others that show what this play changes
 
     def run(self) -> UpResult:
         with trace("compare"):
             compared = change.compare(self.engine, self.stack)
-        if compared.different and not self.options.replace:
+        if compared.different and self.options.update:
+            compared = self._changes(compared)
+        elif compared.different and not self.options.replace:
             self._refuse(compared)
         services.check(self.engine, self.stack.services, [one.key for one in self.stack.objects] if self.options.replace else ())
         self._images(compared)
@@ -167,7 +182,7 @@ class _Play:
         try:
             with trace("store"):
                 self._store(compared)
-            if not fresh and self._all_up():
+            if not fresh and not self.updates and self._all_up():
                 if self.options.wait_ready:
                     self._pods()
                 return self._result(unchanged=True, created=())
@@ -188,18 +203,24 @@ class _Play:
         return self.options.keep_on_failure or all(plan.controlled for plan in self.uids.values())
 
     # what is there already
+    def _changes(self, compared: change.Comparison) -> change.Comparison:
+        from kubeplay.play.update import updates
+
+        self.updates = updates(self.engine, self.stack, compared.different)
+        return compared._replace(different=(), same=compared.same | {one.key for one in self.updates})
+
     def _refuse(self, compared: change.Comparison) -> None:
         lines = [f"  {d.key}: {line}" for d in compared.different for line in d.lines]
         raise Conflict(
             "these objects exist and differ from the files:\n" + "\n".join(lines),
-            hint="play with --replace to remove and make them anew",
+            hint="play with --update to change them in place where that can be, with --replace to remove and make them anew",
         )
 
     def _images(self, compared: change.Comparison) -> None:
         """Pull what the pods to be made need, before anything that runs is removed for them."""
         from kubeplay.play import images
 
-        same = frozenset() if compared.different or self.options.replace else compared.same
+        same = frozenset() if compared.different or self.options.replace else compared.same - {one.key for one in self.updates}
         plans = [plan for plan in self.stack.pods if ObjectKey("Pod", plan.namespace, plan.name) not in same]
         with trace("images"):
             images.prepare(self.engine, self.stack, plans, self.options.pull, self.options.keep_on_failure, self.progress)
@@ -249,6 +270,7 @@ class _Play:
         owners: dict[ObjectKey, str] = {}
         desired = RUN if self.stack.start else CREATE
         with self.engine.store.write():
+            self._update(compared)
             for planned in self.stack.objects:
                 plan = plans.get(planned.key)
                 if planned.key in compared.same:
@@ -269,7 +291,17 @@ class _Play:
         for planned in compared.new:
             if planned.key.kind not in ("Pod", "Service"):
                 self.progress(ProgressEvent("object", "created", str(planned.key), owners[planned.key]))
+        for one in self.updates:
+            self.progress(ProgressEvent("object", "updated", str(one.key)))
         faults.point("play:stored")
+
+    def _update(self, compared: change.Comparison) -> None:
+        """Changed objects, and a mark on each pod that shows one, or one that comes now."""
+        data = [planned.key for planned in compared.new if planned.key.kind in ("ConfigMap", "Secret")]
+        if self.updates or data:
+            from kubeplay.play import update
+
+            self.touched = update.store(self.engine, self.updates, data)
 
     def _volumes(self, fresh: set[ObjectKey]) -> None:
         """Bind and provision claims; one that still waits for a volume keeps its pods waiting (PV2)."""
@@ -317,6 +349,10 @@ class _Play:
             uid = system.ensure_dns(self.engine)
             # first in the queue: the others' containers wait for it
             jobs = [Job(uid, f"{system.NAMESPACE}/{system.NAME}", tolerant=True, system=True), *jobs] if uid else jobs
+        if self.touched:
+            from kubeplay.reconcile import live
+
+            live.bring(self.engine, [uid for uid in self.touched if uid not in self.uids])
         if not jobs:
             if self.services:
                 services.refresh(self.engine)
@@ -461,4 +497,8 @@ class _Play:
         if unchanged and self.stack.services:
             wanted = {(s.namespace, s.name) for s in self.stack.services}
             given = [s for s in services.plans(self.engine) if (s.namespace, s.name) in wanted]
+<<<<<<< HEAD
         return UpResult(unchanged, tuple(pods), tuple(given), created, self.replaced)
+=======
+        return UpResult(unchanged, tuple(pods), tuple(given), created, self.replaced, tuple([one.key for one in self.updates]))
+>>>>>>> 8d132f1 (play kube --update: ConfigMaps, Secrets, labels and annotations change in running pods' files; images and deadlines in place)

@@ -21,6 +21,7 @@ IMAGE = "image:"  # pull back-off of an image (RB4)
 AGAIN = "again:"  # a person asked to start it whatever its policy says
 HOLD = "hold:"  # a person stopped it: do not start it
 HOOK = "hook:"  # its postStart hook is not through yet (LH1)
+FILES = "files"  # the files of its volumes are to be written anew at `since` + `delay` (reconcile/live.py)
 SANDBOX = "sandbox"  # the sandbox could not be made
 VOLUMES = "volumes"  # a volume could not be set up (CS5)
 REJECTED = "rejected"  # the pod was not admitted

@@ -19,7 +19,7 @@ from kubeplay.plan.container import APP, INIT
 from kubeplay.reconcile import autoremove, terminate
 from kubeplay.reconcile import decide as brain
 from kubeplay.reconcile.act import Actor
-from kubeplay.reconcile.model import REJECTED, SANDBOX, START, VOLUMES, Failure, KillPod, MakeSandbox, Note, Outcome, Reject, Seen
+from kubeplay.reconcile.model import FILES, REJECTED, SANDBOX, START, VOLUMES, Failure, KillPod, MakeSandbox, Note, Outcome, Reject, Seen
 from kubeplay.reconcile.observe import Look, key_of, look, view
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def _locked(engine: Engine, uid: str, wait_net: bool, grace: float | None) -> Ou
         except NotFound:
             _unlock_for_ever(engine, uid)
             return Outcome(gone=True, routes=routes)
+        files_at = _live(engine, found)
         decision = brain.decide(found.seen, engine.clock.now())
         routes = _write_status(engine, found) or routes
         # a CrashLoopBackOff is shown at a later sync (CS6), an ImagePullBackOff at once
@@ -95,13 +96,22 @@ def _locked(engine: Engine, uid: str, wait_net: bool, grace: float | None) -> Ou
                 terminate.forget(engine, found)
                 _unlock_for_ever(engine, uid)
                 return Outcome(gone=True, routes=True)
-            wake_at = decision.wake_at
+            wake_at = min((time for time in (decision.wake_at, files_at) if time is not None), default=None)
             if autoremove.wanted(found):
                 if autoremove.begin(engine, found):
                     continue
                 wake_at = engine.clock.now() + autoremove.AGAIN
             return _settle(engine, uid, found, wake_at, routes)
     raise AssertionError(f"pod {uid}: decisions do not settle")
+
+
+def _live(engine: Engine, found: Look) -> float | None:
+    """Bring the files of its volumes up to date; when that is to be done next (VO5)."""
+    if FILES not in found.seen.backoffs:
+        return None
+    from kubeplay.reconcile import live
+
+    return live.refresh(engine, found)
 
 
 def _observe(engine: Engine, uid: str) -> Look:

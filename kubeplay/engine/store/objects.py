@@ -78,8 +78,11 @@ class Objects:
         row = self._store.row(f"SELECT {_COLUMNS} FROM objects WHERE uid=?", uid)
         return _object(row) if row else None
 
-    def update(self, key: ObjectKey, body: str, *, expect_version: int | None = None) -> StoredObject:
-        """Replace the body; generation grows when it differs. Raises NotFound, Conflict on a stale `expect_version`."""
+    def update(self, key: ObjectKey, body: str, *, expect_version: int | None = None, spec: bool = True) -> StoredObject:
+        """Replace the body; generation grows when it differs, unless only its metadata does (`spec` False, VL9).
+
+        Raises NotFound, Conflict on a stale `expect_version`.
+        """
         with self._store.write() as db:
             old = self.get(key)
             if expect_version is not None and old.resource_version != expect_version:
@@ -88,9 +91,9 @@ class Objects:
                 return old
             version = self._log(db, "MODIFIED", key, old.uid)
             db.execute(
-                "UPDATE objects SET body=?, resource_version=?, generation=generation+1 WHERE uid=?", (body, version, old.uid)
+                "UPDATE objects SET body=?, resource_version=?, generation=generation+? WHERE uid=?", (body, version, int(spec), old.uid)
             )
-        return old._replace(body=body, resource_version=version, generation=old.generation + 1)
+        return old._replace(body=body, resource_version=version, generation=old.generation + spec)
 
     def set_status(self, key: ObjectKey, status: str) -> None:
         """Store the status text; no write when it is equal or the object is gone."""

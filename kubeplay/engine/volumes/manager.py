@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -55,7 +55,14 @@ class Volumes:
         `files`: volume name -> relative path -> File, what the volumes of ConfigMaps, Secrets and the like hold.
         `image_view(uid, volume name, reference)` gives the path of an image volume's root. Raises VolumeError, Exhausted.
         """
-        for volume in pod.volumes:
+        self._setup(uid, pod, pod.volumes, files, image_view, users)
+
+    def write(self, uid: str, pod: PodPlan, files: Files, users: Map | None = None) -> None:
+        """As `setup`, of the volumes alone whose files we write: those of a running pod, brought up to date."""
+        self._setup(uid, pod, [v for v in pod.volumes if isinstance(v.source, FilesSource)], files, lambda *_: "", users)
+
+    def _setup(self, uid: str, pod: PodPlan, volumes: Sequence[Volume], files: Files, image_view: ImageView, users: Map | None) -> None:
+        for volume in volumes:
             try:
                 self._setup_one(uid, pod, volume, files.get(volume.name, {}), image_view, users)
             except OSError as error:

@@ -1,0 +1,172 @@
+"""`play kube --update`: which changes of what is there can be made in place (VL6, VO5), and making them.
+
+ConfigMaps and Secrets change their files in running pods; of a pod labels, annotations, images, deadline and tolerations. Everything else
+is refused before anything is touched. What was changed stays changed when a later part of the play fails.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from kubeplay.errors import Conflict
+from kubeplay.kube.defaults_pod import pull_policy
+from kubeplay.plan import codec
+from kubeplay.plan.pod import PodPlan
+from kubeplay.plan.stack import ObjectKey, Stack
+from kubeplay.play import change
+from kubeplay.reconcile.objects import content
+from kubeplay.record import Record
+
+if TYPE_CHECKING:
+    from kubeplay.engine.engine import Engine
+
+Object = Mapping[str, Any]
+POD_MAY = (
+    "pod updates may not change fields other than spec.containers[*].image, spec.initContainers[*].image, spec.activeDeadlineSeconds,"
+    " spec.tolerations (only additions), spec.schedulingGates (only removals), spec.terminationGracePeriodSeconds (to 1, if negative)"
+)
+FIXED = "field is immutable when `immutable` is set"
+
+
+class Update(Record):
+    """One object that is changed in place; `plan` is a pod's new one, `spec` whether more than its metadata changes (VL9)."""
+
+    key: ObjectKey
+    body: str
+    spec: bool
+    plan: PodPlan | None = None
+
+
+def updates(engine: Engine, stack: Stack, different: Iterable[change.Difference]) -> tuple[Update, ...]:
+    """What has to be stored so that the differing objects are as the files have them. Raises Conflict with all that cannot be done."""
+    bodies = {planned.key: planned.body for planned in stack.objects}
+    plans = {ObjectKey("Pod", plan.namespace, plan.name): plan for plan in stack.pods}
+    made, refused = [], []
+    for one in different:
+        old, new = engine.store.objects.get(one.key).body, bodies[one.key]
+        lines = faults(one.key.kind, old, new)
+        if one.key in plans:
+            row = engine.store.runtime.find_pod(one.key.namespace, one.key.name)
+            lines = lines or (plan_faults(codec.loads(row.plan), plans[one.key]) if row else list(one.lines))
+        refused += [f"  {one.key}: {line}" for line in lines]
+        made.append(Update(one.key, new, _without_meta(old) != _without_meta(new), plans.get(one.key)))
+    if refused:
+        raise Conflict(
+            "these objects exist and cannot be changed as the files have it:\n" + "\n".join(refused),
+            hint="play with --replace to remove and make them anew",
+        )
+    return tuple(made)
+
+
+def _without_meta(body: str) -> Object:
+    return {key: value for key, value in json.loads(body).items() if key != "metadata"}
+
+
+# what may change: pure
+def faults(kind: str, old_body: str, new_body: str) -> list[str]:
+    """Why an object of this kind cannot become `new_body`, nothing when it can."""
+    old, new = json.loads(old_body), json.loads(new_body)
+    if kind in ("ConfigMap", "Secret"):
+        return _data(kind, old, new)
+    if kind == "Pod":
+        return _pod(old["spec"], new["spec"])
+    return change.describe(kind, json.dumps(_without_meta(old_body)), json.dumps(_without_meta(new_body)))
+
+
+def _data(kind: str, old: Object, new: Object) -> list[str]:
+    """VO5: what says that it never changes does not, and does not take that back."""
+    lines = []
+    if kind == "Secret" and (old.get("type") or "Opaque") != (new.get("type") or "Opaque"):
+        lines.append("type: field is immutable")
+    if old.get("immutable"):
+        if not new.get("immutable"):
+            lines.append(f"immutable: {FIXED}")
+        if content(kind, json.dumps(old)) != content(kind, json.dumps(new)):
+            lines.append(f"data: {FIXED}")
+    return lines
+
+
+def _pod(old: Object, new: Object) -> list[str]:
+    before, after = dict(old), dict(new)
+    lines = _deadline(before.pop("activeDeadlineSeconds", None), after.pop("activeDeadlineSeconds", None))
+    kept = before.pop("tolerations", None) or []
+    wanted = after.pop("tolerations", None) or []
+    lines += ["spec.tolerations: existing toleration can not be modified except its tolerationSeconds" for t in kept if not _has(wanted, t)]
+    gates = before.pop("schedulingGates", None) or []
+    added = [gate for gate in after.pop("schedulingGates", None) or [] if gate not in gates]
+    lines += [f"spec.schedulingGates: {gate['name']} cannot be added" for gate in added]
+    if (before.get("terminationGracePeriodSeconds") or 0) < 0 and after.get("terminationGracePeriodSeconds") == 1:
+        del before["terminationGracePeriodSeconds"], after["terminationGracePeriodSeconds"]
+    for field in ("containers", "initContainers"):
+        before[field], after[field] = _images(before.get(field) or [], after.get(field) or [])
+    rest = change.describe("Pod", json.dumps({"spec": before}), json.dumps({"spec": after}))
+    return lines + ([*rest, POD_MAY] if rest else [])
+
+
+def _deadline(old: int | None, new: int | None) -> list[str]:
+    """It may be set, and come nearer."""
+    if old is None or old == new:
+        return []
+    if new is None:
+        return ["spec.activeDeadlineSeconds: must not update from a positive integer to nil value"]
+    return [] if new < old else [f"spec.activeDeadlineSeconds: must be less than or equal to previous value {old}"]
+
+
+def _has(wanted: list[Object], toleration: Object) -> bool:
+    def bare(one: Object) -> Object:
+        return {key: value for key, value in one.items() if key != "tolerationSeconds"}
+
+    return any(bare(one) == bare(toleration) for one in wanted)
+
+
+def _images(old: list[Object], new: list[Object]) -> tuple[list[Object], list[Object]]:
+    """Both lists without what may differ: images, and pull policies that only follow from them (DF2)."""
+
+    def bare(one: Object) -> Object:
+        image = one.get("image") or ""
+        drop = {"image", "imagePullPolicy"} if one.get("imagePullPolicy") == pull_policy(image) else {"image"}
+        return {key: value for key, value in one.items() if key not in drop}
+
+    return [bare(one) for one in old], [bare(one) for one in new]
+
+
+def plan_faults(old: PodPlan, new: PodPlan) -> list[str]:
+    """What an annotation, a flag or another version of ours changes about how the pod runs: that needs a new pod."""
+    if _fixed(old) == _fixed(new):
+        return []
+    lines = change.plan_lines(_fixed(old), _fixed(new))
+    return [*lines, "an annotation or a flag changes how the pod runs"]
+
+
+def _fixed(plan: PodPlan) -> PodPlan:
+    """The part of a plan that stays while the pod lives."""
+    containers = tuple([one._replace(image="", pull_policy="", pull_policy_set=False) for one in plan.containers])
+    return plan._replace(
+        containers=containers, labels=(), annotations=(), grace_seconds=0, deadline_seconds=None, scheduling_gates=()
+    )
+
+
+# making them
+def store(engine: Engine, wanted: Iterable[Update], appeared: Iterable[ObjectKey] = ()) -> list[str]:
+    """Store the changes, inside the play's transaction; the uids of the pods that have to be looked at.
+
+    `appeared` are objects that are made in the same transaction: a pod may have waited for one that is optional (VO3).
+    """
+    from kubeplay.reconcile import live
+    from kubeplay.reconcile.observe import remember
+
+    touched: dict[str, None] = {}
+    wanted = list(wanted)
+    for one in wanted:
+        found = engine.store.objects.update(one.key, one.body, spec=one.spec)
+        if one.plan is not None:
+            text = codec.dumps(one.plan)
+            engine.store.runtime.set_pod(found.uid, plan=text, wake_at=engine.clock.now())
+            remember(found.uid, text, one.plan)
+            touched[found.uid] = None
+            if live.shows_itself(one.plan):
+                live.mark_pod(engine, found.uid)
+    touched.update(dict.fromkeys(live.mark(engine, [*(one.key for one in wanted), *appeared])))
+    return list(touched)

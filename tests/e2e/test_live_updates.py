@@ -1,0 +1,151 @@
+"""Files that change while a pod runs (VO5, DA4): `play kube --update`, with and without a supervisor, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kubeplay.errors import Conflict
+from kubeplay.plan.stack import ObjectKey
+from kubeplay.play.down import down
+from tests.support.root import Root
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+
+CONFIG = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: conf}
+data: {a: %s, %s: x}
+---
+"""
+SECRET = """
+apiVersion: v1
+kind: Secret
+metadata: {name: hidden}
+stringData: {password: %s}
+---
+"""
+OPTIONAL = """
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: later}
+data: {l: came}
+---
+"""
+POD = """
+apiVersion: v1
+kind: Pod
+metadata:
+  name: live
+  labels: {version: "%s"}
+spec:
+  terminationGracePeriodSeconds: 0
+  volumes:
+  - {name: c, configMap: {name: conf}}
+  - {name: s, secret: {secretName: hidden, defaultMode: 0400}}
+  - {name: l, configMap: {name: later, optional: true}}
+  - name: p
+    projected:
+      sources:
+      - configMap: {name: conf, items: [{key: a, path: deep/a}]}
+      - downwardAPI: {items: [{path: labels, fieldRef: {fieldPath: metadata.labels}}]}
+  containers:
+  - name: main
+    image: busybox:1
+    command: [sleep, "1000"]
+    env: [{name: A, valueFrom: {configMapKeyRef: {name: conf, key: a}}}]
+    volumeMounts:
+    - {name: c, mountPath: /c}
+    - {name: s, mountPath: /s}
+    - {name: l, mountPath: /l}
+    - {name: p, mountPath: /p}
+    - {name: c, mountPath: /sub, subPath: a}
+"""
+FIRST = CONFIG % ("one", "old") + SECRET % "first" + POD % "1"
+SECOND = CONFIG % ("two", "new") + SECRET % "second" + POD % "2"
+
+
+@pytest.fixture
+def live(root: Root) -> Iterator[Root]:
+    root.play(FIRST)
+    yield root
+
+
+def inside(root: Root, path: str) -> str:
+    """What a file in the container says, read from the host."""
+    row = root.rows("live")[-1]
+    return Path(f"/proc/{row.pid}/root/{path}").read_text()
+
+
+def names(root: Root, path: str) -> set[str]:
+    return {p.name for p in Path(f"/proc/{root.rows('live')[-1].pid}/root/{path}").iterdir() if not p.name.startswith("..")}
+
+
+def test_vo5_da4_an_update_shows_in_the_files_when_the_command_returns(live: Root) -> None:
+    before = live.rows("live")
+    result = live.play(SECOND, update=True)
+    assert {key.kind for key in result.updated} == {"ConfigMap", "Secret", "Pod"} and not result.unchanged
+    assert inside(live, "c/a") == "two" and inside(live, "s/password") == "second" and inside(live, "p/deep/a") == "two"
+    assert inside(live, "p/labels") == 'version="2"'
+    assert names(live, "c") == {"a", "new"}
+    assert inside(live, "sub") == "one"  # VO5: a subPath never changes
+    environment = Path(f"/proc/{live.rows('live')[-1].pid}/environ").read_bytes()
+    assert b"A=one\0" in environment  # EN6
+    assert [row.id for row in live.rows("live")] == [row.id for row in before]
+    assert live.play(SECOND, update=True).unchanged
+    assert live.engine.store.runtime.pod(live.uid("live")).wake_at is None
+
+
+def test_vl9_metadata_alone_is_no_new_generation(live: Root) -> None:
+    key = ObjectKey("Pod", "default", "live")
+    other = FIRST.replace('version: "1"', 'version: "3"')
+    live.play(other, update=True)
+    assert live.engine.store.objects.get(key).generation == 1
+    live.play(other.replace("terminationGrace", "activeDeadlineSeconds: 900\n  terminationGrace"), update=True)
+    assert live.engine.store.objects.get(key).generation == 2
+
+
+def test_vo3_an_optional_object_that_comes_and_goes(live: Root) -> None:
+    assert names(live, "l") == set()
+    live.play(OPTIONAL)
+    assert inside(live, "l/l") == "came"
+    down(live.engine, [ObjectKey("ConfigMap", "default", "later")])
+    assert names(live, "l") == set()
+
+
+def test_vo5_a_required_object_that_goes_leaves_its_files(live: Root) -> None:
+    down(live.engine, [ObjectKey("ConfigMap", "default", "conf")])
+    assert inside(live, "c/a") == "one"
+    live.play(CONFIG % ("back", "old"))
+    assert inside(live, "c/a") == "back"
+
+
+@pytest.mark.parametrize(("old", "new", "said"), [
+    ("sleep", "sleep-more", "spec.containers[0].command[0]"), ("mountPath: /l}", "mountPath: /m}", "volumeMounts"),
+    ("data: {a: one", "immutable: true\ndata: {a: one", ""),
+])  # fmt: skip
+def test_vl6_other_changes_are_refused_and_nothing_is_touched(live: Root, old: str, new: str, said: str) -> None:
+    if not said:
+        live.play(FIRST.replace(old, new), update=True)
+        new, said = new.replace("one", "changed"), "immutable"
+    with pytest.raises(Conflict, match=r"cannot be changed") as caught:
+        live.play(FIRST.replace(old, new).replace("first", "second"), update=True)
+    assert said in str(caught.value) and "--replace" in caught.value.hint
+    assert inside(live, "s/password") == "first"
+
+
+def test_vo5_what_a_killed_update_left_is_done_by_the_next_that_looks(live: Root) -> None:
+    """The mark is in the store: the supervisor that the next command starts finds it due."""
+    killed = live.command("play", SECOND, "update=yes", KUBEPLAY_FAULT="play:stored")
+    assert killed.returncode == -9 and inside(live, "c/a") == "one"
+    live.play(OPTIONAL.replace("later", "other"))
+    live.wait(lambda: inside(live, "c/a") == "two" and inside(live, "p/labels") == 'version="2"')
+
+
+def test_rb7_another_image_restarts_its_container_and_it_sees_the_new_subpath(live: Root) -> None:
+    live.play((CONFIG % ("two", "new") + FIRST.split("---", 1)[1]).replace("image: busybox:1", "image: entry:1"), update=True)
+    assert [row.image for row in live.rows("live")] == ["busybox:1", "entry:1"]
+    assert live.container("live")["restartCount"] == 1 and inside(live, "sub") == "two"
