@@ -49,7 +49,7 @@ TREE = Group(
         "version": "system:version",
         "info": "system:info",
         "pod": Group("Pods.", "pods", "ps exists", {"ls": "pods:ps", "list": "pods:ps", "inspect": "inspection:pod_inspect",
-                                                    "logs": "output:pod_logs", **_POD_VERBS}),
+                                                    "logs": "output:pod_logs", "condition": "conditions:condition", **_POD_VERBS}),
         "container": Group(
             "Containers of pods.", "lifecycle", "stop start restart kill rm wait",
             {"run": "run:run", "create": "run:create", "inspect": "inspection:container_inspect", "exists": "containers:exists",

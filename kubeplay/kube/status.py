@@ -23,7 +23,7 @@ _NOTICED = 10.0  # seconds from an end to the sync that shows the back-off (RB5,
 Json = dict[str, Any]
 
 # Conditions that we write; others are somebody else's and kept (CO1).
-_OURS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", "AllContainersRestarting")
+OURS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", "AllContainersRestarting")
 
 
 class Instance(Record):
@@ -123,7 +123,7 @@ def _unscheduled(view: PodView, why: tuple[str, str], now: float, old: Json) -> 
     """A pod that waits for a place has nothing but that condition (record 115)."""
     before = {c["type"]: c for c in old.get("conditions", [])}
     condition = _condition(view, "PodScheduled", False, *why, now, before.get("PodScheduled"))
-    kept = [c for kind, c in before.items() if kind not in _OURS]
+    kept = [c for kind, c in before.items() if kind not in OURS]
     return {"observedGeneration": view.generation, "phase": PENDING, "conditions": [condition, *kept], "qosClass": qos_class(view.plan)}
 
 
@@ -282,7 +282,7 @@ def _conditions(view: PodView, reached: str, init: list[Json], app: list[Json], 
     all_again = any(c.current is not None and c.current.reason == RESTARTING_ALL for c in view.containers)
     if all_again or "AllContainersRestarting" in before:
         made.append(_condition(view, "AllContainersRestarting", all_again, "", "", now, before.get("AllContainersRestarting")))
-    return made + [c for kind, c in before.items() if kind not in _OURS]  # foreign ones are preserved (CO1)
+    return made + [c for kind, c in before.items() if kind not in OURS]  # foreign ones are preserved (CO1)
 
 
 def _condition(view: PodView, kind: str, value: bool, reason: str, message: str, now: float, before: Json | None) -> Json:

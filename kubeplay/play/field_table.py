@@ -38,12 +38,12 @@ status | oi | set by a server, dropped
 
 POD = """
 containers[] | + |
-initContainers[] | + | one after the other, each must succeed
+initContainers[] | + | one after the other, each must succeed; with restartPolicy Always it stays beside the others (sidecar)
 ephemeralContainers[] | - | ephemeral containers: issue 5
 volumes[] | + |
 restartPolicy | + | with the kubelet's back-off
 terminationGracePeriodSeconds | + |
-activeDeadlineSeconds | - | pod deadlines: issue 5
+activeDeadlineSeconds | + | counts from the start; one that is started again by hand has its time anew
 dnsPolicy | + |
 dnsConfig | + |
 dnsConfig.nameservers[] | + |
@@ -80,7 +80,8 @@ priorityClassName | o | pods are not preempted
 preemptionPolicy | o | pods are not preempted
 overhead{} | o | belongs to a runtime class
 runtimeClassName | - | runtime classes are not available
-readinessGates[] | - | readiness gates: issue 5
+readinessGates[] | + | `kubeplay pod condition` sets what they wait for
+readinessGates[].conditionType | + |
 schedulingGates[] | - | scheduling gates: issue 5
 schedulingGroup | - | pod groups are not available
 resourceClaims[] | - | dynamic resource allocation is not available
@@ -292,8 +293,12 @@ resources.requests{ephemeral-storage} | o | eviction: issue 5; resourceFieldRef 
 resources.requests{} | ! | devices and huge pages: issue 5
 resources.claims[] | - | dynamic resource allocation is not available
 resizePolicy[] | o | containers are not resized in place yet: issue 5
-restartPolicy | - | restart policies of single containers, and sidecars: issue 5
-restartPolicyRules[] | - | restart rules: issue 5
+restartPolicy | + | Always makes an init container a sidecar
+restartPolicyRules[] | + | the first that fits; a probe's kill goes by restartPolicy
+restartPolicyRules[].action | + |
+restartPolicyRules[].exitCodes | + |
+restartPolicyRules[].exitCodes.operator | + |
+restartPolicyRules[].exitCodes.values[] | + |
 livenessProbe | + |
 readinessProbe | + |
 startupProbe | + |

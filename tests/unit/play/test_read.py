@@ -80,14 +80,14 @@ def test_all_faults_of_all_files_at_once(tmp_path: Path) -> None:
 
 def test_faults_of_later_steps_are_told_with_the_others() -> None:
     """A fault of one document hides neither a field that is not supported in it nor two objects of one name beside it."""
-    wrong = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  activeDeadlineSeconds: 5\n"
+    wrong = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  resourceClaims: [{name: a, resourceClaimName: b}]\n"
     wrong += "  containers: [{name: c, tty: x, image: i}]\n"
     data = "---\n".join([wrong, CM.format("twice"), CM.format("twice")]).encode()
     with pytest.raises(InvalidInput) as caught:
         read.read(["-"], io.BytesIO(data))
     found = [(fault.path, fault.reason) for fault in caught.value.faults]
     assert found == [
-        ("spec.activeDeadlineSeconds", "NotSupported"), ("spec.containers[0].tty", "FieldValueTypeInvalid"),
+        ("spec.resourceClaims", "NotSupported"), ("spec.containers[0].tty", "FieldValueTypeInvalid"),
         ("metadata.name", "FieldValueDuplicate"),
     ]  # fmt: skip
     with pytest.raises(InvalidInput) as caught:
@@ -96,12 +96,12 @@ def test_faults_of_later_steps_are_told_with_the_others() -> None:
 
 
 def test_unsupported_fields_become_warnings_when_asked(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {activeDeadlineSeconds: 5, containers: [{name: c, image: i}]}\n")  # noqa: E501
+    (tmp_path / "a.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {resourceClaims: [{name: a, resourceClaimName: b}], containers: [{name: c, image: i}]}\n")  # noqa: E501
     with pytest.raises(InvalidInput) as caught:
         read.read([str(tmp_path)])
     assert "--validate=warn" in caught.value.hint
     (manifest,) = read.read([str(tmp_path)], validate_mode="warn")
-    assert any("spec.activeDeadlineSeconds: not supported yet" in warning for warning in manifest.warnings)
+    assert any("spec.resourceClaims: not supported" in warning for warning in manifest.warnings)
 
 
 def test_configmap_files_hold_only_config_maps(tmp_path: Path) -> None:
