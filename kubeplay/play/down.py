@@ -159,7 +159,6 @@ def _objects(engine: Engine, found: list[StoredObject], progress: Progress) -> l
         if obj.key.kind == "Namespace" and engine.store.objects.list(namespace=obj.key.name):
             progress(ProgressEvent("object", "kept", str(obj.key), message="other objects live in it"))
             continue
-<<<<<<< HEAD
         if obj.key.kind in STORAGE and engine.store.objects.find(obj.key) is not None:
             from kubeplay.reconcile import claims
 
@@ -168,12 +167,9 @@ def _objects(engine: Engine, found: list[StoredObject], progress: Progress) -> l
                 progress(ProgressEvent("object", "kept", str(obj.key), message="it is in use, and goes with its last user"))
                 continue
         else:
-            gone = engine.store.objects.delete(obj.key)  # a pod's has gone with the pod
-=======
-        with engine.store.write():
-            gone = engine.store.objects.delete(obj.key)  # a pod's has gone with the pod
-            showing += _showing(engine, obj.key)
->>>>>>> 8d132f1 (play kube --update: ConfigMaps, Secrets, labels and annotations change in running pods' files; images and deadlines in place)
+            with engine.store.write():
+                gone = engine.store.objects.delete(obj.key)  # a pod's has gone with the pod
+                showing += _showing(engine, obj.key)
         if obj.key.kind != "Pod":
             removed.append(obj.key)
             if gone:

@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """SIGINT and SIGTERM while a play is at work: it is interrupted once, and what it undoes then is not."""
-=======
-"""SIGINT and SIGTERM while a play is under way: whoever waits hears of them, and the undoing that follows is not disturbed."""
->>>>>>> 8d132f1 (play kube --update: ConfigMaps, Secrets, labels and annotations change in running pods' files; images and deadlines in place)
 
 from __future__ import annotations
 
@@ -50,11 +46,7 @@ class Signals:
 
 
 @contextmanager
-<<<<<<< HEAD
 def watched() -> Iterator[Signals]:
-=======
-def listening() -> Iterator[Signals]:
->>>>>>> 8d132f1 (play kube --update: ConfigMaps, Secrets, labels and annotations change in running pods' files; images and deadlines in place)
     """Handlers only in the main thread, where Python allows them; elsewhere the caller stops us in its own way."""
     found = Signals()
     if threading.current_thread() is not threading.main_thread():

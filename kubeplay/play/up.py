@@ -24,11 +24,7 @@ from kubeplay.play import down as downs
 from kubeplay.play import record as records
 from kubeplay.play.progress import Progress, ProgressEvent, silent
 from kubeplay.play.runner import Job, Runner
-<<<<<<< HEAD
 from kubeplay.play.signals import Signals, watched
-=======
-from kubeplay.play.signals import Signals, listening
->>>>>>> 8d132f1 (play kube --update: ConfigMaps, Secrets, labels and annotations change in running pods' files; images and deadlines in place)
 from kubeplay.reconcile import logtail, services, system
 from kubeplay.reconcile.model import Failure, Outcome
 from kubeplay.record import Record
@@ -85,11 +81,7 @@ def up(engine: Engine, stack: Stack, options: UpOptions = UpOptions(), progress:
     """
     check_references(engine, stack, options, progress)
     hold = records.Record(engine, [planned.key for planned in stack.objects])
-<<<<<<< HEAD
     with watched() as signals:
-=======
-    with listening() as signals:
->>>>>>> 8d132f1 (play kube --update: ConfigMaps, Secrets, labels and annotations change in running pods' files; images and deadlines in place)
         left = hold.take()
         faults.point("play:held")
         try:
@@ -497,8 +489,4 @@ class _Play:
         if unchanged and self.stack.services:
             wanted = {(s.namespace, s.name) for s in self.stack.services}
             given = [s for s in services.plans(self.engine) if (s.namespace, s.name) in wanted]
-<<<<<<< HEAD
-        return UpResult(unchanged, tuple(pods), tuple(given), created, self.replaced)
-=======
         return UpResult(unchanged, tuple(pods), tuple(given), created, self.replaced, tuple([one.key for one in self.updates]))
->>>>>>> 8d132f1 (play kube --update: ConfigMaps, Secrets, labels and annotations change in running pods' files; images and deadlines in place)

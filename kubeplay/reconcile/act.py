@@ -189,15 +189,11 @@ class Actor:
             return False
         try:
             with trace(f"volumes {self.plan.name}"):
-<<<<<<< HEAD
                 if any(isinstance(volume.source, Claim) for volume in self.plan.volumes):
                     from kubeplay.reconcile import claims
 
                     claims.attach(self.engine, self.uid, self.plan)
-                live.write(self.engine, self.uid, self.plan)
-=======
                 live.setup(self.engine, self.uid, self.plan)
->>>>>>> 8d132f1 (play kube --update: ConfigMaps, Secrets, labels and annotations change in running pods' files; images and deadlines in place)
         except (VolumeError, ImageError) as error:
             self._failed_mount(error)
             return False
