@@ -9,12 +9,6 @@ _JOBS = "Jobs (issue 'Workloads and Services')"
 # case -> what it needs; play refuses these with `not supported`.
 LATER: dict[str, str] = {
     "031-env-servicelinks": _HEADLESS,
-<<<<<<< HEAD
-    "113-readiness-gate": "readiness gates (issue 'Pods behave as on a kubelet')",
-=======
-    "035-downward-volume": _PROJECTED,
-    "039-vol-projected": _PROJECTED,
->>>>>>> 8119c0a (Sidecars, restart rules, deadlines and readiness gates with real containers; pod condition)
     "115-unsched-cpu": "scheduling (issue 'Pods behave as on a kubelet')",
     "117-unsched-toleration": "scheduling (issue 'Pods behave as on a kubelet')",
     "129-sidecar-startup": _SIDECARS,
@@ -24,16 +18,6 @@ LATER: dict[str, str] = {
     "163-evict-emptydir": "eviction (issue 'Pods behave as on a kubelet')",
     "165-job-backoff": _JOBS,
     "167-job-failpolicy": _JOBS,
-<<<<<<< HEAD
-    "190-init-onfailure": "container restartPolicy (issue 'Pods behave as on a kubelet')",
-    "192-rules-notin": "restartPolicyRules (issue 'Pods behave as on a kubelet')",
-=======
-    "173-filekey-nonl": _FILES,
-    "175-filekey-dquoted": _FILES,
-    "177-filekey-comment": _FILES,
-    "179-filekey-dup": _FILES,
-    "181-filekey-missing-key": _FILES,
->>>>>>> 8119c0a (Sidecars, restart rules, deadlines and readiness gates with real containers; pod condition)
     "194-sidecar-unready": _SIDECARS,
     "196-sidecar-prestop": _SIDECARS,
     "202-del-prestop-http": "hooks (issue 'Pods behave as on a kubelet')",
@@ -51,17 +35,15 @@ DELETES: frozenset[str] = frozenset(
 
 # case -> {text within a difference: reason}.
 DEPARTURES: dict[str, dict[str, str]] = {
-<<<<<<< HEAD
     "179-filekey-dup": {"CreateContainerConfigError": _LATE},
     "181-filekey-missing-key": {"CreateContainerConfigError": _LATE},
     "219-token-perms-root": {
         "token-perms-root": "no token is mounted unless asked for: there is no API server that would take it (docs/decisions/0504)"
-=======
+    },
     "131-sidecar-crash": {
         "side.restartCount": "that node noticed the end of a back-off seconds late, and the pod ended before; ours restarts on time",
         "side.state": "the kubelet lost sight of the sidecar when the pod ended; ours knows how it ended",
         "side.lastState": "as side.restartCount",
->>>>>>> 8119c0a (Sidecars, restart rules, deadlines and readiness gates with real containers; pod condition)
     },
     "233-hostip-bad": {"hostip-bad": "hostPort was not wired on that node; ours refuses a host address that this machine does not have"},
 }
@@ -79,11 +61,8 @@ IGNORED_LOGS: dict[str, str] = {
     "233-hostip-bad": "see DEPARTURES",
     "159-term-grace0": "its container got TERM and two seconds (TE2); ours is killed at once with grace 0, see reconcile/terminate.py",
     "161-term-stopsignal": "the kubelet's gate for stopSignal was off there; we honour it, as Podman does",
-<<<<<<< HEAD
     "039-vol-projected": "shows the beginning and the length of a token; modes and owners: e2e/test_fields_files.py",
     "219-token-perms-root": "see DEPARTURES",
-=======
     "127-sidecar-basic": "prints the second of its TERM",
->>>>>>> 8119c0a (Sidecars, restart rules, deadlines and readiness gates with real containers; pod condition)
     "033-downward-env": "contains the node's storage and CPU capacity",
 }

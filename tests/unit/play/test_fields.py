@@ -73,17 +73,11 @@ def container(**fields_of_it: Any) -> dict[str, Any]:
 
 UNSUPPORTED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("Pod", pod(containers=[{"name": "a"}, {"livenessProbe": {"exec": {}}}]), ["spec.containers[1].livenessProbe"]),
-<<<<<<< HEAD
-    ("Pod", pod(initContainers=[{"restartPolicy": "Always"}]), ["spec.initContainers[0].restartPolicy"]),
+    ("Pod", pod(initContainers=[{"restartPolicy": "Always"}]), []),
+    ("Pod", pod(initContainers=[{"volumeDevices": [{"name": "a"}]}]), ["spec.initContainers[0].volumeDevices"]),
     ("Pod", pod(volumes=[{"nfs": {}}, {"emptyDir": {}}]), ["spec.volumes[0].nfs"]),
     ("Pod", pod(volumes=[{"emptyDir": {}}, {"projected": {"sources": [{"configMap": {}}, {"podCertificate": {}}]}}]),
      ["spec.volumes[1].projected.sources[1].podCertificate"]),
-=======
-    ("Pod", pod(initContainers=[{"restartPolicy": "Always"}]), []),
-    ("Pod", pod(initContainers=[{"volumeDevices": [{"name": "a"}]}]), ["spec.initContainers[0].volumeDevices"]),
-    ("Pod", pod(volumes=[{"projected": {}}, {"emptyDir": {}}]), ["spec.volumes[0].projected"]),
-    ("Pod", pod(volumes=[{"emptyDir": {}}, {"downwardAPI": {}}]), ["spec.volumes[1].downwardAPI"]),
->>>>>>> 8119c0a (Sidecars, restart rules, deadlines and readiness gates with real containers; pod condition)
     ("Pod", pod(volumes=[{"emptyDir": {"medium": "HugePages-2Mi"}}]), ["spec.volumes[0].emptyDir.medium"]),
     ("Pod", pod(volumes=[{"emptyDir": {"medium": "Memory"}}, {"emptyDir": {"medium": "memory"}}]), []),
     ("Pod", pod(hostUsers=False, runtimeClassName="x"), ["spec.runtimeClassName"]),
