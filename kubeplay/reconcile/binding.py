@@ -14,7 +14,8 @@ FAILED, MISMATCH, FIRST_CONSUMER, EXTERNAL = "FailedBinding", "VolumeMismatch", 
 
 class World(Record):
     """What there is. `taken`: volume name -> claim (namespace, name) that has or had it; `bound`: claims that have one;
-    `made`: claims for which a named volume is there already; `used`: claims that a pod wants.
+    `made`: claims for which a named volume is there already; `used`: claims that a pod wants; `waiting`: claims for which no volume was
+    found before: they go on waiting for one when the last of their class is taken away.
     """
 
     volumes: tuple[VolumeView, ...] = ()
@@ -24,6 +25,7 @@ class World(Record):
     bound: frozenset[tuple[str, str]] = frozenset()
     made: frozenset[tuple[str, str]] = frozenset()
     used: frozenset[tuple[str, str]] = frozenset()
+    waiting: frozenset[tuple[str, str]] = frozenset()
 
 
 class Bind(Record):
@@ -147,6 +149,7 @@ def class_of(world: World, claim: ClaimView) -> tuple[ClassView | None, bool]:
     found = next((one for one in world.classes if one.name == claim.storage_class), None)
     if found is not None:
         return found, False
-    if any(volume.storage_class == claim.storage_class and not volume.ours for volume in world.volumes):
+    made = any(volume.storage_class == claim.storage_class and not volume.ours for volume in world.volumes)
+    if made or claim.key in world.waiting:
         return ClassView(claim.storage_class, NO_PROVISIONER), False
     return BUILT_IN._replace(name=claim.storage_class), claim.storage_class != BUILT_IN.name

@@ -97,6 +97,7 @@ def _world(engine: Engine) -> tuple[binding.World, Found]:
         taken={row.volume: (row.namespace, row.claim) for row in resources.bindings()},
         bound=frozenset((row.namespace, row.claim) for row in live),
         made=frozenset(rows),
+        waiting=frozenset((one.key.namespace, one.key.name) for one in stored if f'"{binding.FAILED}"' in one.status),
         used=frozenset((plan.namespace, name) for plan in pods for name in names(plan)),
     ), {(one.key.namespace, one.key.name): one for one in stored}  # fmt: skip
 

@@ -154,3 +154,5 @@ def test_pv1_bound_claims_stay_as_they_are() -> None:
 def test_pv2_a_class_of_volumes_made_by_hand_makes_none() -> None:
     assert outcome(claim(), volume("v", GI - 1)) == ["FailedBinding"]
     assert outcome(claim(), volume("v", GI - 1, ours=True)) == ["new manual"]
+    waits = frozenset({("default", "c")})
+    assert outcome(claim(), waiting=waits) == ["FailedBinding"]  # the last one is being made anew
