@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kubeplay.plan.container import INIT, ContainerPlan
+from kubeplay.plan.container import INIT, SIDECAR, ContainerPlan
 from kubeplay.plan.env import EnvKeyRef
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.stack import ObjectKey, Stack
@@ -33,7 +33,7 @@ def of_pod(pod: PodPlan) -> Iterator[Reference]:
     user = ObjectKey("Pod", pod.namespace, pod.name)
     counts = {"initContainers": 0, "containers": 0}
     for container in pod.containers:
-        field = "initContainers" if container.kind == INIT else "containers"
+        field = "initContainers" if container.kind in (INIT, SIDECAR) else "containers"
         for path, kind, name, optional in _of_container(container):
             yield Reference(ObjectKey(kind, pod.namespace, name), user, f"spec.{field}[{counts[field]}].{path}", optional)
         counts[field] += 1
