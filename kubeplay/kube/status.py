@@ -12,12 +12,14 @@ from kubeplay.clock import rfc3339
 from kubeplay.kube.restarts import follows
 from kubeplay.plan.container import EPHEMERAL, INIT, SIDECAR, ContainerPlan
 from kubeplay.plan.pod import PodPlan
+from kubeplay.plan.volumes import Mount
 from kubeplay.record import Record
 
 PENDING, RUNNING, SUCCEEDED, FAILED = "Pending", "Running", "Succeeded", "Failed"
 TERMINAL = (SUCCEEDED, FAILED)
 CRASH_LOOP = "CrashLoopBackOff"
 RESTARTING_ALL = "RestartingAllContainers"  # RR2, CS7
+POD_MESSAGE = 12 * 1024  # TM1: bytes of termination messages in a status, split evenly among the pod's containers
 _NOTICED = 10.0  # seconds from an end to the sync that shows the back-off (RB5, record 121); the end itself is shown until then
 
 Json = dict[str, Any]
@@ -154,14 +156,22 @@ def _container(view: ContainerView, pod: PodView) -> Json:
     }  # fmt: skip
     if shown and shown.id:
         status["containerID"] = f"kubeplay://{shown.id}"
+    if view.plan.mounts:
+        status["volumeMounts"] = [_mount(mount) for mount in view.plan.mounts]
     return status
+
+
+def _mount(mount: Mount) -> Json:
+    """A read-only mount says whether what is mounted below it is read-only too."""
+    shown: Json = {"name": mount.volume, "mountPath": mount.path}
+    return {**shown, "readOnly": True, "recursiveReadOnly": "Disabled"} if mount.read_only else shown
 
 
 def container_state(view: ContainerView, pod: PodView) -> tuple[Json, Json]:
     """(state, lastState) of one container (CS1, CS2, CS6)."""
-    current = view.current
-    ended = _terminated(current) if current and current.state in ("exited", "unknown") else {}
-    before = _terminated(view.previous) if view.previous else {}
+    current, most = view.current, POD_MESSAGE // len(pod.plan.containers)
+    ended = _terminated(current, most) if current and current.state in ("exited", "unknown") else {}
+    before = _terminated(view.previous, most) if view.previous else {}
     if current and current.state == "running":
         return {"running": {"startedAt": rfc3339(current.started or current.finished or 0)}}, before
     if ended:
@@ -183,7 +193,8 @@ def _waiting(reason: str, message: str) -> Json:
     return {"waiting": {"reason": reason, "message": message} if message else {"reason": reason}}
 
 
-def _terminated(instance: Instance) -> Json:
+def _terminated(instance: Instance, most: int) -> Json:
+    """`most` bytes of its message are shown (TM1)."""
     if instance.state == "unknown" and instance.exit_code is None:
         body: Json = {"exitCode": 137, "reason": "ContainerStatusUnknown"}  # CS7
         body["message"] = instance.message or "The container could not be located when the pod was terminated"
@@ -191,7 +202,7 @@ def _terminated(instance: Instance) -> Json:
         code = instance.exit_code or 0
         body = {"exitCode": code, "reason": instance.reason or ("Completed" if code == 0 else "Error")}
         if instance.message:
-            body["message"] = instance.message
+            body["message"] = instance.message.encode(errors="surrogateescape")[:most].decode(errors="ignore")
     body["startedAt"] = rfc3339(instance.started or 0)  # never started: the epoch, as in record 005
     body["finishedAt"] = rfc3339(instance.finished or instance.started or 0)
     body["containerID"] = f"kubeplay://{instance.id}"

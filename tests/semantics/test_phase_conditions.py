@@ -7,6 +7,7 @@ import pytest
 from kubeplay.kube.status import FAILED, PENDING, RUNNING, SUCCEEDED, ContainerView, Instance, PodView, pod_status, qos_class
 from kubeplay.plan.container import INIT, ContainerPlan, Resources
 from kubeplay.plan.pod import SandboxPlan
+from kubeplay.plan.volumes import Mount
 from kubeplay.reconcile.model import EVICTED
 from tests.support.simulator import EPOCH, Run, Simulation, pod
 
@@ -231,3 +232,21 @@ def test_cs9_started_and_ready_come_from_the_probes() -> None:
     sim.health("main", ready=False)
     assert (sim.run(7).container("main")["started"], sim.container("main")["ready"]) == (True, False)
     assert sim.condition("Ready") == ("False", "ContainersNotReady", "containers with unready status: [main]")
+
+
+@pytest.mark.parametrize(("containers", "shown"), [(1, 4096), (3, 4096), (4, 3072), (12, 1024)])
+def test_tm1_a_pods_messages_share_twelve_kib(containers: int, shown: int) -> None:
+    plans = [c(f"c{i}", "Never") for i in range(containers)]
+    ended = seen("exited", 1)._replace(message="ü" * 2048)
+    status = pod_status(PodView(pod(*plans), EPOCH, tuple(ContainerView(p, ended) for p in plans), finished=True), EPOCH)
+    assert {len(s["state"]["terminated"]["message"].encode()) for s in status["containerStatuses"]} == {shown}
+    odd = ended._replace(message="x" + "ü" * 2048)
+    status = pod_status(PodView(pod(*plans), EPOCH, tuple(ContainerView(p, odd, odd) for p in plans), finished=True), EPOCH)
+    assert status["containerStatuses"][0]["state"]["terminated"]["message"] == odd.message[: 1 + (12288 // containers - 1) // 2]
+
+
+def test_co5_container_statuses_tell_their_mounts() -> None:
+    plan = c(mounts=(Mount("v", "/v"), Mount("r", "/r", read_only=True)))
+    status = pod_status(PodView(pod(plan), EPOCH, (ContainerView(plan),)), EPOCH)
+    read_only = {"name": "r", "mountPath": "/r", "readOnly": True, "recursiveReadOnly": "Disabled"}
+    assert status["containerStatuses"][0]["volumeMounts"] == [{"name": "v", "mountPath": "/v"}, read_only]
