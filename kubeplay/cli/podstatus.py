@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kubeplay.cli.app import App
 
 Status = dict[str, Any]
+_GROUPS = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
 
 
 def statuses(app: App, pods: Sequence[PodRow]) -> dict[str, Status]:
@@ -36,7 +37,7 @@ def _agrees(status: Status, rows: Iterable[ContainerRow]) -> bool:
     """Whether the status speaks of these instances in these states."""
     if status.get("phase") in ("Succeeded", "Failed"):
         return True
-    known = {one["name"]: one for key in ("containerStatuses", "initContainerStatuses") for one in status.get(key, ())}
+    known = {one["name"]: one for key in _GROUPS for one in status.get(key, ())}
     for row in rows:
         one = known.get(row.name)
         if one is None or one.get("containerID") != f"kubeplay://{row.id}" or ("running" in one["state"]) != (row.state == runtime.RUNNING):

@@ -138,12 +138,12 @@ class Actor:
         runtime.set_pod(self.uid, initialized=0)
         newest = [rows[-1] for rows in self.look.rows.values() if rows]
         for row in sorted(newest, key=lambda row: row.name == trigger):
-            if row.kind == EPHEMERAL:
+            if row.kind == EPHEMERAL or not row.sandbox_id:
                 continue
             self.engine.remove_container(row, keep_row=True)
-            now = runtime.container(row.id) or row
-            message = f"restarted with all containers of the pod; it had ended with {now.exit_code}" if row.state == EXITED else ""
-            runtime.set_container(row.id, sandbox_id="", reason=RESTARTING_ALL, exit_code=137, message=message or "restarted with the pod")
+            ended = f"; it had ended with {row.exit_code}" if row.state == EXITED else ""
+            message = f"restarted with all containers of the pod{ended}"
+            runtime.set_container(row.id, sandbox_id="", reason=RESTARTING_ALL, exit_code=137, message=message)
             faults.point("reconcile:restarting-all")
 
     def _note(self, action: Note) -> None:

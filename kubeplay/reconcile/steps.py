@@ -32,9 +32,11 @@ def step(seen: Observed, container: Seen, now: float) -> Step:
         return Step(over=True)
     if current is not None and container.here and current.state == CREATED:
         return Step(Begin(name))
+    if current is not None and container.plan.kind == EPHEMERAL:
+        return Step(over=True)  # it runs once, whoever asks
     if current is None or AGAIN + name in seen.backoffs or _begins_anew(container, current):
         return fresh(seen, container, now)
-    if container.plan.kind == EPHEMERAL or not goes_on(container):
+    if not goes_on(container):
         return Step(over=True)
     return _restart(seen, container, current, now)
 
