@@ -97,7 +97,8 @@ def _app_text(status: Json, found: str) -> str:
             found = state["waiting"]["reason"]
         elif "terminated" in state:
             reason = _ended(state["terminated"])
-            if reason != "Completed" or found in ("Pending", "Running", "Succeeded", "Failed"):  # an error beats Completed
+            # an error of an app container beats Completed; how a sidecar ended decides nothing (IN5)
+            if reason != "Completed" or found in ("Pending", "Running", "Succeeded", "Failed") or found.startswith("Init:"):
                 found = reason
         elif "running" in state and container["ready"]:
             running = True

@@ -156,3 +156,14 @@ def test_kc3_wide_columns_of_a_pod_and_the_default_class() -> None:
     assert cells == ["2/2", "Running", "2", "90s", "10.0.0.9", "vm", "<none>", "1/2"]
     marked = {"name": "local", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}
     assert printers.name({"kind": "StorageClass", "metadata": marked}) == "local (default)"
+
+
+def test_kc2_a_sidecars_end_is_not_the_pods_in5() -> None:
+    ended = {"terminated": {"exitCode": 3, "reason": "Error"}}
+    done = {"terminated": {"exitCode": 0, "reason": "Completed"}}
+    status = {
+        "phase": "Succeeded", "conditions": [{"type": "Initialized", "status": "True"}],
+        "initContainerStatuses": [{"name": "side", "state": ended, "started": False, "ready": False, "restartCount": 0, "lastState": {}}],
+        "containerStatuses": [{"name": "main", "state": done, "ready": False, "restartCount": 0, "lastState": {}}],
+    }  # fmt: skip
+    assert columns.text(status, spec={"initContainers": [{"name": "side", "restartPolicy": "Always"}], "containers": [{}]}) == "Completed"
