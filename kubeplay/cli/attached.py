@@ -13,16 +13,18 @@ from kubeplay.errors import EXIT_CANNOT_INVOKE, EXIT_NOT_FOUND, KubeplayError, N
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
-    from kubeplay.engine.store.runtime import ContainerRow
+    from kubeplay.engine.store.runtime import ContainerRow, PodRow
+    from kubeplay.play.up import PodResult
 
 _PASSED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCONT)
 _ABSENT = ("executable file not found", "no such file or directory")
 _REFUSED = ("permission denied", "exec format error", "is a directory")
 
 
-def run(app: App, words: tuple[str, ...], given: dict[str, Any]) -> int:
+def run(app: App, joins: PodRow | None, words: tuple[str, ...], given: dict[str, Any]) -> int:
     """`run` without -d: make it, join it, start it, and stay until it ends or the keys are typed."""
-    from kubeplay.cli.run import made
+    from kubeplay.cli import joining
+    from kubeplay.cli import run as runs
     from kubeplay.engine import attach
     from kubeplay.reconcile import autoremove
 
@@ -30,28 +32,32 @@ def run(app: App, words: tuple[str, ...], given: dict[str, Any]) -> int:
     if given["tty"] and given["interactive"] and not sys.stdin.isatty():
         print("Warning: standard input is not a terminal", file=sys.stderr)
     with told_as_podman():
-        pod = made(app, words, given, start=False)
-    row = app.store.runtime.container(pod.containers[0][1])
-    assert row is not None
-    if given["cidfile"]:
-        with open(given["cidfile"], "x", encoding="ascii") as file:
-            file.write(row.id)
-    with autoremove.waited_for(app.engine, pod.uid):
-        status = join(app, row, given["interactive"], given["tty"], keys, given["sig_proxy"], lambda: _start(app, pod.uid, given["rm"]))
+        row = joining.made(app, joins, words, given, start=True) if joins else _alone(app, runs.made(app, words, given, start=False))
+    runs.note(given, row.id)
+    start = (lambda: joining.start(app, row)) if joins else (lambda: _start(app, row.pod_uid))
+    with autoremove.waited_for(app.engine, row.pod_uid):
+        status = join(app, row, given["interactive"], given["tty"], keys, given["sig_proxy"], start)
         if status is None:
             return 0
-        if given["rm"]:
-            remove(app, pod.uid)
+        if given["rm"] and joins:
+            joining.remove(app, row.pod_uid, row.name, 0)
+        elif given["rm"]:
+            remove(app, row.pod_uid)
     return status
 
 
-def _start(app: App, uid: str, fleeting: bool) -> None:
+def _alone(app: App, pod: PodResult) -> ContainerRow:
+    row = app.store.runtime.container(pod.containers[0][1])
+    assert row is not None
+    return row
+
+
+def _start(app: App, uid: str) -> None:
     """Start the pod; one that cannot be started does not stay (nothing of it has run)."""
     from kubeplay.play import lifecycle
 
     try:
-        with told_as_podman():
-            lifecycle.start_pods(app.engine, [uid])
+        lifecycle.start_pods(app.engine, [uid])
     except KubeplayError:
         remove(app, uid)
         raise
@@ -87,7 +93,8 @@ def join(
 
     with attach.Attachment(app.engine, row) as attachment:
         if start is not None:
-            start()
+            with told_as_podman():
+                start()
         with _signals(app, row) if proxy and not tty else _nothing(), attach.raw_terminal(attachment) if tty and stdin else _nothing():
             if tty and not stdin:
                 _sized(attachment)

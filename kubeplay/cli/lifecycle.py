@@ -82,7 +82,7 @@ def each(app: App, found: Iterator[Target], act: Act) -> int:
 
 def label(target: Target) -> str:
     """What the command prints for a target: its name."""
-    return target.name if isinstance(target, PodRow) else f"{target.pod.name}-{target.name}"
+    return target.name if isinstance(target, PodRow) else resolve.container_name(resolve.plan(target.pod), target.name)
 
 
 # stop
@@ -212,13 +212,25 @@ def _rm(force: bool, seconds: int | None) -> Act:
         from kubeplay.play import lifecycle
 
         if not isinstance(target, PodRow):
-            raise Conflict(
-                f"container {target.name} belongs to pod {target.pod.name}", hint=f"remove the pod: kubeplay pod rm {target.pod.name}"
-            )
+            return _leave(app, target, force, seconds)
         lifecycle.remove_pods(app.engine, [target.uid], force=force, timeout=seconds)
         return target.name
 
     return act
+
+
+def _leave(app: App, target: Found, force: bool, seconds: int | None) -> str:
+    """One of several containers of a pod that was made by hand (`run --pod`); what a file says is in a pod stays in it."""
+    from kubeplay.cli import joining
+
+    plan = resolve.plan(target.pod)
+    if plan.container_prefix:
+        hint = f"remove the pod: kubeplay pod rm {target.pod.name}"
+        raise Conflict(f"container {target.name} belongs to pod {target.pod.name}", hint=hint)
+    if not force and target.container is not None and target.container.state == runtime.RUNNING:
+        raise Conflict(f"container {target.name} is running", hint="stop it first, or use --force")
+    joining.remove(app, target.pod.uid, target.name, float(plan.grace_seconds) if seconds is None else seconds)
+    return target.name
 
 
 RM: tuple[Option, ...] = (flag("-f", "--force", help="Also when it runs."), ALL, LATEST, IGNORE, TIME)

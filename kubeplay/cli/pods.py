@@ -88,7 +88,7 @@ def _record(
     text = columns.text(status, bool(stored and stored.deleted), body.get("spec"))
     if pod.desired == STOP and not any("running" in one["state"] for one in status.get("containerStatuses", [])):
         text = "Stopped"  # kubectl has no word for it: a person stopped the pod
-    elif pod.desired == CREATE and instances and all(one.state == CREATED for one in instances):
+    elif pod.desired == CREATE and (instances or not _planned(body)) and all(one.state == CREATED for one in instances):
         text = "Created"  # nor for a pod that play --start=false only made; podman's word
     count = sum(one.get("restartCount", 0) for one in status.get("containerStatuses", []))
     return {

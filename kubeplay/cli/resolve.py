@@ -174,6 +174,8 @@ def _default(app: App, row: PodRow, note: bool) -> Found:
     """The container a pod's name alone means: kubectl's rule (the annotation, else the first of the app containers)."""
     made = plan(row)
     names = [c.name for c in made.containers if c.kind == "app"]
+    if not names:
+        raise NotFound(f"pod {row.namespace}/{row.name} has no containers yet", hint=f"kubeplay run --pod {row.name} IMAGE makes one")
     chosen = dict(made.annotations).get("kubectl.kubernetes.io/default-container", names[0])
     if chosen not in names:
         chosen = names[0]

@@ -6,6 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from kubeplay.cli import joining
 from kubeplay.cli.declare import argument, command
 from kubeplay.cli.run_options import ALL, FOREGROUND
 from kubeplay.errors import AlreadyExists, InvalidInput
@@ -33,27 +34,47 @@ def run(app: App, *, words: tuple[str, ...], **given: Any) -> int:
     with app.supervised():
         from kubeplay.cli import attached
 
-        if given["detach"]:
-            with attached.told_as_podman():
-                pod = made(app, words, given, start=True)
-            _note(given, pod)
-            print(pod.containers[0][1])
-            return 0
-        return attached.run(app, words, given)
+        joins = joining.pod_of(app, given)
+        if not given["detach"]:
+            return attached.run(app, joins, words, given)
+        with attached.told_as_podman():
+            if joins is None:
+                identity = made(app, words, given, start=True).containers[0][1]
+            else:
+                if given["rm"]:
+                    raise InvalidInput("--rm with --pod and --detach: nobody would remove it", hint="leave out one of the three")
+                row = joining.made(app, joins, words, given, start=True)
+                joining.start(app, row)
+                identity = row.id
+        note(given, identity)
+        print(identity)
+    return 0
 
 
 @command("create", CREATE_HELP, WORDS, ALL)
 def create(app: App, *, words: tuple[str, ...], **given: Any) -> None:
+    given["detach"] = not given["interactive"]
     with app.supervised():
-        pod = made(app, words, {**given, "detach": not given["interactive"]}, start=False)
-    _note(given, pod)
-    print(pod.containers[0][1])
+        joins = joining.pod_of(app, given)
+        if joins is None:
+            identity = made(app, words, given, start=False).containers[0][1]
+        else:
+            identity = joining.made(app, joins, words, given, start=False).id
+    note(given, identity)
+    print(identity)
 
 
-def _note(given: dict[str, Any], pod: PodResult) -> None:
+def note(given: dict[str, Any], identity: str) -> None:
+    """--cidfile"""
     if given["cidfile"]:
         with open(given["cidfile"], "x", encoding="ascii") as file:
-            file.write(pod.containers[0][1])
+            file.write(identity)
+
+
+def check_note(given: dict[str, Any]) -> None:
+    """Before anything is made. Raises InvalidInput, in podman's words."""
+    if given["cidfile"] and os.path.lexists(given["cidfile"]):
+        raise InvalidInput(f"container ID file {given['cidfile']} exists", hint="remove it, or give another one")
 
 
 def made(app: App, words: tuple[str, ...], given: dict[str, Any], *, start: bool) -> PodResult:
@@ -61,28 +82,27 @@ def made(app: App, words: tuple[str, ...], given: dict[str, Any], *, start: bool
     from kubeplay.cli.playing import registries
     from kubeplay.play.up import UpOptions, up
 
-    if given["cidfile"] and os.path.lexists(given["cidfile"]):
-        raise InvalidInput(f"container ID file {given['cidfile']} exists", hint="remove it, or give another one")
-    name = _name(app, words[0], given)
+    check_note(given)
+    name = container_name(words[0], given)
+    pod = (given["pod"] or "").removeprefix(joining.NEW) or name
+    if not given["replace"]:
+        check_free(app, pod)
     with Reporter(given["quiet"]) as reporter:
         flags = registries(given)
-        stack = _stack(app, name, words, given, start, lambda draft: _image(app, draft, flags, reporter))
+        stack = _stack(app, (name, pod), words, given, start, lambda plain: image_facts(app, plain, flags, reporter))
         if given["replace"]:
-            _remove(app, name)
+            remove(app, pod)
         result = up(app.engine, stack, UpOptions(pull=flags), reporter)
     return result.pods[0]
 
 
-def _name(app: App, image: str, given: dict[str, Any]) -> str:
+def container_name(image: str, given: dict[str, Any]) -> str:
     """The name that was given, or a drawn one after the image's."""
     from kubeplay.play.imperative import words
 
-    if not given["name"]:
-        return drawn(words.label(image.rpartition("/")[2].partition("@")[0].partition(":")[0], 50) or "container")
-    name = words.name("--name", given["name"])
-    if not given["replace"]:
-        check_free(app, name)
-    return name
+    if given["name"]:
+        return words.name("--name", given["name"])
+    return drawn(words.label(image.rpartition("/")[2].partition("@")[0].partition(":")[0], 50) or "container")
 
 
 def drawn(base: str) -> str:
@@ -100,7 +120,22 @@ def check_free(app: App, name: str) -> None:
         raise AlreadyExists(f'the name "{name}" is already in use by pod {row.namespace}/{row.name} ({row.uid})', hint=hint)
 
 
-def _remove(app: App, name: str) -> None:
+def free(app: App, name: str, replace: bool) -> None:
+    """See that the name is free, with --replace by removing what has it. Raises AlreadyExists."""
+    if not replace:
+        check_free(app, name)
+        return
+    with app.supervised():
+        remove(app, name)
+
+
+def warn(texts: tuple[str, ...]) -> None:
+    for one in texts:
+        print(f"Warning: {one}", file=sys.stderr)
+
+
+def remove(app: App, name: str) -> None:
+    """--replace"""
     from kubeplay.play import lifecycle
 
     row = app.store.runtime.find_pod(app.namespace, name)
@@ -108,12 +143,12 @@ def _remove(app: App, name: str) -> None:
         lifecycle.remove_pods(app.engine, [row.uid], force=True)
 
 
-def _stack(app: App, name: str, words: tuple[str, ...], given: dict[str, Any], start: bool, image: Any) -> Stack:
+def _stack(app: App, names: tuple[str, str], words: tuple[str, ...], given: dict[str, Any], start: bool, image: Any) -> Stack:
     """Through the pure part and the door; what only the image knows (a user's number, its ports) is asked of `image` first."""
     from kubeplay.cli import run_machine
     from kubeplay.play.imperative import network, pod, security
 
-    machine = run_machine.machine(app)
+    machine, (name, pod_name) = run_machine.machine(app), names
     told = dict(given)
     facts = None
     if (given["user"] and not security.is_number_user(given["user"])) or given["publish_all"]:
@@ -121,11 +156,10 @@ def _stack(app: App, name: str, words: tuple[str, ...], given: dict[str, Any], s
         facts = image(compiled(app, plain, {**given, "publish": ()}, start))
         if given["user"]:
             told["user"] = facts.user(given["user"])
-    found = pod.build(name, app.namespace, words[0], words[1:], told, machine)
+    found = pod.build(name, app.namespace, words[0], words[1:], told, machine, pod_name)
     if facts is not None and given["publish_all"]:
         network.exposed(found.pod["spec"]["containers"][0], (*facts.ports, *given["expose"]), machine)
-    for warning in found.warnings:
-        print(f"Warning: {warning}", file=sys.stderr)
+    warn(found.warnings)
     return compiled(app, found, {**told, "seccomp_profile_root": security.seccomp_root(told, machine)}, start)
 
 
@@ -139,8 +173,7 @@ def compiled(app: App, found: Any, given: dict[str, Any], start: bool) -> Stack:
     flags["seccomp_profile_root"] = given.get("seccomp_profile_root", "")
     known = Known(frozenset(one.key.name for one in app.store.objects.list("Namespace")))
     stack, warnings = compiled(found.objects, app.namespace, known, options(app, flags))
-    for warning in warnings:
-        print(f"Warning: {warning}", file=sys.stderr)
+    warn(warnings)
     return stack
 
 
@@ -152,7 +185,8 @@ _PLAY: dict[str, Any] = {
 _SHARED = ("network", "ip", "mac_address", "log_driver", "log_opt", "userns")
 
 
-def _image(app: App, stack: Stack, flags: Any, reporter: Any) -> Any:
+def image_facts(app: App, stack: Stack, flags: Any, reporter: Any) -> Any:
+    """What only the image knows, once it is here."""
     from kubeplay.cli import run_machine
     from kubeplay.play import images
 

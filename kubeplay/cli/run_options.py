@@ -99,6 +99,8 @@ RUN_POD_OPTIONS: tuple[Option, ...] = (
 NAMING: tuple[Option, ...] = (
     text("--name", help="Its name; drawn when not given.", metavar="NAME"),
     flag("--replace", help="Remove what has the name first."),
+    text("--pod", help="Make it in this pod; new:NAME makes the pod as well.", metavar="POD", complete="pod"),
+    text("--pod-id-file", help="Make it in the pod whose id is in this file.", metavar="FILE", complete="file"),
     text("--cidfile", help="Write the container's id to this file.", metavar="FILE", complete="file"),
 )
 

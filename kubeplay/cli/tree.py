@@ -22,6 +22,9 @@ def _object(help: str, kind: str) -> Group:
 
 
 _POD_VERBS = {f"{verb}": f"lifecycle:pod_{verb}" for verb in ("stop", "start", "restart", "kill", "rm")}
+_POD_VERBS |= {"create": "podmaking:create", "clone": "podmaking:clone", "prune": "pruning:pod_prune"}
+_MADE_BY_HAND = {"run": "run:run", "create": "run:create", "clone": "podmaking:container_clone", "prune": "pruning:container_prune",
+                 "init": "pruning:init", "rename": "pruning:rename"}  # fmt: skip
 
 TREE = Group(
     "Play Kubernetes files on this machine, and read them back.",
@@ -32,6 +35,8 @@ TREE = Group(
         "down": "play:down",
         "run": "run:run",
         "create": "run:create",
+        "init": "pruning:init",
+        "rename": "pruning:rename",
         "ps": "containers:ps",
         "port": "containers:port",
         "top": "containers:top",
@@ -52,7 +57,7 @@ TREE = Group(
                                                     "logs": "output:pod_logs", "condition": "conditions:condition", **_POD_VERBS}),
         "container": Group(
             "Containers of pods.", "lifecycle", "stop start restart kill rm wait",
-            {"run": "run:run", "create": "run:create", "inspect": "inspection:container_inspect", "exists": "containers:exists",
+            {**_MADE_BY_HAND, "inspect": "inspection:container_inspect", "exists": "containers:exists",
              "ls": "containers:ps", "list": "containers:ps", "ps": "containers:ps", "port": "containers:port", "top": "containers:top",
              "logs": "output:logs", "exec": "execution:exec_", "cp": "execution:cp", "commit": "commit:commit", "export": "commit:export",
              "diff": "commit:container_diff", "mount": "imagefs:mount", "unmount": "imagefs:unmount", "umount": "imagefs:unmount"},

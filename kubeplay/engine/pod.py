@@ -213,13 +213,22 @@ def remove_files(engine: Engine, uid: str, namespace: str, name: str) -> None:
             unmount_all(f"{tmpfs}/{entry}")
     engine.volumes.teardown(uid)
     idmaps.release(engine, uid)
-    for path in (engine.paths.pod(uid), engine.paths.pod_logs(namespace, name, uid)):
+    logs = engine.paths.pod_logs(namespace, name, uid)
+    before = [entry for entry in _listed(os.path.dirname(logs)) if entry.endswith(f"_{uid}")]  # a pod that was renamed has several
+    for path in (engine.paths.pod(uid), *(f"{os.path.dirname(logs)}/{entry}" for entry in before)):
         tree.remove(path)
     for lock in (engine.paths.lock(uid) + ".dirty",):
         try:
             os.unlink(lock)
         except FileNotFoundError:
             pass
+
+
+def _listed(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except FileNotFoundError:
+        return []
 
 
 def image_view(engine: Engine, uid: str, volume: str, reference: str) -> str:

@@ -40,6 +40,8 @@ def generate(wanted: Wanted, stored: Stored, options: GenerateOptions = Generate
 def _expanded(obj: Object, options: GenerateOptions) -> Iterator[Object]:
     """The object in the form asked for, with its Service."""
     if obj["kind"] == "Pod":
+        if not obj["spec"].get("containers"):
+            raise InvalidInput(f"pod {obj['metadata']['name']} has no containers: a cluster knows no such pod")
         obj = pod.plain(obj)
         if options.type in ("deployment", "daemonset", "job"):
             obj = workload.wrap(obj, options.type, options.replicas)

@@ -98,7 +98,12 @@ def prepare_start(engine: Engine, found: Look) -> None:
 
 def _bring_up(engine: Engine, found: Sequence[Look]) -> list[Outcome]:
     from kubeplay.play.runner import Job, Runner
+    from kubeplay.reconcile.pod import outcome
 
+    empty = {each.row.uid: outcome(engine, each) for each in found if not each.seen.containers}
+    found = [each for each in found if each.row.uid not in empty]
+    if not found:
+        return list(empty.values())
     jobs = [Job(each.row.uid, f"{each.row.namespace}/{each.row.name}", each.seen.plan.controlled) for each in found]
     if any(system.needs_dns(each.seen.plan) for each in found):
         uid = system.ensure_dns(engine)

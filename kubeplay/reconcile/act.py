@@ -179,6 +179,13 @@ class Actor:
 
         parallel.each(one, actions)
 
+    def volumes(self) -> bool:
+        """Set up what a container that joins has brought; False when it cannot be, noted as FailedMount."""
+        try:
+            return self._volumes()
+        finally:
+            self._tell_all()
+
     def _volumes(self) -> bool:
         """Set up the pod's volumes; False when one cannot be, noted as FailedMount (CS5)."""
         from kubeplay.reconcile import live

@@ -56,6 +56,8 @@ def _decide(seen: Observed, now: float) -> Decision:
     must = _must_end(seen, now)
     if must is not None:
         return must
+    if not seen.containers:
+        return Decision()  # `pod create`: its sandbox comes with its first container
     if not (seen.sandbox and seen.sandbox_ready):
         return _sandbox(seen, now)
     mount = retry(seen.backoffs.get(VOLUMES), now)
@@ -144,6 +146,8 @@ def _containers(seen: Observed, now: float) -> Decision:
 
 
 def _held(seen: Observed, container: Seen) -> bool:
-    """Stopped by a person, and not by its policy: the pod waits for `start`."""
-    code = container.current.exit_code if container.current else 1
+    """Stopped by a person, and not by its policy, or not started by one yet: the pod waits for `start`."""
+    if container.current is None or container.current.state == CREATED:
+        return HOLD + container.plan.name in seen.backoffs
+    code = container.current.exit_code
     return container.plan.kind == APP and HOLD + container.plan.name in seen.backoffs and follows(container.plan, code)

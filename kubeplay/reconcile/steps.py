@@ -28,8 +28,8 @@ def step(seen: Observed, container: Seen, now: float) -> Step:
     name, current = container.plan.name, container.current
     if current is not None and container.here and current.state == RUNNING:
         return Step(_kill(container, current))
-    if HOLD + name in seen.backoffs:
-        return Step(over=True)
+    if HOLD + name in seen.backoffs:  # one that joined a running pod is made, and not started
+        return fresh(seen, container, now, run=False) if current is None else Step(over=True)
     if current is not None and container.here and current.state == CREATED:
         return Step(Begin(name))
     if current is not None and container.plan.kind == EPHEMERAL:

@@ -95,6 +95,21 @@ class Objects:
             )
         return old._replace(body=body, resource_version=version, generation=old.generation + spec)
 
+    def rename(self, key: ObjectKey, name: str, body: str) -> StoredObject:
+        """Give an object another name and the body that says it; its events go with it. Raises NotFound, AlreadyExists."""
+        new = key._replace(name=name)
+        with self._store.write() as db:
+            old = self.get(key)
+            if self.find(new) is not None:
+                raise AlreadyExists(f"{new} already exists")
+            self._log(db, "DELETED", key, old.uid)
+            version = self._log(db, "ADDED", new, old.uid)
+            db.execute(
+                "UPDATE objects SET name=?, body=?, resource_version=?, generation=generation+1 WHERE uid=?", (name, body, version, old.uid)
+            )
+            db.execute("UPDATE events SET name=? WHERE uid=?", (name, old.uid))
+        return old._replace(key=new, body=body, resource_version=version, generation=old.generation + 1)
+
     def set_status(self, key: ObjectKey, status: str) -> None:
         """Store the status text; no write when it is equal or the object is gone."""
         with self._store.write() as db:

@@ -17,7 +17,8 @@ _PULL = {"always": "Always", "missing": "IfNotPresent", "ifnotpresent": "IfNotPr
 # Of a pod, so not to be said of a container that joins one (podman says the same).
 POD_ONLY = (
     "publish", "publish_all", "network", "ip", "mac_address", "network_alias", "hostname", "add_host", "dns", "dns_option", "dns_search",
-    "pid", "ipc", "uts", "userns", "init", "group_add", "sysctl", "stop_timeout", "log_driver", "log_opt", "rm", "timeout",
+    "pid", "ipc", "uts", "userns", "init", "group_add", "sysctl", "stop_timeout", "log_driver", "log_opt", "timeout", "label", "label_file",
+    "annotation",
 )  # fmt: skip
 
 
@@ -32,13 +33,21 @@ class Made(Record):
         return self.objects[-1]
 
 
-def build(name: str, namespace: str, image: str, argv: Sequence[str], given: Given, machine: Machine) -> Made:
-    """The objects of a container `name` in a pod of its own. Raises InvalidInput, NotFound, NotSupported."""
-    _check(given)
+def build(name: str, namespace: str, image: str, argv: Sequence[str], given: Given, machine: Machine, pod_name: str = "") -> Made:
+    """The objects of a container `name` in a pod of its own, of the same name unless `pod_name` says another.
+
+    Raises InvalidInput, NotFound, NotSupported.
+    """
+    check(given)
     draft = container(Draft(name), image, argv, given, machine)
     network.fill(draft, given, machine)
-    _meta(draft, given, machine)
-    _life(draft, given)
+    describe(draft, given, machine)
+    live(draft, given)
+    return assembled(pod_name or name, namespace, draft, machine)
+
+
+def assembled(name: str, namespace: str, draft: Draft, machine: Machine) -> Made:
+    """The draft as a Pod `name` of one container, after its claims."""
     meta: Object = {"name": name, "namespace": namespace, "annotations": draft.annotations}
     if draft.labels:
         meta["labels"] = draft.labels
@@ -75,7 +84,7 @@ def _claim(name: str, namespace: str) -> Object:
     return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
 
 
-def _check(given: Given) -> None:
+def check(given: Given) -> None:
     """What podman refuses, in its words."""
     policy = given.get("restart") or "no"
     if given.get("rm") and policy not in ("no", "never"):
@@ -167,7 +176,7 @@ def _variable(found: dict[str, str], text: str, machine: Machine) -> None:
         found[name] = value if equals else machine.environ[name]
 
 
-def _meta(draft: Draft, given: Given, machine: Machine) -> None:
+def describe(draft: Draft, given: Given, machine: Machine) -> None:
     """Labels and annotations. A label that Kubernetes could not take (podman's may be any text) is kept as an annotation."""
     from kubeplay.kube.validate.metadata import check_labels
     from kubeplay.kube.validate.report import Faults
@@ -186,7 +195,8 @@ def _meta(draft: Draft, given: Given, machine: Machine) -> None:
     draft.annotations[marks.CONTAINER_PREFIX] = "false"
 
 
-def _life(draft: Draft, given: Given) -> None:
+def live(draft: Draft, given: Given) -> None:
+    """Restart policy, grace, and how it ends."""
     draft.spec["restartPolicy"] = policy(given.get("restart"))
     grace = given.get("stop_timeout")
     draft.spec["terminationGracePeriodSeconds"] = GRACE if grace is None else grace
