@@ -44,7 +44,7 @@ def down(
     """Remove the objects `keys` name, their owned objects and pods; `timeout` seconds replaces each pod's grace."""
     with trace("down"):
         hold = records.Record(engine, keys)
-        left = hold.take()
+        left = hold.take(lambda: _hurry(engine, keys, timeout))
         try:
             if left:
                 collect(engine)
@@ -52,6 +52,20 @@ def down(
             return remove(engine, wanted, force=force, timeout=timeout, progress=progress, recover=bool(left))
         finally:
             hold.release()
+
+
+def _hurry(engine: Engine, keys: Sequence[ObjectKey], timeout: float | None) -> None:
+    """Somebody else works on these objects: a play that waits for a pod, or a removal with a longer grace. The pods need not wait for it
+    (TE1: a second deletion may shorten the first); whoever holds them sees that they go.
+    """
+    found = _owned(engine, [obj for key in keys if (obj := engine.store.objects.find(key))])
+    _mark(engine, found, timeout)
+    uids = [obj.uid for obj in found if obj.key.kind == "Pod" and _row(engine, obj) is not None]
+
+    def end(uid: str) -> None:
+        reconcile(engine, uid, wait_net=False, grace=timeout)
+
+    parallel.each(end, uids)
 
 
 def collect(engine: Engine) -> None:

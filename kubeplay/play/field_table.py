@@ -304,8 +304,20 @@ readinessProbe | + |
 startupProbe | + |
 lifecycle | + |
 lifecycle.stopSignal | + |
-lifecycle.postStart | - | lifecycle hooks: issue 5
-lifecycle.preStop | - | lifecycle hooks: issue 5
+lifecycle.postStart | + |
+lifecycle.postStart.exec | + |
+lifecycle.postStart.exec.command[] | + |
+lifecycle.postStart.httpGet | - | issue 5
+lifecycle.postStart.sleep | + |
+lifecycle.postStart.sleep.seconds | + |
+lifecycle.postStart.tcpSocket | - | a kubelet accepts it and then fails the hook
+lifecycle.preStop | + |
+lifecycle.preStop.exec | + |
+lifecycle.preStop.exec.command[] | + |
+lifecycle.preStop.httpGet | - | issue 5
+lifecycle.preStop.sleep | + |
+lifecycle.preStop.sleep.seconds | + |
+lifecycle.preStop.tcpSocket | - | a kubelet accepts it and then fails the hook
 securityContext | + |
 securityContext.runAsUser | + |
 securityContext.runAsGroup | + |

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from kubeplay import record
@@ -58,8 +58,11 @@ class Record:
         # a process may play twice, in several threads: the object's id tells the records apart
         self.holder = f"command:{mine.pid}:{mine.start}:{boot_id()}:{id(self):x}"
 
-    def take(self) -> list[tuple[ObjectKey, str]]:
-        """Hold all objects; what a dead holder of any of them left: (key, HELD or MADE). Raises Conflict after a long wait."""
+    def take(self, blocked: Callable[[], None] | None = None) -> list[tuple[ObjectKey, str]]:
+        """Hold all objects; what a dead holder of any of them left: (key, HELD or MADE). Raises Conflict after a long wait.
+
+        `blocked` is called once when somebody else holds one of them, before the wait.
+        """
         deadline = time.monotonic() + WAIT_SECONDS
         while True:
             blocker, left = self._try()
@@ -67,6 +70,10 @@ class Record:
                 return left
             if time.monotonic() > deadline:
                 raise Conflict(f"process {blocker.process.pid} is working on the same objects", hint="wait for it to end, or end it")
+            if blocked is not None:
+                blocked()
+                blocked = None
+                continue
             _await(blocker)
 
     def _try(self) -> tuple[Holder | None, list[tuple[ObjectKey, str]]]:

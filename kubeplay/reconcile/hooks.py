@@ -87,7 +87,7 @@ def _run(engine: Engine, look: Look, row: ContainerRow, plan: ContainerPlan, han
             _sleep(row, handler.seconds)
         else:
             raise _Wrong("invalid handler: a hook is one of exec, httpGet and sleep")
-    except (_Wrong, KubeplayError, OSError) as error:
+    except (_Wrong, KubeplayError, OSError, ImportError) as error:
         where = f'Container "{plan.name}" in Pod "{look.row.name}_{look.row.namespace}({look.row.uid})"'
         raise HookFailed(f"{_title(handler)} for {where} failed - error: {error}") from error
 
@@ -124,7 +124,8 @@ def _http(engine: Engine, look: Look, plan: ContainerPlan, action: HttpGet, seco
     import importlib
 
     http: Any = importlib.import_module("kubeplay.reconcile.handlers.http")
-    answer = http.get(address(look), action, plan.ports, seconds, AGENT, status_counts=False)
+    asking: Any = importlib.import_module("kubeplay.reconcile.probes.asking")
+    answer = http.get(address(look), action, plan.ports, seconds, AGENT, status_counts=False, make=asking.place(engine, look.seen.plan))
     if not answer.ok:
         raise _Wrong(answer.text)
 

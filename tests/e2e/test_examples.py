@@ -63,6 +63,7 @@ SHOWN = {
     "12-sidecar": ("letter of sidecar", ["logs", "sidecar", "-c", "courier"]),
     "13-restart-rules": ("prepared\nprepared", ["logs", "restart-rules", "-c", "worker"]),
     "14-deadline-and-gate": ("DeadlineExceeded", ["pod", "inspect", "deadline"]),
+    "18-hooks": ("greeting written by the hook", ["logs", "hooks", "-c", "main"]),
     "25-ephemeral-volume": ("group 2000 may write", ["logs", "scratch", "-c", "main"]),
     "38-run": ("hello from run", ["logs", "pages"]),
     "20-projected": ("tier=\"demo\"", ["logs", "projected", "-c", "main"]),

@@ -27,7 +27,7 @@ def _modules(directory: str, names: str) -> set[str]:
     return {f"{directory}/test_{name}.py" for name in names.split()}
 
 
-COMMANDS = _modules("e2e", "build_cli cli_commands cli_system examples play_build security_images security_pods") | _modules(
+COMMANDS = _modules("e2e", "build_cli cli_commands cli_system examples fields_hooks play_build security_images security_pods") | _modules(
     "e2e", "fields_env fields_files fields_life fields_network fields_resources fields_security fields_volumes fields_workloads"
 )
 LIBRARY = (

@@ -11,15 +11,11 @@ LATER: dict[str, str] = {
     "031-env-servicelinks": _HEADLESS,
     "115-unsched-cpu": "scheduling (issue 'Pods behave as on a kubelet')",
     "117-unsched-toleration": "scheduling (issue 'Pods behave as on a kubelet')",
-    "151-poststart-ok": "hooks (issue 'Pods behave as on a kubelet')",
-    "155-term-prestop": "hooks (issue 'Pods behave as on a kubelet')",
-    "157-term-prestop-fail": "hooks (issue 'Pods behave as on a kubelet')",
     "163-evict-emptydir": "eviction (issue 'Pods behave as on a kubelet')",
     "165-job-backoff": _JOBS,
     "167-job-failpolicy": _JOBS,
     "196-sidecar-prestop": _SIDECARS,
     "202-del-prestop-http": "hooks (issue 'Pods behave as on a kubelet')",
-    "204-poststart-fail-always": "hooks (issue 'Pods behave as on a kubelet')",
     "241-job-index-backoff": _JOBS,
     "257-cm-update": "live updates (issue 'Pods behave as on a kubelet')",
 }
@@ -28,7 +24,10 @@ _LATE = "its events tell the same error; the record ends before the kubelet's ne
 
 # The harness deleted the pod while it was watched.
 DELETES: frozenset[str] = frozenset(
-    {"153-term-ignored", "159-term-grace0", "161-term-stopsignal", "200-del-crashloop", "237-grace-negative", "255-sleep-pid1"}
+    {
+        *("153-term-ignored", "155-term-prestop", "157-term-prestop-fail", "159-term-grace0", "161-term-stopsignal"),
+        *("200-del-crashloop", "237-grace-negative", "255-sleep-pid1"),
+    }
 )
 
 # case -> {text within a difference: reason}.
@@ -57,7 +56,7 @@ IGNORED_LOGS: dict[str, str] = {
     "184-killed-by-9": "prints a process number",
     "188-killed-by-1": "prints a process number",
     "233-hostip-bad": "see DEPARTURES",
-    "159-term-grace0": "its container got TERM and two seconds (TE2); ours is killed at once with grace 0, see reconcile/terminate.py",
+    "159-term-grace0": "its shell looks once a second and has two seconds (TE2): see e2e/test_fields_hooks.py",
     "161-term-stopsignal": "the kubelet's gate for stopSignal was off there; we honour it, as Podman does",
     "039-vol-projected": "shows the beginning and the length of a token; modes and owners: e2e/test_fields_files.py",
     "219-token-perms-root": "see DEPARTURES",

@@ -86,7 +86,7 @@ UNSUPPORTED: list[tuple[str, dict[str, Any], list[str]]] = [
     (
         "Pod",
         container(lifecycle={"stopSignal": "SIGUSR1", "preStop": {"sleep": {"seconds": 1}}}),
-        ["spec.containers[0].lifecycle.preStop"],
+        [],
     ),
     (
         "Pod",
