@@ -117,7 +117,7 @@ def _seen(
     here = bool(current and sandbox and current.sandbox_id == sandbox.id)
     killed = backoffs.get(KILLED + plan.name)
     why = killed.reason if killed and current and killed.message == current.id else ""
-    first, second = _instance(current) if current else None, _instance(previous) if previous else None
+    first, second = _instance(engine, current) if current else None, _instance(engine, previous) if previous else None
     return Seen(plan, first, second, here, _health(engine, plan, current), why)
 
 
@@ -130,10 +130,24 @@ def _health(engine: Engine, plan: ContainerPlan, row: ContainerRow | None) -> He
     return state.health(plan, engine.store.probes.of(row.id) if row else {})
 
 
-def _instance(row: ContainerRow) -> Instance:
-    return Instance(
-        row.id, row.attempt, row.state, row.image, row.image_id, row.started, row.finished, row.exit_code, row.reason, row.message
-    )
+def _instance(engine: Engine, row: ContainerRow) -> Instance:
+    image_id = _digest(engine, row.image_id) if row.image_id else ""
+    return Instance(row.id, row.attempt, row.state, row.image, image_id, row.started, row.finished, row.exit_code, row.reason, row.message)
+
+
+_digests: dict[tuple[str, str], str] = {}
+
+
+def _digest(engine: Engine, image_id: str) -> str:
+    """The image as `imageID` names it (CS1): repository@digest of one that has both, else its id."""
+    key = (engine.settings.root, image_id)
+    if key not in _digests:
+        row, names = engine.store.images.get(image_id), engine.store.images.names(image_id)
+        repository = names[0][0].partition("@")[0].rpartition(":")[0] if names else ""
+        if row is None or not repository:
+            return image_id
+        _digests[key] = f"{repository}@{row.manifest_digest}" if row.manifest_digest else image_id
+    return _digests[key]
 
 
 def view(look_: Look, *, finished: bool = False, rejected: tuple[str, str] | None = None) -> PodView:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -139,3 +140,9 @@ def test_generate_writes_them_back(kp: Machine) -> None:
             for one, other in zip(made.get(group, []), spec.get(group, []), strict=True):
                 assert all(one.get(key) == other.get(key) for key in ("restartPolicy", "restartPolicyRules"))
         assert all(made.get(key) == spec.get(key) for key in ("activeDeadlineSeconds", "readinessGates"))
+
+
+def test_cs1_an_image_id_is_a_digest_reference_and_mounts_are_told(kp: Machine) -> None:
+    shown = kp.wait(lambda: found if (found := kp.status("gated"))["imageID"] else None)
+    assert re.fullmatch(r"docker\.io/library/busybox@sha256:[0-9a-f]{64}", shown["imageID"])
+    assert shown["volumeMounts"] == [{"name": "v", "mountPath": "/v"}]
