@@ -30,6 +30,8 @@ class Settings(Record):
     """One table of settings. Paths are absolute; `runtime` is a path, a name or "" (probe), `storage_driver` overlay, fuse-overlayfs,
     vfs or "" (the first that works).
 
+    `cdi_spec_dir` are the directories, separated by `:`, in which devices are described (CDI); later ones come first.
+
     Only for an ordinary user: `network_helper` pasta, slirp4netns, none or "" (what is installed); `host_loopback`: pods reach the host's
     own 127.0.0.1 at 169.254.77.2.
     """
@@ -45,6 +47,7 @@ class Settings(Record):
     seccomp_profile_root: str = "/var/lib/kubelet/seccomp"
     network_helper: str = ""
     host_loopback: bool = False
+    cdi_spec_dir: str = "/etc/cdi:/var/run/cdi"
 
     @property
     def tag(self) -> str:

@@ -82,9 +82,8 @@ LOOK = Listing(
 def ps(app: App, *, all: bool, latest: bool, pod: bool, all_namespaces: bool, **given: Any) -> None:
     look = listing.look(given)
     explicit = any(f.startswith(("status=", "exited=")) for f in look.filters)
-    records = [
-        r for r in _records(app, app.scope(all_namespaces), look.no_trunc) if all or latest or explicit or r["State"] == runtime.RUNNING
-    ]
+    every = all or latest or explicit
+    records = [r for r in _records(app, app.scope(all_namespaces), look.no_trunc) if every or r["State"] in (runtime.RUNNING, "paused")]
     if latest:
         records = sorted(records, key=lambda r: r["_RunningFor"])[-1:]
     columns = ((NAMESPACE_COLUMN,) if all_namespaces else ()) + COLUMNS + (POD_COLUMNS if pod else ())
@@ -121,7 +120,8 @@ def _record(pod: PodRow, made: Plan, planned: Plan, row: ContainerRow, images: I
         "Names": f"{pod.name}-{row.name}" if made["container_prefix"] else row.name, "Container": row.name,
         "Image": row.image, "ImageID": row.image_id, "Command": text if full else human.cut(text, COMMAND_WIDTH), "_Command": words,
         "RunningFor": ago, "_RunningFor": row.created, "CreatedAt": human.moment(row.created), "Created": ago, "_Created": row.created,
-        "State": row.state, "Status": status_text(row, now), "StartedAt": int(row.started or 0), "ExitedAt": int(row.finished or 0),
+        "State": "paused" if row.reason == runtime.PAUSED else row.state,
+        "Status": status_text(row, now), "StartedAt": int(row.started or 0), "ExitedAt": int(row.finished or 0),
         "ExitCode": row.exit_code if row.exit_code is not None else 0, "Pid": row.pid if row.state == runtime.RUNNING else 0,
         "Pod": pod.uid if full else human.short_uid(pod.uid), "_Pod": pod.uid, "PodName": pod.name, "Namespace": pod.namespace,
         "Ports": ", ".join(_arrow(p["host_ip"], p["host_port"], p["container_port"], p["protocol"]) for p in ports),
@@ -137,6 +137,8 @@ def _arrow(host_ip: str, host_port: int, container_port: int, protocol: str) -> 
 
 def status_text(row: ContainerRow, now: float) -> str:
     """`Up 3 minutes`, `Exited (1) 2 hours ago`, `Created`."""
+    if row.state == runtime.RUNNING and row.reason == runtime.PAUSED:
+        return f"Up {human.duration(now - (row.started or row.created))} (Paused)"
     if row.state == runtime.RUNNING:
         return f"Up {human.duration(now - (row.started or row.created))}"
     if row.state == runtime.CREATED:
@@ -224,19 +226,28 @@ def _ports_of(app: App, name: str) -> list[tuple[str, Port]]:
     return [(resolve.container_name(made, c.name), p) for c in chosen for p in c.ports if p.host_port]
 
 
-@command(
-    "top",
-    "Show the processes of a container or pod.",
-    argument("NAME", "Container or pod.", complete="container"),
-    argument(
-        "COLUMN", "Columns (of ps): user, pid, ppid, pcpu, etime, tty, time, comm, args ...", dest="columns", many=True, required=False
-    ),
+_COLUMNS = argument(
+    "COLUMN", "Columns (of ps): user, pid, ppid, pcpu, etime, tty, time, comm, args ...", dest="columns", many=True, required=False
+)
+_TOP = (
     many("-o", help="Columns in ps's own form, -o pid,args; -eo as well.", dest="more", metavar="COLUMNS"),
     flag("-e", help="Accepted for ps's sake: every process is shown anyway.", dest="every", hidden=True),
 )
-def top(app: App, *, name: str, columns: tuple[str, ...], more: tuple[str, ...], every: bool) -> None:
-    from kubeplay.cli.processes import table
 
+
+@command("top", "Show the processes of a container or pod.", argument("NAME", "Container or pod.", complete="container"), _COLUMNS, _TOP)
+def top(app: App, *, name: str, columns: tuple[str, ...], more: tuple[str, ...], every: bool) -> None:
     pods = resolve.find_pods(app, name)
     rows = app.store.runtime.containers(pods[0].uid) if pods else [resolve.container(app, name).container]
-    print(table(app, [row for row in rows if row is not None and row.state == runtime.RUNNING], (*columns, *more)), end="")
+    _show_processes(app, rows, (*columns, *more))
+
+
+@command("top", "Show the processes of a pod.", argument("POD", "Pod.", complete="pod"), _COLUMNS, _TOP)
+def pod_top(app: App, *, pod: str, columns: tuple[str, ...], more: tuple[str, ...], every: bool) -> None:
+    _show_processes(app, app.store.runtime.containers(resolve.pod(app, pod).uid), (*columns, *more))
+
+
+def _show_processes(app: App, rows: Sequence[ContainerRow | None], columns: tuple[str, ...]) -> None:
+    from kubeplay.cli.processes import table
+
+    print(table(app, [row for row in rows if row is not None and row.state == runtime.RUNNING], columns), end="")

@@ -149,6 +149,8 @@ GLOBAL: tuple[Option, ...] = (
     choice("--log-format", choices=("text", "json"), help="Form of messages on stderr."),
     Option(("--seccomp-default",), "Containers without a seccomp profile get the runtime's own (true), or none (false).",
            "seccomp_default", FLAG, None),
+    text("--cdi-spec-dir", help="Directories of device descriptions (CDI), separated by colons (KUBEPLAY_CDI_SPEC_DIR;"
+         " /etc/cdi:/var/run/cdi).", metavar="DIRS"),
     text("-n", "--namespace", help="Namespace of what is named (default: default); images and networks are in none.", metavar="NAMESPACE",
          complete="namespace"),
 )  # fmt: skip

@@ -44,6 +44,15 @@ def size(count: float) -> str:
     raise AssertionError
 
 
+def size4(count: float) -> str:
+    """`4.506MB`: decimal units, four digits, no blank (go-units HumanSize)."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 1000 or unit == "TB":
+            return f"{count:.4g}{unit}"
+        count /= 1000
+    raise AssertionError
+
+
 def short(identity: str) -> str:
     """An id without its algorithm, cut to the length people type."""
     return identity.removeprefix("sha256:")[:SHORT_ID]

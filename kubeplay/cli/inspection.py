@@ -211,9 +211,10 @@ def _mount(app: App, uid: str, made: Any, mount: Any) -> dict[str, Any]:
 def _state(row: ContainerRow) -> dict[str, Any]:
     from kubeplay.clock import rfc3339
 
-    running = row.state == runtime.RUNNING
+    running, paused = row.state == runtime.RUNNING, row.reason == runtime.PAUSED
     return {
-        "Status": row.state, "Running": running, "Paused": False, "OOMKilled": row.reason == "OOMKilled", "Dead": False,
+        "Status": "paused" if paused else row.state, "Running": running, "Paused": paused,
+        "OOMKilled": row.reason == "OOMKilled", "Dead": False,
         "Pid": row.pid if running else 0,
         "ExitCode": row.exit_code or 0, "Error": row.message, "Reason": row.reason,
         "StartedAt": rfc3339(row.started) if row.started else _NEVER,

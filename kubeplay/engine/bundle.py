@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,8 @@ from kubeplay.engine import idmaps
 from kubeplay.engine.host.machine import machine
 from kubeplay.engine.host.syscalls import MS_BIND, MS_REC, RESOLVE_IN_ROOT, mount, openat2, umount
 from kubeplay.engine.host.userns import in_user_namespace
-from kubeplay.engine.oci import dev, facts, qos, spec, user
+from kubeplay.engine.oci import cdi, dev, facts, qos, spec, user
+from kubeplay.engine.oci.cdi import Edits, Node
 from kubeplay.engine.oci.mounts import MountPoint, locked
 from kubeplay.errors import ContainerError, VolumeError
 from kubeplay.plan.container import ContainerPlan, Resolved
@@ -35,6 +37,7 @@ class Parts(Record):
     mounts: tuple[MountPoint, ...]
     devices: tuple[spec.Device, ...]
     dev: str = ""
+    edits: Edits = Edits()
 
 
 def rootfs(engine: Engine, row: ContainerRow, pod: PodPlan, layers: tuple[str, ...], *, host: bool) -> str:
@@ -89,7 +92,14 @@ def opened(
             mounts.append(MountPoint(path, wanted.path, source.read_only, wanted.propagation, locked(path, users)))
             if source.device:
                 devices.append(device(path, wanted.path))
-        yield Parts(tuple(mounts), tuple(devices), "" if plan.security.privileged else _dev(engine, row, plan, users))
+        made = "" if plan.security.privileged else _dev(engine, row, plan, users)
+        edits = cdi.resolve(cdi.names(plan.resources.others), engine.settings.cdi_spec_dir.split(":")) if plan.resources.others else Edits()
+        for node in edits.nodes:
+            one = cdi_device(node)
+            devices.append(one)
+            if not plan.security.privileged and not dev.add(made, one, users.root if users else (0, 0)):
+                mounts.append(MountPoint(node.host_path, node.path))
+        yield Parts(tuple(mounts), tuple(devices), made, edits)
     finally:
         unstage(engine.paths.bundle(row.id))
         for fd in fds:
@@ -141,11 +151,23 @@ def unstage(bundle: str) -> None:
 
 def device(host_path: str, path: str) -> spec.Device:
     """A device node of the host as the runtime is told about it."""
-    import stat
-
     info = os.stat(host_path)
     kind = "b" if stat.S_ISBLK(info.st_mode) else "c"
     return spec.Device(path, kind, os.major(info.st_rdev), os.minor(info.st_rdev), stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid)
+
+
+def cdi_device(node: Node) -> spec.Device:
+    """A device that a CDI name brings, as it is on the host but for what its description says. Raises ContainerError."""
+    try:
+        found = device(node.host_path, node.path)
+    except OSError as error:
+        raise ContainerError("CreateContainerError", f"device {node.host_path}: {error.strerror}") from error
+    if not stat.S_ISCHR(os.stat(node.host_path).st_mode) and not stat.S_ISBLK(os.stat(node.host_path).st_mode):
+        raise ContainerError("CreateContainerError", f"device {node.host_path} is not a device node")
+    return found._replace(
+        access=node.access, mode=found.mode if node.mode is None else node.mode,
+        uid=found.uid if node.uid is None else node.uid, gid=found.gid if node.gid is None else node.gid,
+    )  # fmt: skip
 
 
 def write(
@@ -204,7 +226,7 @@ def _inputs(
         namespaces=_namespaces(engine, sandbox, pod), host=host_facts(engine),
         shm="/dev/shm" if pod.sandbox.host_ipc else f"{engine.paths.sandbox(sandbox.id)}/shm",
         files=_files(engine, row, plan, users), mounts=parts.mounts, dev=parts.dev, users=users,
-        devices=host_devices() if plan.security.privileged else parts.devices,
+        devices=(*host_devices(), *parts.devices) if plan.security.privileged else parts.devices, edits=parts.edits,
         oom_score_adj=qos.oom_score_adj(pod, plan, machine().memory),
         default_seccomp=engine.settings.seccomp_default, seccomp_profile=_localhost_profile(engine, plan),
         compat=facts.has_32_bit(root),
@@ -245,8 +267,6 @@ def host_devices() -> tuple[spec.Device, ...]:
 
     In a user namespace only what its user may open: a container never has more rights than who started it.
     """
-    import stat
-
     ours = machine().user_namespace
 
     found: list[spec.Device] = []

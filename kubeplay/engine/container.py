@@ -15,7 +15,7 @@ from kubeplay.engine.host.machine import boot_id
 from kubeplay.engine.host.paths import component
 from kubeplay.engine.host.processes import Process
 from kubeplay.engine.host.trace import trace
-from kubeplay.engine.store.runtime import CREATED, EXITED, RUNNING, ContainerRow, SandboxRow
+from kubeplay.engine.store.runtime import CREATED, EXITED, PAUSED, RUNNING, ContainerRow, SandboxRow
 from kubeplay.errors import ContainerError, Exhausted, KubeplayError, NotRunning, RuntimeFailed
 from kubeplay.plan.container import ContainerPlan, Resolved
 from kubeplay.plan.pod import PodPlan
@@ -184,6 +184,10 @@ def stop(engine: Engine, row: ContainerRow, seconds: float, wanted: str = "") ->
         return engine.store.runtime.container(row.id) or row
     facts = read_facts(engine, row.id)
     first = process(row)
+    if row.reason == PAUSED and facts:  # what stands still cannot end: not by a signal it handles, and under version 1 not by any
+        from kubeplay.engine import pausing
+
+        pausing.thaw(engine, row, facts)
     if row.state == RUNNING and seconds > 0:
         number = stop_signal(engine, row, wanted)
         with trace(f"{row.name}: stop signal"):

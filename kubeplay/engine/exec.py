@@ -18,7 +18,7 @@ from kubeplay.engine.host import processes
 from kubeplay.engine.host.credentials import spawned
 from kubeplay.engine.oci import user as users
 from kubeplay.engine.oci.runtime import remove_tree
-from kubeplay.engine.store.runtime import RUNNING, ContainerRow
+from kubeplay.engine.store.runtime import PAUSED, RUNNING, ContainerRow
 from kubeplay.errors import EXIT_CANNOT_INVOKE, EXIT_NOT_FOUND, InvalidInput, NotInvoked, NotRunning, RuntimeFailed
 from kubeplay.plan.security import Security
 
@@ -48,6 +48,8 @@ def run(
         raise InvalidInput("no command given to exec")
     if row.state != RUNNING:
         raise NotRunning(f"container {row.name} is {row.state}, not running")
+    if row.reason == PAUSED:
+        raise NotRunning(f"container {row.name} is paused", hint=f"kubeplay unpause {row.id[:12]}")
     if workdir:
         _check_workdir(row, workdir)
     bundle = engine.paths.bundle(row.id)

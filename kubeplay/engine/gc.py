@@ -115,7 +115,9 @@ def void(engine: Engine) -> None:
     from kubeplay.engine.oci import members
     from kubeplay.engine.oci.cgroup import discover
     from kubeplay.engine.oci.runtime import cgroups_of
+    from kubeplay.engine.store.leases import NODE
 
+    engine.store.leases.drop(NODE)  # what starts again asks for it again
     cgroups = cgroups_of(engine.paths, engine.settings.cgroup_parent, discover())
     base = f"/{cgroups.parent}"
     if cgroups.hierarchies:

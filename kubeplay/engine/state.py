@@ -142,7 +142,7 @@ def finish(engine: Engine, row: ContainerRow) -> ContainerRow:
         code, finished = UNKNOWN_CODE, engine.clock.now()
     facts = container.read_facts(engine, row.id)
     reason = "Completed" if code == 0 else "Error"
-    if code == 128 + signal.SIGKILL and facts and (_oom_noted(engine, row.id) or engine.cgroups.oom_killed(facts.cgroup)):
+    if code and facts and (_oom_noted(engine, row.id) or engine.cgroups.oom_killed(facts.cgroup)):
         reason = "OOMKilled"
     message = termination_message(facts.termination_log, facts.termination_policy, row.log_path, code) if facts else ""
     row = row._replace(started=row.started if row.started is not None else finished)

@@ -10,6 +10,7 @@ from typing import Any
 
 from kubeplay.clock import rfc3339
 from kubeplay.kube.restarts import follows
+from kubeplay.plan.amounts import qos_class as qos_class
 from kubeplay.plan.container import EPHEMERAL, INIT, SIDECAR, ContainerPlan
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.volumes import Mount
@@ -65,7 +66,7 @@ class PodView(Record):
     `finished`: everything is torn down, so a terminal phase may be shown. `ending`: being deleted or stopped by a
     person, so nothing will start again. `reason` and `message` are the pod's own (a refused pod: SysctlForbidden);
     `failed`: they are why it must end, whatever its containers did (DeadlineExceeded, Evicted). `created` is when it was accepted (CO5).
-    `unscheduled`: reason and message of a pod that this machine has no place for (LR1).
+    `unscheduled`: reason and message of a pod that this machine has no place for (LR1), both "" when it shows nothing of it.
     """
 
     plan: PodPlan
@@ -91,7 +92,7 @@ def pod_status(view: PodView, now: float, previous: Json | None = None) -> Json:
     view = view._replace(containers=tuple([_noticed(c, now) for c in view.containers]))
     if view.rejected:
         return _rejected(view)
-    if view.unscheduled and old.get("phase", PENDING) == PENDING:
+    if view.unscheduled is not None and old.get("phase", PENDING) == PENDING:
         return _unscheduled(view, view.unscheduled, now, old)
     init = [_container(c, view) for c in view.containers if c.plan.kind in (INIT, SIDECAR)]
     app = [_container(c, view) for c in view.containers if c.plan.kind not in (INIT, SIDECAR, EPHEMERAL)]
@@ -122,11 +123,13 @@ def _why(view: PodView, shown: str, old: Json) -> Json:
 
 
 def _unscheduled(view: PodView, why: tuple[str, str], now: float, old: Json) -> Json:
-    """A pod that waits for a place has nothing but that condition (record 115)."""
+    """A pod that waits for a place has nothing but that condition (record 115), one of another node not even that (117)."""
     before = {c["type"]: c for c in old.get("conditions", [])}
-    condition = _condition(view, "PodScheduled", False, *why, now, before.get("PodScheduled"))
-    kept = [c for kind, c in before.items() if kind not in OURS]
-    return {"observedGeneration": view.generation, "phase": PENDING, "conditions": [condition, *kept], "qosClass": qos_class(view.plan)}
+    conditions = [c for kind, c in before.items() if kind not in OURS]
+    if why[0]:
+        conditions.insert(0, _condition(view, "PodScheduled", False, *why, now, before.get("PodScheduled")))
+    status: Json = {"observedGeneration": view.generation, "phase": PENDING, "qosClass": qos_class(view.plan)}
+    return {**status, "conditions": conditions} if conditions else status
 
 
 def _rejected(view: PodView) -> Json:
@@ -354,19 +357,3 @@ def _addresses(view: PodView, old: Json) -> Json:
     elif old.get("podIP"):
         found.update(podIP=old["podIP"], podIPs=old["podIPs"])
     return found
-
-
-def qos_class(plan: PodPlan) -> str:
-    """RS5: over app and init containers, CPU and memory only; zero counts as not set."""
-    requests = [0, 0]
-    limits = [0, 0]
-    guaranteed = True
-    for container in plan.containers:
-        r = container.resources
-        for index, (request, limit) in enumerate(((r.cpu_request, r.cpu_limit), (r.memory_request, r.memory_limit))):
-            requests[index] += (limit if request is None else request) or 0
-            limits[index] += limit or 0
-            guaranteed = guaranteed and bool(limit)
-    if not any(requests) and not any(limits):
-        return "BestEffort"
-    return "Guaranteed" if guaranteed and requests == limits else "Burstable"

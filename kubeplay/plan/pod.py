@@ -81,6 +81,7 @@ class PodPlan(Record):
 
     `generation_hash` of the manifest is not part of it: two equal plans run the same thing. `pull_secrets` names Secrets of its namespace.
     `deadline_seconds` is activeDeadlineSeconds (AD1); `resources` the pod's own requests and limits (RS4), None = those of its containers.
+    `node_name` is this machine, `assigned_node` the node that the manifest names (LR1), "" = any.
     """
 
     namespace: str
@@ -103,3 +104,4 @@ class PodPlan(Record):
     readiness_gates: tuple[str, ...] = ()
     scheduling_gates: tuple[str, ...] = ()
     resources: Resources | None = None
+    assigned_node: str = ""

@@ -69,7 +69,7 @@ imagePullSecrets[].name | + |
 serviceAccountName | o | there are no service accounts; only fieldRef spec.serviceAccountName shows it
 serviceAccount | oi | the old name of serviceAccountName
 automountServiceAccountToken | + | mounted only where it says true: there is no API server
-nodeName | o | there is one node
+nodeName | + | of another node: the pod stays Pending
 nodeSelector{} | o | there is one node
 affinity | o | there is one node
 tolerations[] | o | there is one node
@@ -82,10 +82,18 @@ overhead{} | o | belongs to a runtime class
 runtimeClassName | - | runtime classes are not available
 readinessGates[] | + | `kubeplay pod condition` sets what they wait for
 readinessGates[].conditionType | + |
-schedulingGates[] | - | scheduling gates: issue 5
+schedulingGates[] | + | the pod stays Pending
+schedulingGates[].name | + |
 schedulingGroup | - | pod groups are not available
 resourceClaims[] | - | dynamic resource allocation is not available
-resources | - | resources of a whole pod: issue 5
+resources | + |
+resources.limits{cpu} | + |
+resources.limits{memory} | + |
+resources.limits{} | + | huge pages
+resources.requests{cpu} | + |
+resources.requests{memory} | + |
+resources.requests{} | + | huge pages
+resources.claims[] | - | dynamic resource allocation is not available
 os | + |
 os.name | =linux | only Linux containers
 securityContext | + |
@@ -286,11 +294,11 @@ resources | + |
 resources.limits{cpu} | + |
 resources.limits{memory} | + |
 resources.limits{ephemeral-storage} | o | eviction: issue 5; resourceFieldRef shows it
-resources.limits{} | ! | devices and huge pages: issue 5
+resources.limits{} | + | huge pages; devices by their CDI name (`vendor.com/class=name`); with others the pod stays Pending
 resources.requests{cpu} | + |
 resources.requests{memory} | + |
 resources.requests{ephemeral-storage} | o | eviction: issue 5; resourceFieldRef shows it
-resources.requests{} | ! | devices and huge pages: issue 5
+resources.requests{} | + | huge pages; devices by their CDI name (`vendor.com/class=name`); with others the pod stays Pending
 resources.claims[] | - | dynamic resource allocation is not available
 resizePolicy[] | o | containers are not resized in place yet: issue 5
 restartPolicy | + | Always makes an init container a sidecar

@@ -110,7 +110,7 @@ def _bring_up(engine: Engine, found: Sequence[Look]) -> list[Outcome]:
         jobs += [Job(uid, "kube-dns", True, True)] if uid else []
     runner = Runner(engine, jobs, _check, lambda job, outcome: None)
     try:
-        runner.run(lambda job, o: o.gone or o.started or o.phase in TERMINAL or (job.tolerant and bool(o.failures)))
+        runner.run(lambda job, o: o.gone or o.started or bool(o.unscheduled) or o.phase in TERMINAL or (job.tolerant and bool(o.failures)))
         return [runner.outcomes[each.row.uid] for each in found]
     finally:
         runner.close()

@@ -386,7 +386,7 @@ class _Play:
                 lifecycle.prepare_start(self.engine, found)
 
     def _started(self, job: Job, outcome: Outcome) -> bool:
-        if outcome.gone or outcome.started or outcome.phase in TERMINAL:
+        if outcome.gone or outcome.started or outcome.unscheduled or outcome.phase in TERMINAL:
             return True
         if not self.stack.start and not job.system:
             return True
@@ -449,6 +449,9 @@ class _Play:
             if container_id not in self.reported:
                 self.reported.add(container_id)
                 self.progress(ProgressEvent("container", done, f"{job.name}/{name}", container_id))
+        if outcome.unscheduled and job.uid + outcome.unscheduled not in self.reported:
+            self.reported.add(job.uid + outcome.unscheduled)
+            self.progress(ProgressEvent("warning", "FailedScheduling", job.name, message=f"stays Pending: {outcome.unscheduled}"))
         for failure in outcome.failures if job.tolerant else ():
             mark = f"{job.uid}{failure.container}{failure.reason}"
             if mark not in self.reported and failure.reason != CRASH_LOOP:

@@ -13,8 +13,9 @@ from kubeplay.kube.status import CRASH_LOOP
 from kubeplay.plan.container import APP, EPHEMERAL, ContainerPlan
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.volumes import Claim, ImageVolume
-from kubeplay.reconcile import backoff, images, parallel, system, terminate
+from kubeplay.reconcile import backoff, images, parallel, room, schedule, system, terminate
 from kubeplay.reconcile.model import (
+    ACCEPTED,
     AGAIN,
     EVICTED,
     HOOK,
@@ -23,9 +24,11 @@ from kubeplay.reconcile.model import (
     REJECTED,
     SANDBOX,
     START,
+    UNSCHEDULED,
     VOLUMES,
     Action,
     Begin,
+    Bind,
     Kill,
     KillPod,
     MakeSandbox,
@@ -33,6 +36,7 @@ from kubeplay.reconcile.model import (
     Reject,
     RestartAll,
     Start,
+    Unschedule,
 )
 from kubeplay.reconcile.observe import Look, key_of
 
@@ -82,13 +86,32 @@ class Actor:
                 self._restart_all(action.trigger)
             elif isinstance(action, Note):
                 self._note(action)
+            elif isinstance(action, Bind):
+                self._bind()
+            elif isinstance(action, Unschedule):
+                self._unschedule(action)
             elif isinstance(action, Reject):
                 self._remember(REJECTED, 0.0, action.reason, action.message)
                 self._event(action.reason, action.message, WARNING)
+                room.give_back(self.engine, self.uid)
         if kills:
             parallel.each(self._kill, kills)
         if containers:
             self._run(containers)
+
+    def _bind(self) -> None:
+        """Another pod may have been quicker: then the next look says so."""
+        if not room.book(self.engine, self.uid, self.plan).reason:
+            if UNSCHEDULED in self.look.seen.backoffs:
+                self._remember(ACCEPTED, 0.0)  # it is from now on that it is active (CO5, AD1)
+                self._forget(UNSCHEDULED)
+            self._event("Scheduled", f"Successfully assigned {self.plan.namespace}/{self.plan.name} to {self.engine.node_name}")
+        faults.point("reconcile:bound")
+
+    def _unschedule(self, action: Unschedule) -> None:
+        self._remember(UNSCHEDULED, 0.0, action.reason, action.message)
+        if action.reason == schedule.UNSCHEDULABLE:
+            self._event("FailedScheduling", action.message, WARNING)
 
     def _make_sandbox(self, attempt: int) -> None:
         """Volumes first, as on a kubelet: without them there is no sandbox (CS5, record 045)."""

@@ -11,7 +11,7 @@ from kubeplay.kube.restarts import RESTART_ALL, follows, rule
 from kubeplay.kube.status import TERMINAL
 from kubeplay.plan.container import APP, EPHEMERAL
 from kubeplay.plan.volumes import ImageVolume
-from kubeplay.reconcile import sysctls
+from kubeplay.reconcile import schedule, sysctls
 from kubeplay.reconcile.model import (
     AGAIN,
     EVICTED,
@@ -21,6 +21,7 @@ from kubeplay.reconcile.model import (
     SANDBOX,
     UNSCHEDULED,
     VOLUMES,
+    Bind,
     Decision,
     KillPod,
     MakeSandbox,
@@ -28,6 +29,7 @@ from kubeplay.reconcile.model import (
     Reject,
     RestartAll,
     Seen,
+    Unschedule,
 )
 from kubeplay.reconcile.steps import SETTLE, blocked, ended, fresh, gather, retry, step
 from kubeplay.reconcile.turns import turn
@@ -53,6 +55,8 @@ def _decide(seen: Observed, now: float) -> Decision:
         return Decision() if _at_rest(seen) and (seen.phase in TERMINAL or seen.desired == DELETE) else Decision((KillPod(finish=True),))
     if seen.phase in TERMINAL:
         return Decision() if _at_rest(seen) else Decision((KillPod(finish=True),))
+    if not (seen.bound or REJECTED in seen.backoffs or EVICTED in seen.backoffs):
+        return _bind(seen)
     must = _must_end(seen, now)
     if must is not None:
         return must
@@ -86,6 +90,18 @@ def _deadline(seen: Observed) -> float | None:
     seconds = seen.plan.deadline_seconds
     idle = seen.void or seen.desired != RUN or seen.phase in TERMINAL or UNSCHEDULED in seen.backoffs
     return None if seconds is None or idle else seen.accepted + seconds
+
+
+def _bind(seen: Observed) -> Decision:
+    """LR1: bind it, refuse it, or note why it waits; it is looked at again when room appears or its gates go."""
+    found = schedule.verdict(seen.plan, seen.room)
+    if found.refused:
+        return Decision((Reject(found.reason, found.message),))
+    if not found.reason:
+        return Decision((Bind(),))
+    noted = seen.backoffs.get(UNSCHEDULED)
+    same = noted is not None and (noted.reason, noted.message) == (found.reason, found.message)
+    return Decision() if same else Decision((Unschedule(found.reason, found.message),))
 
 
 def _at_rest(seen: Observed) -> bool:

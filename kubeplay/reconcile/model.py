@@ -9,6 +9,7 @@ from kubeplay.engine.store.runtime import BackoffRow
 from kubeplay.kube.status import Instance
 from kubeplay.plan.container import ContainerPlan
 from kubeplay.plan.pod import PodPlan
+from kubeplay.reconcile.schedule import Room
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
@@ -55,7 +56,10 @@ class Seen(Record):
 
 
 class Observed(Record):
-    """One look at a pod. `void`: it ran under another boot, so only a person starts it again."""
+    """One look at a pod. `void`: it ran under another boot, so only a person starts it again.
+
+    `bound`: the scheduler's part is done; else `room` is what it decides by.
+    """
 
     uid: str
     plan: PodPlan
@@ -74,6 +78,19 @@ class Observed(Record):
     containers: tuple[Seen, ...] = ()
     backoffs: Mapping[str, BackoffRow] = {}
     generation: int = 1
+    bound: bool = True
+    room: Room = Room("")
+
+
+class Bind(Record):
+    """Promise the pod its part of the machine, if that is still there."""
+
+
+class Unschedule(Record):
+    """Note why the pod waits without being bound (LR1)."""
+
+    reason: str
+    message: str
 
 
 class Reject(Record):
@@ -145,7 +162,7 @@ class Note(Record):
     message: str
 
 
-Action = Reject | KillPod | Kill | RestartAll | MakeSandbox | Start | Begin | Note
+Action = Bind | Unschedule | Reject | KillPod | Kill | RestartAll | MakeSandbox | Start | Begin | Note
 
 
 class Decision(Record):
@@ -166,6 +183,8 @@ class Failure(Record):
 class Outcome(Record):
     """What a reconcile left behind. `busy`: somebody else holds the pod. `routes`: address or readiness changed.
 
+    `unscheduled`: why it is bound to no node (LR1), "" = it is.
+
     `pulls`: images to be pulled before it can go on, which is done without the pod's lock; reconcile() itself sees to it.
     """
 
@@ -179,3 +198,4 @@ class Outcome(Record):
     gone: bool = False
     routes: bool = False
     pulls: tuple[Wanted, ...] = ()
+    unscheduled: str = ""

@@ -27,6 +27,7 @@ from kubeplay.plan import codec
 from kubeplay.plan.container import APP, ContainerPlan
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.stack import ObjectKey
+from kubeplay.reconcile import room, schedule
 from kubeplay.reconcile.model import ACCEPTED, EVICTED, HOOK, KILLED, REJECTED, START, UNSCHEDULED, Health, Observed, Seen
 from kubeplay.record import Record
 
@@ -92,7 +93,14 @@ def look(engine: Engine, uid: str) -> Look:
         containers=tuple([_seen(engine, c, rows[c.name], sandbox, backoffs) for c in plan.containers]),
         backoffs=backoffs, generation=stored.generation if stored else 1,
     )  # fmt: skip
+    if not (sandboxes or seen.phase in TERMINAL or _is_bound(engine, seen)):
+        seen = seen._replace(bound=False, room=room.room(engine, uid))
     return Look(seen, row, stored, status, sandboxes, rows)
+
+
+def _is_bound(engine: Engine, seen: Observed) -> bool:
+    """Whether the scheduler has nothing left to say about the pod (LR1)."""
+    return UNSCHEDULED not in seen.backoffs and (not schedule.asks(seen.plan, engine.node_name) or room.holds(engine, seen.uid))
 
 
 def _void(engine: Engine, row: PodRow, sandboxes: tuple[SandboxRow, ...], rows: dict[str, list[ContainerRow]]) -> bool:
@@ -156,15 +164,19 @@ def view(look_: Look, *, finished: bool = False, rejected: tuple[str, str] | Non
     refused = seen.backoffs.get(REJECTED) or seen.backoffs.get(EVICTED)
     reason, message = rejected or ((refused.reason, refused.message) if refused else ("", ""))
     ending = seen.desired in (STOP, DELETE) or seen.deleted
-    waits = seen.backoffs.get(UNSCHEDULED)
     started = any(c.plan.kind == APP and c.current is not None and bool(c.current.started) for c in seen.containers)
     return PodView(
         plan=seen.plan, created=seen.accepted, containers=tuple([_container(seen, c) for c in seen.containers]),
         sandbox_ready=seen.sandbox_ready and not finished and not seen.void, addresses=() if finished else seen.addresses,
         host_ip=seen.host_ip, initialized=started, ending=ending, finished=finished or seen.phase in TERMINAL,
         rejected=bool(rejected or REJECTED in seen.backoffs), failed=EVICTED in seen.backoffs, reason=reason, message=message,
-        generation=seen.generation, unscheduled=(waits.reason, waits.message) if waits else None,
+        generation=seen.generation, unscheduled=None if seen.bound or ending or finished else _unscheduled(seen),
     )  # fmt: skip
+
+
+def _unscheduled(seen: Observed) -> tuple[str, str]:
+    why = seen.backoffs.get(UNSCHEDULED)
+    return (why.reason, why.message) if why and why.reason != schedule.ELSEWHERE else ("", "")
 
 
 def _container(seen: Observed, container: Seen) -> ContainerView:

@@ -16,10 +16,24 @@ from kubeplay.engine.store.runtime import DELETE
 from kubeplay.errors import NotFound
 from kubeplay.kube.status import CRASH_LOOP, FAILED, TERMINAL, pod_status
 from kubeplay.plan.container import APP, INIT
-from kubeplay.reconcile import autoremove, terminate
+from kubeplay.reconcile import autoremove, room, terminate
 from kubeplay.reconcile import decide as brain
 from kubeplay.reconcile.act import Actor
-from kubeplay.reconcile.model import FILES, REJECTED, SANDBOX, START, VOLUMES, Failure, KillPod, MakeSandbox, Note, Outcome, Reject, Seen
+from kubeplay.reconcile.model import (
+    FILES,
+    REJECTED,
+    SANDBOX,
+    START,
+    UNSCHEDULED,
+    VOLUMES,
+    Failure,
+    KillPod,
+    MakeSandbox,
+    Note,
+    Outcome,
+    Reject,
+    Seen,
+)
 from kubeplay.reconcile.observe import Look, key_of, look, view
 
 if TYPE_CHECKING:
@@ -160,6 +174,7 @@ def _finish(engine: Engine, uid: str) -> None:
     """Everything is torn down: show the terminal phase (PH1, PH3)."""
     found = look(engine, uid)
     _write_status(engine, found, finished=True)
+    room.give_back(engine, uid)
     faults.point("reconcile:finished")
 
 
@@ -180,8 +195,13 @@ def outcome(engine: Engine, found: Look, wake_at: float | None = None, routes: b
     return Outcome(
         phase=status.get("phase", ""), ready=conditions.get("Ready", False), initialized=conditions.get("Initialized", False),
         started=bool(app) and all(c.current is not None and _ever_started(c) for c in app),
-        wake_at=wake_at, failures=_failures(found, status), routes=routes,
+        wake_at=wake_at, failures=_failures(found, status), routes=routes, unscheduled=_unscheduled(found),
     )  # fmt: skip
+
+
+def _unscheduled(found: Look) -> str:
+    why = found.seen.backoffs.get(UNSCHEDULED)
+    return why.message if why and not found.seen.bound else ""
 
 
 def _ever_started(container: Seen) -> bool:

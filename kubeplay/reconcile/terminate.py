@@ -8,7 +8,7 @@ from kubeplay.engine.host import faults
 from kubeplay.engine.store.runtime import RUNNING, ContainerRow
 from kubeplay.plan.volumes import Claim
 from kubeplay.reconcile import grace as graces
-from kubeplay.reconcile import parallel
+from kubeplay.reconcile import parallel, room
 from kubeplay.reconcile.observe import REMOVING, Look, key_of
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def forget(engine: Engine, look: Look) -> None:
     engine.remove_pod_files(look.row.uid, look.row.namespace, look.row.name)
     faults.point("delete:files")
     with engine.store.write():
+        room.give_back(engine, look.row.uid)
         engine.store.leases.release(look.row.uid)
         engine.store.runtime.delete_pod(look.row.uid)
         engine.store.objects.delete(key_of(look.row))

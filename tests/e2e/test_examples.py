@@ -68,6 +68,7 @@ SHOWN = {
     "38-run": ("hello from run", ["logs", "pages"]),
     "20-projected": ("tier=\"demo\"", ["logs", "projected", "-c", "main"]),
     "21-env-file": ("running on Linux", ["logs", "env-file", "-c", "main"]),
+    "30-pod-resources": ('"qosClass": "Burstable"', ["pod", "inspect", "shared-limits"]),
 }
 
 

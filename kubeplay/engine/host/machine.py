@@ -51,6 +51,27 @@ def machine() -> Machine:
     return _facts
 
 
+def capacity(disk: str) -> dict[str, int]:
+    """What this machine has to give to pods (LR1, LR2): CPU in milli, the rest in bytes; `disk` is where containers write."""
+    found = {"cpu": (os.cpu_count() or 1) * 1000, "memory": machine().memory}
+    whole = os.statvfs(disk)
+    found["ephemeral-storage"] = whole.f_blocks * whole.f_frsize
+    for name, amount in huge_pages().items():
+        found[name] = amount
+        found["memory"] -= amount  # set aside by the kernel: nobody else can have it
+    return found
+
+
+def huge_pages(directory: str = "/sys/kernel/mm/hugepages") -> dict[str, int]:
+    """Bytes of huge pages set aside, by resource name: hugepages-2Mi (Documentation/admin-guide/mm/hugetlbpage.rst)."""
+    found = {}
+    for name in os.listdir(directory) if os.path.isdir(directory) else ():
+        size = int(name.removeprefix("hugepages-").removesuffix("kB"))  # in KiB
+        text = f"{size >> 20}Gi" if size >= 1 << 20 else f"{size >> 10}Mi" if size >= 1 << 10 else f"{size}Ki"
+        found[f"hugepages-{text}"] = int(_text(f"{directory}/{name}/nr_hugepages", "0")) * size * 1024
+    return found
+
+
 def notices() -> list[str]:
     """What this machine cannot give to containers, one line each (LR3)."""
     facts = machine()

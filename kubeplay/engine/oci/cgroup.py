@@ -37,11 +37,12 @@ class Hierarchy(Record):
 
 
 class Limits(Record):
-    """What a pod's group is given; 0 = not set (RS4)."""
+    """What a pod's group is given; 0 = not set (RS4). `pages`: bytes of huge pages by resource name, `hugepages-2Mi`."""
 
     shares: int = MIN_SHARES
     quota: int = 0
     memory: int = 0
+    pages: tuple[tuple[str, int], ...] = ()
 
 
 class Cgroups:
@@ -101,7 +102,7 @@ class Cgroups:
                     break
                 except FileNotFoundError:
                     continue  # another process pruned an empty parent between two steps
-            if _has(hierarchy, "cpu") or _has(hierarchy, "memory"):
+            if _has(hierarchy, "cpu") or _has(hierarchy, "memory") or _has(hierarchy, "hugetlb"):
                 _limit(hierarchy, hierarchy.mount + path, limits)
 
     def remove_pod(self, uid: str) -> None:
@@ -189,10 +190,17 @@ class Cgroups:
                     os.kill(pid, signal.SIGKILL)
                 except ProcessLookupError:
                     pass
+            self._thaw(path)
             if time.monotonic() > deadline:
                 return False
             time.sleep(pause)
             pause = min(pause * 2, 0.05)
+
+    def _thaw(self, path: str) -> None:
+        """A frozen process does not even die (version 1): a pause must not outlive the one who ends it."""
+        for hierarchy in self._everywhere:
+            for directory in _walk(hierarchy.mount + path) if hierarchy.version == 1 and _has(hierarchy, "freezer") else ():
+                _try_write(f"{directory}/freezer.state", "THAWED")
 
     def remove(self, path: str, seconds: float = 5.0) -> bool:
         """Remove a group and those below it in every hierarchy; False when one stays busy. Idempotent."""
@@ -323,7 +331,15 @@ def _make(directory: str) -> None:
         os.makedirs(directory, mode=0o755, exist_ok=True)
 
 
+def page_size(resource: str) -> str:
+    """`hugepages-2Mi` as the kernel and the OCI runtime write it: 2MB."""
+    return resource.removeprefix("hugepages-").removesuffix("i") + "B"
+
+
 def _limit(hierarchy: Hierarchy, directory: str, limits: Limits) -> None:
+    for name, amount in limits.pages if _has(hierarchy, "hugetlb") else ():
+        file = "limit_in_bytes" if hierarchy.version == 1 else "max"
+        _try_write(f"{directory}/hugetlb.{page_size(name)}.{file}", str(amount))
     if hierarchy.version == 1:
         if _has(hierarchy, "cpu"):
             _try_write(f"{directory}/cpu.shares", str(limits.shares))

@@ -11,10 +11,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from kubeplay.engine.host.machine import machine
 from kubeplay.engine.host.syscalls import MS_BIND, MS_NOSUID, MS_STRICTATIME, RESOLVE_IN_ROOT, RESOLVE_NO_SYMLINKS, mount, openat2
 from kubeplay.errors import ContainerError
+
+if TYPE_CHECKING:
+    from kubeplay.engine.oci.spec import Device
 
 # runtime-spec, config-linux.md "Default Devices" and "Dev symbolic links"; numbers of Documentation/admin-guide/devices.txt
 _NODES = (("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0))
@@ -45,6 +49,22 @@ def make(path: str, *, terminal: bool = False) -> None:
             os.symlink(target, name, dir_fd=directory)
     finally:
         os.close(directory)
+
+
+def add(path: str, device: Device, root: tuple[int, int]) -> bool:
+    """Make one more node in a /dev of ours; False where it has to be bound instead: outside of /dev, or in a user namespace."""
+    if machine().user_namespace or not device.path.startswith("/dev/"):
+        return False
+    at = f"{path}{device.path.removeprefix('/dev')}"
+    os.makedirs(os.path.dirname(at), mode=0o755, exist_ok=True)
+    kind = stat.S_IFBLK if device.kind == "b" else stat.S_IFCHR
+    try:
+        os.mknod(at, kind | stat.S_IMODE(device.mode), os.makedev(device.major, device.minor))
+    except FileExistsError:
+        return True
+    os.chmod(at, stat.S_IMODE(device.mode))
+    os.chown(at, device.uid or root[0], device.gid or root[1])
+    return True
 
 
 def _bind_nodes(path: str) -> None:

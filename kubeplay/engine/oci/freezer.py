@@ -10,7 +10,7 @@ import os
 import shlex
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from kubeplay.errors import NotSupported, Timeout
@@ -35,6 +35,24 @@ def frozen(cgroups: Cgroups, path: str) -> Iterator[None]:
             handle.write(freeze)
         _await(file)
         yield
+
+
+def freeze(cgroups: Cgroups, path: str) -> None:
+    """Every process of the group stands still until `thaw`. Raises NotSupported, Timeout."""
+    control = _control(cgroups, path)
+    if control is None:
+        raise NotSupported("this machine has no freezer for the container's cgroup")
+    with open(control[0], "w", encoding="ascii") as handle:
+        handle.write(control[1])
+    _await(control[0])
+
+
+def thaw(cgroups: Cgroups, path: str) -> None:
+    """Let them run; nothing happens where there is no such group or freezer."""
+    control = _control(cgroups, path)
+    if control is not None:
+        with suppress(OSError), open(control[0], "w", encoding="ascii") as handle:
+            handle.write(control[2])
 
 
 def is_frozen(cgroups: Cgroups, path: str) -> bool:

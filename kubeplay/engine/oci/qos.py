@@ -2,51 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from kubeplay.engine.oci.cgroup import Limits, quota, shares
-from kubeplay.plan.container import APP, ContainerPlan
+from kubeplay.plan import amounts
+from kubeplay.plan.amounts import BEST_EFFORT, GUARANTEED
+from kubeplay.plan.container import APP, SIDECAR, ContainerPlan, Resources
 from kubeplay.plan.pod import PodPlan
 
-GUARANTEED, BURSTABLE, BEST_EFFORT = "Guaranteed", "Burstable", "BestEffort"
 PAUSE_SCORE = -998  # RS6
 
 
 def qos(pod: PodPlan) -> str:
-    """RS5: over app and init containers, cpu and memory only."""
-    some = False
-    full = True
-    for container in pod.containers:
-        r = container.resources
-        pairs = ((r.cpu_request, r.cpu_limit), (r.memory_request, r.memory_limit))
-        some = some or any(request or limit for request, limit in pairs)
-        full = full and all(limit and (request is None or request == limit) for request, limit in pairs)
-    if not some:
-        return BEST_EFFORT
-    return GUARANTEED if full else BURSTABLE
+    """RS5."""
+    return amounts.qos_class(pod)
 
 
 def pod_limits(pod: PodPlan) -> Limits:
-    """RS4: shares from the summed requests; quota and memory only when every container has that limit.
-
-    Init containers run one after the other and before the rest, so the larger of their peak and the apps' sum counts.
-    """
+    """RS4: shares from the effective request (IN6); quota and memory only when every container has that limit, or the pod itself does."""
     if qos(pod) == BEST_EFFORT:
         return Limits()
-    request = _effective(
-        pod, [c.resources.cpu_request if c.resources.cpu_request is not None else c.resources.cpu_limit for c in pod.containers]
-    )
-    cpu = [c.resources.cpu_limit for c in pod.containers]
-    memory = [c.resources.memory_limit for c in pod.containers]
+    own = pod.resources or Resources()
     return Limits(
-        shares=shares(request),
-        quota=quota(_effective(pod, cpu)) if all(cpu) else 0,
-        memory=_effective(pod, memory) if all(memory) else 0,
+        shares=shares(amounts.demand(pod).get(amounts.CPU)),
+        quota=quota(own.cpu_limit or _together(pod, lambda c: c.resources.cpu_limit)),
+        memory=own.memory_limit or _together(pod, lambda c: c.resources.memory_limit),
+        pages=_pages(pod),
     )
 
 
-def _effective(pod: PodPlan, values: list[int | None]) -> int:
-    apps = sum(v or 0 for c, v in zip(pod.containers, values) if c.kind == APP)
-    inits = max((v or 0 for c, v in zip(pod.containers, values) if c.kind != APP), default=0)
-    return max(apps, inits)
+def _together(pod: PodPlan, limit: Callable[[ContainerPlan], int | None]) -> int:
+    """What all containers may take at most, 0 where one has no limit."""
+    return amounts.effective(pod, limit) if all(limit(c) for c in amounts.lasting(pod)) else 0
+
+
+def _pages(pod: PodPlan) -> tuple[tuple[str, int], ...]:
+    """Huge pages are never over-committed: the pod gets what it asks for (RS7)."""
+    return tuple(sorted((name, amount) for name, amount in amounts.demand(pod).items() if name.startswith("hugepages-")))
 
 
 def oom_score_adj(pod: PodPlan, container: ContainerPlan, memory: int) -> int:
@@ -56,5 +48,27 @@ def oom_score_adj(pod: PodPlan, container: ContainerPlan, memory: int) -> int:
         return -997
     if quality == BEST_EFFORT:
         return 1000
-    request = container.resources.memory_request or container.resources.memory_limit or 0
-    return max(3, min(999, 1000 - 1000 * request // max(memory, 1)))
+    share = _share(pod)
+    score = _burstable(_memory(container) + share, memory)
+    if container.kind == SIDECAR:  # never killed before the app containers it serves
+        apps = [_memory(c) for c in pod.containers if c.kind == APP]
+        score = min(score, _burstable(min(apps, default=0) + share, memory))
+    return max(3, min(999, score))
+
+
+def _share(pod: PodPlan) -> int:
+    """What the pod requests beyond its containers' requests, an equal part for each."""
+    if pod.resources is None:
+        return 0
+    running = [c for c in pod.containers if c.kind in (APP, SIDECAR)]
+    own = amounts.requests(pod.resources).get(amounts.MEMORY, 0)
+    return max(0, own - amounts.effective(pod, _memory)) // max(1, len(running))
+
+
+def _memory(container: ContainerPlan) -> int:
+    r = container.resources
+    return (r.memory_limit if r.memory_request is None else r.memory_request) or 0
+
+
+def _burstable(request: int, memory: int) -> int:
+    return 1000 - 1000 * request // max(memory, 1)

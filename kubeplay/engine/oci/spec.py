@@ -10,7 +10,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.engine.oci import capabilities, seccomp
-from kubeplay.engine.oci.cgroup import PERIOD, quota, shares
+from kubeplay.engine.oci.cdi import Edits
+from kubeplay.engine.oci.cgroup import PERIOD, page_size, quota, shares
 from kubeplay.engine.oci.mounts import MountPoint, root_propagation, standard, volumes
 from kubeplay.engine.oci.user import Identity
 from kubeplay.errors import ContainerError
@@ -44,7 +45,8 @@ class ImageDefaults(Record):
 
 
 class HostFacts(Record):
-    """What this machine can do; `capabilities` a mask, `oom_floor` the lowest oom_score_adj we may set.
+    """What this machine can do; `capabilities` a mask, `oom_floor` the lowest oom_score_adj we may set, `page_sizes` of huge pages that
+    can be limited, as `2MB`.
 
     In a `user_namespace`: `controllers` that can limit (None elsewhere: all there are), whether the terminals' group is one of its ids, and
     whether the machine has POSIX message queues to be bound.
@@ -53,7 +55,7 @@ class HostFacts(Record):
     machine: str = "x86_64"
     cgroup_v2: bool = False
     swap: bool = True
-    hugetlb: bool = False
+    page_sizes: tuple[str, ...] = ()
     capabilities: int = (1 << 41) - 1
     can_raise_limits: bool = True
     oom_floor: int = -1000
@@ -84,6 +86,7 @@ class Device(Record):
     mode: int = 0o600
     uid: int = 0
     gid: int = 0
+    access: str = "rwm"
 
 
 class SpecInputs(Record):
@@ -91,7 +94,7 @@ class SpecInputs(Record):
 
     `compat`: the root file system has 32-bit programs.
 
-    `users`: the ids of the pod's own user namespace.
+    `users`: the ids of the pod's own user namespace. `edits`: what its devices bring along (CDI).
 
     `dev` is a /dev we have made, "" = the runtime makes it. `shared_sys`: another container of the pod is privileged. A network namespace
     has one sysfs, which is read-only for all when its first mount says so; then the mount is writable and a read-only bind covers it.
@@ -117,20 +120,24 @@ class SpecInputs(Record):
     shared_sys: bool = False
     compat: bool = False
     users: Map | None = None
+    edits: Edits = Edits()
 
 
 def build(inputs: SpecInputs) -> dict[str, Any]:
     """The OCI configuration. Raises ContainerError when there is no command to run."""
     security = inputs.plan.security
     caps = _capabilities(security, inputs.host)
-    return {
+    config: dict[str, Any] = {
         "ociVersion": "1.0.2",
         "process": _process(inputs, caps),
         "root": {"path": inputs.rootfs, "readonly": security.read_only_rootfs},
-        "mounts": [*standard(inputs), *volumes(inputs)],
+        "mounts": [*standard(inputs), *volumes(inputs), *inputs.edits.mounts],
         "linux": _linux(inputs, caps),
         "annotations": {},
     }
+    for name, hook in inputs.edits.hooks:
+        config.setdefault("hooks", {}).setdefault(name, []).append(hook)
+    return config
 
 
 def command_line(plan: ContainerPlan, resolved: Resolved, image: ImageDefaults) -> tuple[str, ...]:
@@ -164,6 +171,7 @@ def environment(inputs: SpecInputs) -> list[str]:
             values[name] = value
     values.update((name, value) for name, value in inputs.resolved.env if "\0" not in name + value)
     values.setdefault("HOME", inputs.identity.home)
+    values.update([(name, value) for name, _, value in (entry.partition("=") for entry in inputs.edits.env)])
     return [f"{name}={value}" for name, value in values.items()]
 
 
@@ -184,7 +192,7 @@ def _process(inputs: SpecInputs, caps: list[str]) -> dict[str, Any]:
     plan, identity = inputs.plan, inputs.identity
     process: dict[str, Any] = {
         "terminal": plan.tty,
-        "user": {"uid": identity.uid, "gid": identity.gid, "additionalGids": list(identity.groups)},
+        "user": {"uid": identity.uid, "gid": identity.gid, "additionalGids": [*identity.groups, *inputs.edits.groups]},
         "args": list(command_line(plan, inputs.resolved, inputs.image)),
         "env": environment(inputs),
         "cwd": working_dir(inputs),
@@ -273,9 +281,9 @@ def _resources(inputs: SpecInputs) -> dict[str, Any]:
         found["pids"] = {"limit": plan.pids_limit}
     if host.cgroup_v2:
         found["unified"] = {"memory.oom.group": "1"}
-    pages = [(name.removeprefix("hugepages-"), limit) for name, limit in wanted.others if name.startswith("hugepages-")]
-    if pages and host.hugetlb:
-        found["hugepageLimits"] = [{"pageSize": _page_size(size), "limit": limit} for size, limit in pages]
+    asked = {page_size(name): limit for name, limit in wanted.others if name.startswith("hugepages-")}
+    if host.page_sizes:  # who asks for none gets none (RS7)
+        found["hugepageLimits"] = [{"pageSize": size, "limit": asked.get(size, 0)} for size in host.page_sizes]
     return found if host.controllers is None else _enforceable(found, host.controllers)
 
 
@@ -288,16 +296,11 @@ def _enforceable(resources: dict[str, Any], controllers: tuple[str, ...]) -> dic
     return found
 
 
-def _page_size(size: str) -> str:
-    """`2Mi` of the resource name as the kernel writes it: 2MB."""
-    return size.removesuffix("i") + "B"
-
-
 def _device_rules(inputs: SpecInputs) -> list[dict[str, Any]]:
     if inputs.plan.security.privileged:
         return [{"allow": True, "access": "rwm"}]
     rules: list[dict[str, Any]] = [{"allow": False, "access": "rwm"}]
-    rules += [{"allow": True, "type": d.kind, "major": d.major, "minor": d.minor, "access": "rwm"} for d in inputs.devices]
+    rules += [{"allow": True, "type": d.kind, "major": d.major, "minor": d.minor, "access": d.access} for d in inputs.devices]
     return rules
 
 

@@ -30,6 +30,12 @@ def stopped(members: Callable[[], list[Process]]) -> Iterator[None]:
         yield
 
 
+def stop(members: Callable[[], list[Process]]) -> None:
+    """Have every process that `members` finds stand still, for good. Raises Timeout (then some of them do)."""
+    with open(os.devnull, "wb", buffering=0) as nobody:
+        _stop(members, nobody.fileno())
+
+
 def _stop(members: Callable[[], list[Process]], writer: int) -> None:
     deadline = time.monotonic() + _SECONDS
     seen: set[Process] = set()

@@ -17,6 +17,9 @@ class Lease(Record):
     value: str = ""
 
 
+NODE = "node"  # the pool of what bound pods have been promised of this machine (LR1)
+
+
 class Leases:
     """Table leases. A holder is a pod uid, `svc:NS/NAME`, `network:NAME`, `command:PID` ..."""
 
@@ -36,6 +39,11 @@ class Leases:
             pool, pool, holder, holder,
         )
         return [Lease(*row) for row in rows]
+
+    def drop(self, pool: str) -> None:
+        """Take a whole pool from everybody."""
+        with self._store.write() as db:
+            db.execute("DELETE FROM leases WHERE pool=?", (pool,))
 
     def release(self, holder: str, pool: str = "", key: str = "") -> None:
         with self._store.write() as db:

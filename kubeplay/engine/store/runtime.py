@@ -17,6 +17,7 @@ CREATE = "create"  # play --start=false: sandbox and containers made, not starte
 DELETE = "delete"  # being removed
 
 CREATED, RUNNING, EXITED, UNKNOWN = "created", "running", "exited", "unknown"
+PAUSED = "Paused"  # the `reason` of a container that runs and was told to stand still
 READY, NOTREADY = "ready", "notready"
 
 
@@ -117,6 +118,12 @@ class RuntimeRows:
         """The first wake time later than `after`."""
         row = self._store.row("SELECT min(wake_at) FROM pods WHERE wake_at>?", after)
         return row[0] if row else None
+
+    def wake(self, key: str, now: float) -> list[str]:
+        """Make every pod due that has a back-off of this key; their uids."""
+        with self._store.write() as db:
+            db.execute("UPDATE pods SET wake_at=? WHERE uid IN (SELECT pod_uid FROM backoffs WHERE key=?)", (now, key))
+            return [row[0] for row in db.execute("SELECT pod_uid FROM backoffs WHERE key=?", (key,))]
 
     def set_pod(self, uid: str, **values: Any) -> None:
         """Change columns of a pod: desired, wake_at, restarts_allowed, sandbox_attempts, initialized, plan."""

@@ -123,6 +123,8 @@ def _huge(faults: Faults, path: str, name: str, amount: quantity.Quantity) -> No
 
 
 def _name(faults: Faults, path: str, name: str, pod_level: bool) -> None:
+    if _is_device(name) and not pod_level:
+        return  # ours and Podman's: a cluster knows no `=` in a resource's name (docs/decisions/0506)
     wrong = names.qualified(name)
     faults.each(path, name, wrong)
     if "/" not in name:
@@ -139,13 +141,20 @@ def _name(faults: Faults, path: str, name: str, pod_level: bool) -> None:
         faults.invalid(path, name, "doesn't follow extended resource name standard")
 
 
+def _is_device(name: str) -> bool:
+    """A device by its CDI name, `vendor.com/class=name`, or a device node of the host, `podman.io/device=/dev/X`."""
+    kind, equals, device = name.partition("=")
+    vendor, slash, class_ = kind.partition("/")
+    return bool(equals and slash and device and class_) and not names.dns_subdomain(vendor.lower()) and "/" not in class_
+
+
 def _extended(name: str) -> bool:
     """A device: `domain/name`, not Kubernetes' own, and fit for `requests.` before it."""
     return "/" in name and "kubernetes.io/" not in name and not name.startswith("requests.") and not names.qualified(f"requests.{name}")
 
 
 def _fits(faults: Faults, path: str, name: str, text: object, limits: Object) -> None:
-    shared = ("/" not in name or "kubernetes.io/" in name) and not name.startswith(_HUGE)
+    shared = ("/" not in name or "kubernetes.io/" in name or _is_device(name)) and not name.startswith(_HUGE)
     if name not in limits:
         if not shared:
             faults.required(f"{path}.limits", "Limit must be set for non overcommitable resources")

@@ -45,6 +45,7 @@ def compile_pod(obj: Mapping[str, Any], options: CompileOptions = CompileOptions
         readiness_gates=tuple([g["conditionType"] for g in spec.get("readinessGates") or []]),
         scheduling_gates=tuple([g["name"] for g in spec.get("schedulingGates") or []]),
         resources=resources.plan(spec) if spec.get("resources") else None,
+        assigned_node=spec.get("nodeName") or "",
     )
 
 

@@ -24,7 +24,7 @@ def plan(container: Mapping[str, Any]) -> Resources:
         memory_limit=_amount(limits, "memory"),
         ephemeral_request=_amount(requests, "ephemeral-storage"),
         ephemeral_limit=_amount(limits, "ephemeral-storage"),
-        others=tuple([(name, _amount(limits, name) or 0) for name in sorted(limits) if name not in _KNOWN]),
+        others=tuple([(name, _amount(requests, name) or 0) for name in sorted(requests) if name not in _KNOWN]),
     )
 
 

@@ -120,7 +120,7 @@ def test_sc5_localhost_uses_the_given_profile() -> None:
 
 def test_rs2_resources() -> None:
     limits = Resources(cpu_request=100, cpu_limit=5, memory_limit=1000, others=(("hugepages-2Mi", 7),))
-    found = spec.build(inputs(ContainerPlan("c", "i", resources=limits, pids_limit=9, cpuset="0-1"), host=HostFacts(hugetlb=True)))[
+    found = spec.build(inputs(ContainerPlan("c", "i", resources=limits, pids_limit=9, cpuset="0-1"), host=HostFacts(page_sizes=("2MB",))))[
         "linux"
     ]["resources"]
     assert found["cpu"] == {"shares": 102, "quota": 1000, "period": 100_000, "cpus": "0-1"}

@@ -51,7 +51,7 @@ def test_without_a_cgroup_nothing_is_asked_of_one() -> None:
     ],
 )
 def test_a_delegated_group_gets_what_its_controllers_can_do_and_no_device_rules(controllers: tuple[str, ...], expected: Any) -> None:
-    linux = built(group="/user.slice/g", controllers=controllers, cgroup_v2=True, hugetlb=True)["linux"]
+    linux = built(group="/user.slice/g", controllers=controllers, cgroup_v2=True, page_sizes=("2MB",))["linux"]
     assert (linux["cgroupsPath"], linux["resources"]) == ("/user.slice/g", expected)
 
 

@@ -90,8 +90,8 @@ UNSUPPORTED: list[tuple[str, dict[str, Any], list[str]]] = [
     ),
     (
         "Pod",
-        container(resources={"limits": {"cpu": 1, "memory": "1Gi", "nvidia.com/gpu": 1}}),
-        ["spec.containers[0].resources.limits[nvidia.com/gpu]"],
+        container(resources={"limits": {"cpu": 1, "memory": "1Gi", "nvidia.com/gpu": 1}, "claims": [{"name": "c"}]}),
+        ["spec.containers[0].resources.claims"],
     ),
     (
         "Deployment",
