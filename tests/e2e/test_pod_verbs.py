@@ -69,6 +69,7 @@ def test_a_pod_that_has_ended_or_was_stopped_goes_on_with_a_new_container(kp: Ku
     kp("run", "--pod", "new:ended", "--name", "first", IMAGE, "true")
     until(kp, "Completed", "pod", "ps")
     assert kp("run", "--pod", "ended", "--name", "second", IMAGE, "echo", "on").out == "on\n"
+    until(kp, "Completed", "pod", "ps")
     assert "does not run" in kp("create", "--pod", "ended", IMAGE, status=125).err
     assert kp("ps", "-a", "--format", "{{.Names}}").lines == ["second", "first"]
     kp("pod", "start", "ended")
