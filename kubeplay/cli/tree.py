@@ -16,9 +16,8 @@ class Group(dict[str, "Group | str"]):
 
 
 def _object(help: str, kind: str) -> Group:
-    return Group(
-        help, also={verb: f"objects:{kind}_{name}" for verb, name in (("list", "ls"), *((v, v) for v in ("ls", "inspect", "rm", "exists")))}
-    )
+    verbs = {verb: f"objects:{kind}_{name}" for verb, name in (("list", "ls"), *((v, v) for v in ("ls", "inspect", "rm", "exists")))}
+    return Group(help, also={"create": f"objectcreate:{kind}_create", **verbs})
 
 
 _POD_VERBS = {f"{verb}": f"lifecycle:pod_{verb}" for verb in ("stop", "start", "restart", "kill", "rm")}

@@ -10,17 +10,18 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from kubeplay.errors import Conflict
+from kubeplay.errors import AlreadyExists, Conflict
 from kubeplay.kube.defaults_pod import pull_policy
 from kubeplay.plan import codec
 from kubeplay.plan.pod import PodPlan
-from kubeplay.plan.stack import ObjectKey, Stack
+from kubeplay.plan.stack import ObjectKey, PlannedObject, Stack
 from kubeplay.play import change
 from kubeplay.reconcile.objects import content
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
+    from kubeplay.engine.store.objects import StoredObject
 
 Object = Mapping[str, Any]
 POD_MAY = (
@@ -170,3 +171,23 @@ def store(engine: Engine, wanted: Iterable[Update], appeared: Iterable[ObjectKey
                 live.mark_pod(engine, found.uid)
     touched.update(dict.fromkeys(live.mark(engine, [*(one.key for one in wanted), *appeared])))
     return list(touched)
+
+
+def put(engine: Engine, planned: PlannedObject, *, replace: bool = False) -> StoredObject:
+    """Store one ConfigMap or Secret, and bring the files of running pods that show it up to date. Raises AlreadyExists, Conflict."""
+    from kubeplay.reconcile import live
+
+    with engine.store.write():
+        found = engine.store.objects.find(planned.key)
+        if found is None:
+            made = engine.store.objects.create(planned.key, planned.body)
+        elif not replace:
+            raise AlreadyExists(f"{planned.key} already exists", hint="--replace gives it new data, which running pods see in their files")
+        else:
+            lines = faults(planned.key.kind, found.body, planned.body)
+            if lines:
+                raise Conflict(f"{planned.key} cannot be changed: {'; '.join(lines)}", hint="remove it first, then create it")
+            made = engine.store.objects.update(planned.key, planned.body)
+        touched = live.mark(engine, [planned.key])
+    live.bring(engine, touched)
+    return made

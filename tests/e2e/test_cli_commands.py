@@ -171,6 +171,29 @@ def test_standard_input_directories_and_urls(machine: Kubeplay, tmp_path: Path) 
     assert "Connection refused" in machine("play", "kube", "http://127.0.0.1:9/x.yaml", status=125).err
 
 
+def test_configmaps_and_secrets_from_values(machine: Kubeplay, tmp_path: Path) -> None:
+    (tmp_path / "f.txt").write_text("from a file")
+    (tmp_path / "env").write_text("# none\nA=1\n")
+    words = ["--from-literal", "l=x=y", "--from-file", str(tmp_path / "f.txt"), "--from-env-file", str(tmp_path / "env"), "-l", "made=here"]
+    uid = machine("configmap", "create", "values", *words).lines[0]
+    found = machine("configmap", "inspect", "values").json[0]
+    assert found["data"] == {"l": "x=y", "f.txt": "from a file", "A": "1"} and found["metadata"]["labels"] == {"made": "here"}
+    assert "already exists" in machine("configmap", "create", "values", status=125).err
+    assert machine("configmap", "create", "--ignore", "values").lines == [uid]
+    assert machine("configmap", "create", "--replace", "--immutable", "--from-literal", "a=b", "values").lines == [uid]
+    assert "immutable" in machine("configmap", "create", "--replace", "--from-literal", "a=c", "values", status=125).err
+    machine("secret", "create", "word", "-", stdin="s3cret")
+    assert machine("secret", "inspect", "--show-secrets", "word").json[0]["data"] == {"word": "czNjcmV0"}
+    machine.env["WORD"] = "other"
+    machine("secret", "create", "--replace", "--env", "word", "WORD")
+    assert machine("secret", "inspect", "word", "--format", "{{.data.word}}").out == "<5 bytes>\n"
+    assert "  k: dg==\n" in machine("secret", "create", "--dry-run", "--from-literal", "k=v", "shown").out
+    assert machine("secret", "exists", "shown", status=1).out == ""
+    assert "Invalid value" in machine("secret", "create", "Bad_Name", "-", status=125).err
+    machine("configmap", "rm", "values")
+    machine("secret", "rm", "word")
+
+
 def test_wait_stays_until_the_pod_ends_and_cleans_up(machine: Kubeplay) -> None:
     machine.image()
     path = machine.file("brief.yaml", "apiVersion: v1\nkind: Pod\nmetadata: {name: brief}\nspec:\n  restartPolicy: Never\n  containers:\n"

@@ -67,6 +67,7 @@ SHOWN = {
     "25-ephemeral-volume": ("group 2000 may write", ["logs", "scratch", "-c", "main"]),
     "38-run": ("hello from run", ["logs", "pages"]),
     "20-projected": ("tier=\"demo\"", ["logs", "projected", "-c", "main"]),
+    "22-live-config": ("it says: good morning", ["logs", "live-config", "-c", "main"]),
     "21-env-file": ("running on Linux", ["logs", "env-file", "-c", "main"]),
     "30-pod-resources": ('"qosClass": "Burstable"', ["pod", "inspect", "shared-limits"]),
 }

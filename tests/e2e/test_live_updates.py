@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from kubeplay.errors import Conflict
+from kubeplay.errors import AlreadyExists, Conflict
 from kubeplay.plan.stack import ObjectKey
+from kubeplay.play import lifecycle, update
 from kubeplay.play.down import down
+from kubeplay.reconcile.model import FILES
+from kubeplay.reconcile.pod import reconcile
 from tests.support.root import Root
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
@@ -63,6 +66,15 @@ spec:
     - {name: l, mountPath: /l}
     - {name: p, mountPath: /p}
     - {name: c, mountPath: /sub, subPath: a}
+"""
+TOKEN_POD = """
+apiVersion: v1
+kind: Pod
+metadata: {name: live}
+spec:
+  terminationGracePeriodSeconds: 0
+  volumes: [{name: t, projected: {sources: [{serviceAccountToken: {path: token, expirationSeconds: 600}}]}}]
+  containers: [{name: main, image: "busybox:1", command: [sleep, "1000"], volumeMounts: [{name: t, mountPath: /t}]}]
 """
 FIRST = CONFIG % ("one", "old") + SECRET % "first" + POD % "1"
 SECOND = CONFIG % ("two", "new") + SECRET % "second" + POD % "2"
@@ -143,6 +155,30 @@ def test_vo5_what_a_killed_update_left_is_done_by_the_next_that_looks(live: Root
     assert killed.returncode == -9 and inside(live, "c/a") == "one"
     live.play(OPTIONAL.replace("later", "other"))
     live.wait(lambda: inside(live, "c/a") == "two" and inside(live, "p/labels") == 'version="2"')
+
+
+def test_vo5_an_object_that_is_created_anew_shows_too(live: Root) -> None:
+    planned = live.stack(SECRET % "by command").objects[0]
+    with pytest.raises(AlreadyExists):
+        update.put(live.engine, planned)
+    update.put(live.engine, planned, replace=True)
+    assert inside(live, "s/password") == "by command"
+
+
+def test_vo6_a_token_is_renewed_when_its_time_has_come(root: Root) -> None:
+    root.play(TOKEN_POD)
+    uid, row = root.uid("live"), root.engine.store.runtime.backoffs(root.uid("live"))[FILES]
+    assert 400 < row.delay <= 480  # 80 % of 600 seconds
+    assert root.engine.store.runtime.pod(uid).wake_at == pytest.approx(row.since + row.delay)
+    first = inside(root, "t/..data/token")
+    root.engine.store.runtime.set_backoff(row._replace(since=0.0))
+    with root.engine.store.write() as db:  # a pod that was made 500 seconds ago is in its second period
+        db.execute("UPDATE objects SET created=created-500 WHERE uid=?", (uid,))
+    reconcile(root.engine, uid)
+    assert inside(root, "t/..data/token") != first
+    assert root.engine.store.runtime.backoffs(uid)[FILES].since > row.since
+    lifecycle.stop_pods(root.engine, [uid])
+    assert root.engine.store.runtime.pod(uid).wake_at is None  # nobody waits for a pod that has ended
 
 
 def test_rb7_another_image_restarts_its_container_and_it_sees_the_new_subpath(live: Root) -> None:
