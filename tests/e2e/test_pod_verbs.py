@@ -71,9 +71,9 @@ def test_a_pod_that_has_ended_or_was_stopped_goes_on_with_a_new_container(kp: Ku
     assert kp("run", "--pod", "ended", "--name", "second", IMAGE, "echo", "on").out == "on\n"
     until(kp, "Completed", "pod", "ps")
     assert "does not run" in kp("create", "--pod", "ended", IMAGE, status=125).err
-    assert kp("ps", "-a", "--format", "{{.Names}}").lines == ["second", "first"]
+    assert kp("ps", "-a", "--sort", "Names", "--format", "{{.Names}}").lines == ["first", "second"]
     kp("pod", "start", "ended")
-    until(kp, "second 1\nfirst 1\n", "ps", "-a", "--sort", "Created", "--format", "{{.Names}} {{.Restarts}}")
+    until(kp, "first 1\nsecond 1\n", "ps", "-a", "--sort", "Names", "--format", "{{.Names}} {{.Restarts}}")
 
 
 def test_a_clone_is_another_pod(kp: Kubeplay) -> None:
