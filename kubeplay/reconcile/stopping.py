@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from kubeplay.engine.host import processes
 from kubeplay.engine.store.events import WARNING
-from kubeplay.engine.store.runtime import ContainerRow
+from kubeplay.engine.store.runtime import PAUSED, ContainerRow
 from kubeplay.plan.container import ContainerPlan
 from kubeplay.reconcile import grace, order, parallel, patience
 from kubeplay.reconcile.observe import Look, key_of
@@ -32,6 +32,11 @@ class Stopping:
         self.engine, self.look = engine, look
         self.rows: Mapping[str, ContainerRow] = {row.name: row for row in rows}
         self.plans: Mapping[str, ContainerPlan] = {c.name: c for c in look.seen.plan.containers}
+        for row in rows:
+            if row.reason == PAUSED:
+                from kubeplay.engine import pausing
+
+                pausing.resume(engine, row)  # what stands still can neither act on its signal nor run a hook
         self.signals = {row.name: container.stop_signal(engine, row, self._wanted(row.name)) for row in rows}
         self.fds = {row.name: processes.open_pidfd(container.process(row)) for row in rows}
         self.ended = {name for name, fd in self.fds.items() if fd < 0}
