@@ -67,11 +67,11 @@ def measure(engine: Engine) -> Usage:
     images = tuple(_image(row, owners, sizes, [c for c in containers if c.image_id == row.id]) for row in rows)
     free = sum(size for layer, size in sizes.items() if not owners[layer] & used)
     blobs = sum(size for _, size in (*engine.images.blobs.whole(), *engine.images.blobs.partial()))
-    writable = tuple(ContainerUse(row, _writable(f"{engine.paths.container(row.id)}")) for row in containers)
+    writable = tuple(ContainerUse(row, writable(f"{engine.paths.container(row.id)}")) for row in containers)
     return Usage(images, writable, _volumes(engine), sum(sizes.values()), free, blobs, size_of(f"{engine.paths.root}/build-cache"))
 
 
-def _writable(container: str) -> int:
+def writable(container: str) -> int:
     """What a container's own files take: an overlay's upper directory, or a whole copy where there are no overlays."""
     return size_of(f"{container}/copy") or size_of(f"{container}/upper")
 

@@ -126,7 +126,7 @@ VOLUME = """
 name | + |
 emptyDir | + |
 emptyDir.medium | ~HugePages | huge pages: issue 5
-emptyDir.sizeLimit | + | kept to by the Memory medium; eviction for the disk: issue 5
+emptyDir.sizeLimit | + | kept to by the Memory medium; on the disk a pod that exceeds it is evicted
 hostPath | + |
 hostPath.path | + |
 hostPath.type | + |
@@ -293,11 +293,11 @@ volumeDevices[] | - | block volumes are not available
 resources | + |
 resources.limits{cpu} | + |
 resources.limits{memory} | + |
-resources.limits{ephemeral-storage} | o | eviction: issue 5; resourceFieldRef shows it
+resources.limits{ephemeral-storage} | + | a pod that exceeds it is evicted
 resources.limits{} | + | huge pages; devices by their CDI name (`vendor.com/class=name`); with others the pod stays Pending
 resources.requests{cpu} | + |
 resources.requests{memory} | + |
-resources.requests{ephemeral-storage} | o | eviction: issue 5; resourceFieldRef shows it
+resources.requests{ephemeral-storage} | o | no pod is evicted for another; resourceFieldRef shows it
 resources.requests{} | + | huge pages; devices by their CDI name (`vendor.com/class=name`); with others the pod stays Pending
 resources.claims[] | - | dynamic resource allocation is not available
 resizePolicy[] | o | containers are not resized in place yet: issue 5

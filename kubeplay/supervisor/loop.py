@@ -19,7 +19,7 @@ from kubeplay.engine.host.on_exit import SUPERVISOR
 from kubeplay.engine.store.locks import Lock
 from kubeplay.engine.store.runtime import DELETE, EXITED, RUN, STOP
 from kubeplay.errors import KubeplayError
-from kubeplay.reconcile import rouse, services
+from kubeplay.reconcile import eviction, rouse, services
 from kubeplay.reconcile.model import Outcome
 from kubeplay.reconcile.pod import reconcile
 from kubeplay.supervisor import logs, start
@@ -79,13 +79,15 @@ class Loop:
         self.guard = threading.Lock()
         self.routes = False
         self.next_logs = 0.0
-        self.watching = False  # a log that grows fast
+        self.watching = False  # a log that grows fast, a pod that may take so much of the disk
+        self.measuring = False
         self.parent = _pidfd(os.getppid())
         self.prober = Prober(engine, self.settled)
 
     def run(self) -> bool:
         """Serve until nothing is due; False when the root was removed under us."""
         self._adopt()
+        self.next_logs = 0.0
         quiet_since = time.monotonic()
         while True:
             if not os.fstat(self.fifo).st_nlink:
@@ -106,7 +108,7 @@ class Loop:
         )
 
     def settled(self, uid: str) -> None:
-        """A probe's result has flipped (called by the prober): the pod is to be looked at, by us or by whoever holds it."""
+        """A probe's result has flipped, or a pod is to be evicted: the pod is to be looked at, by us or by whoever holds it."""
         rouse.mark(self.engine, uid)
         with self.guard:
             self.told.append(uid)
@@ -188,7 +190,21 @@ class Loop:
             return
         self.next_logs = time.monotonic() + LOG_SECONDS
         logs.rotate_all(self.engine)
-        self.watching = logs.growing(self.engine)
+        limited = bool(eviction.watched(self.engine))
+        self.watching = limited or logs.growing(self.engine)
+        if limited and not self.measuring:
+            self.measuring = True
+            threading.Thread(target=self._measure, daemon=True).start()
+
+    def _measure(self) -> None:
+        """Disk usage of pods with limits (VO7, RS8); a walk over their files may take its time."""
+        try:
+            for uid in eviction.check(self.engine):
+                self.settled(uid)
+        except (KubeplayError, OSError) as error:
+            print(f"kubeplay supervisor: disk usage: {error}", flush=True)
+        finally:
+            self.measuring = False
 
     def _sleep(self, now: float) -> None:
         """Until a wake-up, a finished worker, the next timer, or our parent's death."""

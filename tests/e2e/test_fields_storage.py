@@ -278,3 +278,29 @@ def test_pv2_classes(kp: Machine) -> None:
     kp.down(claim("late") + claim("static"), "--force")
     assert kp("volume", "ls", "-q").out == ""
     kp.down(CLASSES)
+
+
+GREEDY = """
+apiVersion: v1
+kind: Pod
+metadata: {name: greedy}
+spec:
+  restartPolicy: Always
+  containers:
+  - name: main
+    image: busybox:1
+    command: [sh, -c, "head -c 3000000 /dev/zero > /f; exec sleep 1000"]
+    resources: {limits: {ephemeral-storage: 1M}}
+"""
+
+
+@covers("container.resources.limits{ephemeral-storage}")
+def test_rs8_a_container_that_takes_too_much_of_the_disk_is_evicted(kp: Machine) -> None:
+    kp.play(GREEDY)
+    kp.wait(lambda: kp.pod("greedy")["status"]["phase"] == "Failed")
+    status = kp.pod("greedy")["status"]
+    message = "Pod ephemeral local storage usage exceeds the total limit of containers 1M. "
+    assert (status["reason"], status["message"]) == ("Evicted", message)
+    assert status["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 137 and status["containerStatuses"][0]["restartCount"] == 0
+    assert "Evicted" in kp("events").out
+    kp.down(GREEDY)

@@ -9,10 +9,12 @@ import pytest
 
 from kubeplay.kube import check, storage
 from kubeplay.kube.storage import ClaimView, ClassView, Meta, VolumeView
+from kubeplay.plan.container import ContainerPlan, Resources
+from kubeplay.plan.pod import PodPlan, SandboxPlan
 from kubeplay.plan.stack import ObjectKey, Stack
-from kubeplay.plan.volumes import Claim
+from kubeplay.plan.volumes import Claim, EmptyDir, Volume
 from kubeplay.play import stack
-from kubeplay.reconcile import binding
+from kubeplay.reconcile import binding, eviction
 
 CLAIM_SPEC = "{accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}"
 EPHEMERAL = f"""
@@ -156,3 +158,30 @@ def test_pv2_a_class_of_volumes_made_by_hand_makes_none() -> None:
     assert outcome(claim(), volume("v", GI - 1, ours=True)) == ["new manual"]
     waits = frozenset({("default", "c")})
     assert outcome(claim(), waiting=waits) == ["FailedBinding"]  # the last one is being made anew
+
+
+# VO7, RS8: eviction
+def limited(**limits: int) -> PodPlan:
+    """A pod with an emptyDir `e` of at most 100 bytes, a `free` one, and containers with these limits."""
+    volumes = (Volume("e", EmptyDir(size_limit=100)), Volume("free", EmptyDir()), Volume("m", EmptyDir("Memory", 1)))
+    containers = [ContainerPlan(name, "i", resources=Resources(ephemeral_limit=limit or None)) for name, limit in limits.items()]
+    return PodPlan("default", "p", SandboxPlan("p"), tuple(containers), volumes)
+
+
+def test_vo7_an_empty_dir_above_its_limit_evicts_the_pod() -> None:
+    found = eviction.decide(limited(c=0), eviction.Usage({"e": 101, "free": 10**9}))
+    assert found == eviction.Verdict(100, volume="e")
+    assert found.text("1Mi") == 'Usage of EmptyDir volume "e" exceeds the limit "1Mi". '  # record 163
+    assert eviction.decide(limited(c=0), eviction.Usage({"e": 100, "free": 10**9})) is None
+
+
+def test_rs8_all_that_the_pod_writes_counts_against_its_containers_limits() -> None:
+    assert eviction.decide(limited(c=50, d=50), eviction.Usage({"free": 60}, {"c": 20, "d": 10}, 11)) == eviction.Verdict(100)
+    assert eviction.decide(limited(c=50, d=50), eviction.Usage({"free": 60}, {"c": 20, "d": 10}, 10)) is None
+
+
+def test_rs8_a_container_above_its_own_limit() -> None:
+    found = eviction.decide(limited(c=50, d=500), eviction.Usage(containers={"c": 51}))
+    assert found == eviction.Verdict(50, container="c")
+    assert found.text("50") == 'Container c exceeded its local ephemeral storage limit "50". '
+    assert eviction.decide(limited(c=0), eviction.Usage(containers={"c": 10**12})) is None

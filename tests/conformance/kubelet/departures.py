@@ -9,7 +9,6 @@ _JOBS = "Jobs (issue 'Workloads and Services')"
 # case -> what it needs; play refuses these with `not supported`.
 LATER: dict[str, str] = {
     "031-env-servicelinks": _HEADLESS,
-    "163-evict-emptydir": "eviction (issue 'Pods behave as on a kubelet')",
     "165-job-backoff": _JOBS,
     "167-job-failpolicy": _JOBS,
     "196-sidecar-prestop": _SIDECARS,
