@@ -315,14 +315,28 @@ lifecycle.stopSignal | + |
 lifecycle.postStart | + |
 lifecycle.postStart.exec | + |
 lifecycle.postStart.exec.command[] | + |
-lifecycle.postStart.httpGet | - | issue 5
+lifecycle.postStart.httpGet | + |
+lifecycle.postStart.httpGet.host | + |
+lifecycle.postStart.httpGet.httpHeaders[] | + |
+lifecycle.postStart.httpGet.httpHeaders[].name | + |
+lifecycle.postStart.httpGet.httpHeaders[].value | + |
+lifecycle.postStart.httpGet.path | + |
+lifecycle.postStart.httpGet.port | + |
+lifecycle.postStart.httpGet.scheme | + |
 lifecycle.postStart.sleep | + |
 lifecycle.postStart.sleep.seconds | + |
 lifecycle.postStart.tcpSocket | - | a kubelet accepts it and then fails the hook
 lifecycle.preStop | + |
 lifecycle.preStop.exec | + |
 lifecycle.preStop.exec.command[] | + |
-lifecycle.preStop.httpGet | - | issue 5
+lifecycle.preStop.httpGet | + |
+lifecycle.preStop.httpGet.host | + |
+lifecycle.preStop.httpGet.httpHeaders[] | + |
+lifecycle.preStop.httpGet.httpHeaders[].name | + |
+lifecycle.preStop.httpGet.httpHeaders[].value | + |
+lifecycle.preStop.httpGet.path | + |
+lifecycle.preStop.httpGet.port | + |
+lifecycle.preStop.httpGet.scheme | + |
 lifecycle.preStop.sleep | + |
 lifecycle.preStop.sleep.seconds | + |
 lifecycle.preStop.tcpSocket | - | a kubelet accepts it and then fails the hook

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kubeplay.engine.host import processes
 from kubeplay.engine.host.threads import Task
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 FAILED_POST_START, FAILED_PRE_STOP = "FailedPostStartHook", "FailedPreStopHook"  # CS10
 POST_START_FAILED, PRE_STOP_FAILED = "PostStartHook failed", "PreStopHook failed"  # all that a kubelet's event says (record 157, 204)
 POST_START_ERROR = "PostStartHookError"
-AGENT = "kube-lifecycle/1.36"  # LH3
 FOR_EVER = 2_000_000.0  # seconds: an exec hook has no limit of its own (LH3); poll(2) counts milliseconds in 31 bits
 HTTP_SECONDS = 600.0
 LOOK_SECONDS = 0.2  # how soon a hook in progress makes way for the pod's end
@@ -87,7 +86,7 @@ def _run(engine: Engine, look: Look, row: ContainerRow, plan: ContainerPlan, han
             _sleep(row, handler.seconds)
         else:
             raise _Wrong("invalid handler: a hook is one of exec, httpGet and sleep")
-    except (_Wrong, KubeplayError, OSError, ImportError) as error:
+    except (_Wrong, KubeplayError, OSError) as error:
         where = f'Container "{plan.name}" in Pod "{look.row.name}_{look.row.namespace}({look.row.uid})"'
         raise HookFailed(f"{_title(handler)} for {where} failed - error: {error}") from error
 
@@ -121,11 +120,13 @@ _SAID = 10 * 1024  # bytes of output that a message keeps, as of a probe (PR6)
 
 def _http(engine: Engine, look: Look, plan: ContainerPlan, action: HttpGet, seconds: float) -> None:
     """LH3: any answer will do, only one that does not come is a failure."""
-    import importlib
+    from kubeplay.reconcile.handlers import http
+    from kubeplay.reconcile.handlers.dial import here
+    from kubeplay.reconcile.probes import asking
 
-    http: Any = importlib.import_module("kubeplay.reconcile.handlers.http")
-    asking: Any = importlib.import_module("kubeplay.reconcile.probes.asking")
-    answer = http.get(address(look), action, plan.ports, seconds, AGENT, status_counts=False, make=asking.place(engine, look.seen.plan))
+    host = address(look)
+    make = asking.place(engine, look.seen.plan) if action.host in ("", host) else here
+    answer = http.get(host, action, plan.ports, seconds, http.HOOK, status_counts=False, make=make)
     if not answer.ok:
         raise _Wrong(answer.text)
 

@@ -19,7 +19,7 @@ TRAP = 'trap "echo got TERM; exit 0" TERM; echo up; while true; do sleep 0.05; d
 DEAF = "trap '' TERM; echo up; while true; do sleep 0.1; done"
 
 
-def one(name: str, command: str, lifecycle: str = "", grace: int = 60, policy: str = "Never", more: str = "") -> str:
+def one(name: str, command: str, lifecycle: str = "", grace: int = 60, policy: str = "Never", last: str = "") -> str:
     """A pod of one container that runs a shell line."""
     return f"""
 apiVersion: v1
@@ -28,12 +28,12 @@ metadata: {{name: {name}}}
 spec:
   restartPolicy: {policy}
   terminationGracePeriodSeconds: {grace}
-{more}
   containers:
   - name: main
     image: busybox:1
     command: [sh, -c, {json.dumps(command)}]
     lifecycle: {lifecycle or "{}"}
+{last}
 ---"""
 
 
@@ -41,6 +41,11 @@ def sh(script: str) -> str:
     return f"{{exec: {{command: [sh, -c, {json.dumps(script)}]}}}}"
 
 
+REPLY = "HTTP/1.1 500 no\\\\r\\\\nContent-Length: 0\\\\r\\\\n\\\\r\\\\n"
+SERVE = f'trap "exit 0" TERM; while true; do printf "{REPLY}" | nc -l -p 8080 & wait $!; done'
+FIELDS = ("path", "port", "scheme", "host", "httpHeaders[].name", "httpHeaders[].value")
+GET = "{httpGet: {path: '/bye?now', port: web, scheme: HTTP, httpHeaders: [{name: X-Who, value: hook}]}}"
+PORT = "    ports: [{name: web, containerPort: 8080}]"
 SAY = "echo %s > /proc/1/fd/1"
 MANIFEST = (
     one("started", "until [ -e /hook ]; do sleep 0.05; done; echo seen; sleep 1000", f"{{postStart: {sh('sleep 0.5; touch /hook')}}}", 0)
@@ -49,6 +54,8 @@ MANIFEST = (
     + one("failing", TRAP, f"{{preStop: {sh('exit 9')}}}")
     + one("sleeper", TRAP, "{preStop: {sleep: {seconds: 1}}}")
     + one("itself", "echo up; until [ -e /end ]; do sleep 0.05; done; exit 3", f"{{preStop: {sh(SAY % 'never')}}}")
+    + one("asked", SERVE, f"{{preStop: {GET}}}", last=PORT)
+    + one("elsewhere", TRAP, "{preStop: {httpGet: {host: 127.0.0.1, port: 1}}}")
     + one("graceless", TRAP, f"{{preStop: {sh(SAY % 'never')}}}", 0)
 )
 
@@ -115,6 +122,27 @@ def test_lh2_the_hook_runs_before_the_stop_signal(kp: Machine) -> None:
     assert kp.log("failing") == "up\ngot TERM\n"
     assert ("FailedPreStopHook", "PreStopHook failed") in events(kp, "failing")
     assert [kp.ended(name)["exitCode"] for name in ("polite", "failing", "sleeper")] == [0, 0, 0]
+
+
+@covers(" ".join(f"container.lifecycle.preStop.httpGet.{field}" for field in FIELDS))
+def test_lh3_a_get_whatever_the_answer(kp: Machine) -> None:
+    kp.wait(lambda: ":1F90 " in kp.sh("asked", "cat /proc/net/tcp /proc/net/tcp6") and minds(kp, "elsewhere"))
+    kp("stop", "asked", "elsewhere")
+    said = kp.log("asked").splitlines()
+    assert said[0] == "GET /bye?now HTTP/1.1" and {"User-Agent: kube-lifecycle/1.36", "X-Who: hook"} <= set(said)
+    assert "FailedPreStopHook" not in dict(events(kp, "asked"))  # its 500 is an answer
+    assert ("FailedPreStopHook", "PreStopHook failed") in events(kp, "elsewhere")  # this machine's own port 1, not the pod's
+    assert kp.log("elsewhere") == "up\ngot TERM\n"
+
+
+@covers(" ".join(f"container.lifecycle.postStart.httpGet.{field}" for field in FIELDS))
+def test_lh3_no_answer_fails_the_start(kp: Machine) -> None:
+    text = one("unheard", "sleep 1000", f"{{postStart: {GET}}}", 0, "Always", PORT)
+    text += one("nobody", "sleep 1000", "{postStart: {httpGet: {host: 127.0.0.1, port: 1}}}", 0)
+    kp.play(text, "--keep-on-failure", status=None)
+    assert kp.ended("nobody")["exitCode"] == 137
+    kp.wait(lambda: kp.status("unheard")["restartCount"] >= 1)
+    kp.down(text)
 
 
 def test_lh2_no_hook_for_one_that_ends_itself_or_has_no_grace(kp: Machine) -> None:

@@ -11,8 +11,6 @@ LATER: dict[str, str] = {
     "031-env-servicelinks": _HEADLESS,
     "165-job-backoff": _JOBS,
     "167-job-failpolicy": _JOBS,
-    "196-sidecar-prestop": _SIDECARS,
-    "202-del-prestop-http": "hooks (issue 'Pods behave as on a kubelet')",
     "241-job-index-backoff": _JOBS,
 }
 
@@ -22,7 +20,7 @@ _LATE = "its events tell the same error; the record ends before the kubelet's ne
 DELETES: frozenset[str] = frozenset(
     {
         *("153-term-ignored", "155-term-prestop", "157-term-prestop-fail", "159-term-grace0", "161-term-stopsignal"),
-        *("200-del-crashloop", "237-grace-negative", "255-sleep-pid1"),
+        *("200-del-crashloop", "202-del-prestop-http", "237-grace-negative", "255-sleep-pid1"),
     }
 )
 
@@ -51,6 +49,7 @@ IGNORED_LOGS: dict[str, str] = {
     "186-killed-by-15": "prints a process number",
     "184-killed-by-9": "prints a process number",
     "188-killed-by-1": "prints a process number",
+    "196-sidecar-prestop": "prints the seconds of its hook and its TERM",
     "233-hostip-bad": "see DEPARTURES",
     "159-term-grace0": "its shell looks once a second and has two seconds (TE2): see e2e/test_fields_hooks.py",
     "161-term-stopsignal": "the kubelet's gate for stopSignal was off there; we honour it, as Podman does",

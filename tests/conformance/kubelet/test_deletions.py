@@ -23,7 +23,8 @@ pytestmark = [pytest.mark.root, pytest.mark.slow]
 # case -> the signals its shell sets a trap for before anything else
 TRAPS = {
     "153-term-ignored": {signal.SIGTERM}, "159-term-grace0": {signal.SIGTERM}, "161-term-stopsignal": {signal.SIGTERM, signal.SIGUSR1},
-    "155-term-prestop": {signal.SIGTERM}, "157-term-prestop-fail": {signal.SIGTERM}, "237-grace-negative": {signal.SIGTERM},
+    "155-term-prestop": {signal.SIGTERM}, "157-term-prestop-fail": {signal.SIGTERM},
+    "202-del-prestop-http": {signal.SIGTERM}, "237-grace-negative": {signal.SIGTERM},
 }  # fmt: skip
 
 
