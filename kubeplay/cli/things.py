@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from kubeplay.engine.store.objects import StoredObject
 from kubeplay.errors import InvalidInput, NotFound
-from kubeplay.kube.kinds import Kind, named, table
+from kubeplay.kube.kinds import Kind, table
+from kubeplay.kube.kinds import named as named
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App

@@ -10,7 +10,7 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kubeplay.engine import logfiles
@@ -174,8 +174,9 @@ def _starts(fds: list[int], tail: int | None) -> list[_Reader]:
 class _Log:
     """One container's log as it is read and, meanwhile, written and rotated. The last file stays open, so its place is known."""
 
-    def __init__(self, row: ContainerRow, tail: int | None) -> None:
+    def __init__(self, row: ContainerRow, tail: int | None, label: str) -> None:
         self.row = row
+        self.label = label
         self._readers = _starts(_snapshot(row.log_path), tail) if row.log_path else []
         self.partial: dict[bytes, bool] = {}
 
@@ -225,13 +226,18 @@ def read(
     timestamps: bool = False,
     names: bool = False,
     sink: Sink | None = None,
+    labels: Mapping[str, str] | None = None,
+    limit: int | None = None,
 ) -> None:
     """Write the containers' logs to standard output and error, or to `sink`; with `follow` until they have all ended.
 
-    `tail` None = everything; `since` and `until` epoch seconds; `names` puts the container's name before each line.
+    `tail` None = everything; `since` and `until` epoch seconds; `names` puts the container's name before each line, or what `labels`
+    has for its id; `limit` bytes of text are written at most.
     """
     write = sink or _Output(timestamps, names).write
-    logs = [_Log(row, tail) for row in rows]
+    if limit is not None:
+        write = _limited(write, limit)
+    logs = [_Log(row, tail, (labels or {}).get(row.id, row.name)) for row in rows]
     try:
         while True:
             alive = {row.id for row in rows if follow and _runs(engine, row)}  # before reading: what comes last is still seen
@@ -241,6 +247,8 @@ def read(
             if not alive or (until is not None and engine.clock.now() > until):
                 return
             time.sleep(_POLL_SECONDS)
+    except _Enough:
+        pass
     finally:
         for log in logs:
             log.close()
@@ -253,7 +261,25 @@ def _pass_on(entry: Entry, log: _Log, write: Sink, since: float | None, until: f
             return
     begins = not log.partial.get(entry.stream, False)
     log.partial[entry.stream] = not entry.full
-    write(entry, log.row.name, begins)
+    write(entry, log.label, begins)
+
+
+class _Enough(Exception):
+    """As many bytes have been written as were wanted."""
+
+
+def _limited(write: Sink, limit: int) -> Sink:
+    left = limit
+
+    def some(entry: Entry, name: str, begins: bool) -> None:
+        nonlocal left
+        whole = len(entry.text) + entry.full <= left
+        write(entry if whole else entry._replace(text=entry.text[:left], full=False), name, begins)
+        left -= len(entry.text) + entry.full
+        if left <= 0:
+            raise _Enough
+
+    return some
 
 
 def _runs(engine: Engine, row: ContainerRow) -> bool:

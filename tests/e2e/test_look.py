@@ -168,3 +168,58 @@ def test_describe_other_kinds(kp: Machine) -> None:
     assert "greeting:\n----\nhello\n" in kp("describe", "cm", "conf").out
     assert ["Replicas:", "2"] in [line.split() for line in kp("describe", "deploy", "many").lines]
     assert "no pod 'absent'" in kp("describe", "pod", "absent", status=125).err
+
+
+# events
+def test_events_of_one_object_and_type(kp: Machine) -> None:
+    reasons = kp("events", "--for", "pod/web", "--format", "{{.Reason}}", "--types", "Normal").lines
+    assert reasons.count("Started") == 3 and reasons.index("Created") < reasons.index("Started")
+    assert kp("events", "--for", "pod/web", "--types", "warning", "--noheading").out == ""
+    assert kp("events", "web", "--until", "1h", "--noheading").out == ""
+    assert "types:" in kp("events", "--types", "Odd", status=125).err
+    assert "--for pod/web" in kp("events", "--for", "web", status=125).err
+
+
+def test_followed_events_show_new_ones_and_those_that_come_again(kp: Machine) -> None:
+    pod = TWICE.replace("twice", "again")
+    follower = kp.start("events", "--follow", "--for", "pod/again", "--format", "json")
+    lines = []
+    try:
+        assert follower.stdout is not None
+        kp.play(pod)
+        for line in follower.stdout:
+            lines.append(line)
+            if '"Reason": "Started"' in line and '"Count": 2' in line:
+                break
+    finally:
+        follower.kill()
+        follower.communicate()
+        kp.down(pod)
+    first = [line for line in lines if '"Reason": "Started"' in line]
+    assert len(first) == 2 and '"Count": 1' in first[0]
+
+
+# logs
+def test_logs_as_kubectl_users_type_them(kp: Machine) -> None:
+    assert kp("logs", "web", "side").out == "side\n"
+    assert kp("logs", "pod/web", "-c", "side").out == "side\n"
+    assert kp("logs", "web", "--all-containers", "--prefix").lines == ["[pod/web/first] init", "[pod/web/main] main", "[pod/web/side] side"]
+    kp.wait(lambda: kp("logs", "-l", "app=many").out.count("one of many") == 2)
+    lines = kp("logs", "--selector", "app=many").lines
+    assert sorted(line.split()[0] for line in lines) == [f"{name}-main" for name in many(kp)]
+    one = kp("logs", "deploy/many")
+    assert one.out == "one of many\n" and one.err.startswith("Found 2 pods, using pod/many-")
+    assert kp("logs", "svc/web", "-c", "main").out == "main\n"
+    assert kp("logs", "web", "-c", "main", "--limit-bytes", "3").out == "mai"
+    assert kp("logs", "web", "-c", "main", "--since-time", "2999-01-01T00:00:00Z").out == ""
+    assert "nothing is named" in kp("logs", status=125).err
+    assert "either names or --selector" in kp("logs", "web", "-l", "app=web", status=125).err
+    assert "has the labels app=none" in kp("logs", "-l", "app=none", status=125).err
+
+
+def test_logs_of_the_instance_before(kp: Machine) -> None:
+    kp.wait(lambda: kp("logs", "twice").out == "second\n")
+    assert kp("logs", "twice", "--previous").out == "first\n"
+    assert kp("logs", "-p", "twice", "--all-containers").out == "first\n"
+    assert "no previous instance" in kp("logs", "web", "-c", "main", "-p", status=125).err
+    assert kp("logs", "web", "-c", "main", "-p", "--ignore-errors").out == ""

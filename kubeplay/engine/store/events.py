@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from kubeplay.engine.store.db import Store
 
 NORMAL, WARNING = "Normal", "Warning"
+INFINITE = 1e18  # seconds
 KEEP = 10_000  # events kept; kube-apiserver forgets them after an hour (--event-ttl)
 
 
@@ -48,11 +49,11 @@ class Events:
             if cursor.lastrowid and cursor.lastrowid % 500 == 0:
                 db.execute("DELETE FROM events WHERE id < ?", (cursor.lastrowid - KEEP,))
 
-    def list(self, namespace: str = "", uid: str = "", after: int = 0) -> list[Event]:
-        """Events with an id greater than `after`, oldest first."""
+    def list(self, namespace: str = "", uid: str = "", after: int = 0, again: float = INFINITE) -> list[Event]:
+        """Events with an id greater than `after`, and older ones that were seen at `again` or later; oldest first."""
         rows = self._store.rows(
             "SELECT id, kind, namespace, name, uid, type, reason, message, count, first, last FROM events"
-            " WHERE (?='' OR namespace=?) AND (?='' OR uid=?) AND id>? ORDER BY id",
-            namespace, namespace, uid, uid, after,
+            " WHERE (?='' OR namespace=?) AND (?='' OR uid=?) AND (id>? OR last>=?) ORDER BY id",
+            namespace, namespace, uid, uid, after, again,
         )
         return [Event(r[0], ObjectKey(r[1], r[2], r[3]), *r[4:]) for r in rows]
