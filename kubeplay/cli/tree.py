@@ -95,6 +95,7 @@ TREE = Group(
         "unpause": "pausing:unpause",
         "get": "get:get",
         "describe": "describe:describe",
+        "port-forward": "portforward:port_forward",
         "system": Group("This machine, and kubeplay on it.", "system", "check reset", {"df": "disk:df", "prune": "disk:prune"}),
         "unshare": "unshare:unshare",
         "completion": "completion:completion",
