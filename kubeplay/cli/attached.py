@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from kubeplay.errors import EXIT_CANNOT_INVOKE, EXIT_NOT_FOUND, KubeplayError, NotFound, NotInvoked, PodError
+from kubeplay.errors import EXIT_CANNOT_INVOKE, EXIT_NOT_FOUND, InvalidInput, KubeplayError, NotFound, NotInvoked, PodError
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
@@ -43,7 +43,46 @@ def run(app: App, joins: PodRow | None, words: tuple[str, ...], given: dict[str,
             joining.remove(app, row.pod_uid, row.name, 0)
         elif given["rm"]:
             remove(app, row.pod_uid)
+    if not given["rm"]:
+        settle(app, row.pod_uid)
     return status
+
+
+def start(app: App, name: str, stdin: bool, keys: str, proxy: bool) -> int:
+    """`start -a`: join a container, and start it if it does not run. Its exit status."""
+    from kubeplay.cli import resolve
+    from kubeplay.engine import attach
+    from kubeplay.engine.store.runtime import RUNNING
+    from kubeplay.play import lifecycle, reshape
+
+    found = resolve.container(app, name)
+    plan = next(one for one in resolve.plan(found.pod).containers if one.name == found.name)
+    app.engine.refresh()
+    row, begin = found.container, None
+    if row is not None:
+        row = app.store.runtime.container(row.id)
+    if row is None or row.state != RUNNING:
+        if len(resolve.plan(found.pod).containers) > 1:
+            raise InvalidInput(f"{name} is one of several containers of a pod: start it first, then attach to it")
+        reshape.init(app.engine, found.pod.uid)
+        row = resolve.newest(app.store.runtime.containers(found.pod.uid))[found.pod.uid, found.name]
+        begin = lambda: _outcome(lifecycle.start_pods(app.engine, [found.pod.uid]))  # noqa: E731
+    status = join(app, row, stdin and plan.stdin, plan.tty, attach.keys(keys) if plan.tty and stdin else (), proxy, begin)
+    settle(app, found.pod.uid)
+    return 0 if status is None else status
+
+
+def _outcome(_: object) -> None:
+    """join wants a call that returns nothing."""
+
+
+def settle(app: App, uid: str) -> None:
+    """Whoever looks after the command sees that the container has ended, and its pod."""
+    from kubeplay.reconcile import services
+    from kubeplay.reconcile.pod import reconcile
+
+    if reconcile(app.engine, uid).routes:
+        services.refresh(app.engine)
 
 
 def _alone(app: App, pod: PodResult) -> ContainerRow:

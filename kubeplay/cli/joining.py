@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli import resolve
-from kubeplay.errors import InvalidInput, KubeplayError, NotRunning, PodError
+from kubeplay.errors import InvalidInput, KubeplayError, NotRunning, NotSupported, PodError
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
@@ -43,6 +43,8 @@ def made(app: App, row: PodRow, words: tuple[str, ...], given: dict[str, Any], *
     if stored is None:
         raise NotRunning(f"pod {row.namespace}/{row.name} is going")
     pods.check_joining(given)
+    if given["rootfs"]:
+        raise NotSupported("--rootfs with --pod is not supported", hint="make the container in a pod of its own")
     with run.Reporter(given["quiet"]) as reporter:
         name, stack = _stack(app, json.loads(stored.body), row, words, given, reporter)
     body = next(planned.body for planned in stack.objects if planned.key.kind == "Pod")

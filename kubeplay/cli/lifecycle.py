@@ -129,8 +129,27 @@ def _start(app: App, target: Target) -> str:
     return label(target)
 
 
-@command("start", "Start pods that were stopped or only created.", NAMES, ALL, LATEST)
-def start(app: App, *, name: tuple[str, ...], all: bool, latest: bool) -> int:
+@command(
+    "start",
+    "Start pods that were stopped or only created.",
+    NAMES,
+    flag("--all", help="Every pod of the namespace."),
+    LATEST,
+    flag("-a", "--attach", help="Stay, and show the output; its exit status becomes ours."),
+    flag("-i", "--interactive", help="With --attach: pass standard input on."),
+    text("--detach-keys", help="Keys that leave the container to itself.", default="ctrl-p,ctrl-q", metavar="KEYS"),
+    flag("--sig-proxy", help="With --attach: pass signals on to the container.", default=True),
+)
+def start(
+    app: App, *, name: tuple[str, ...], all: bool, latest: bool, attach: bool, interactive: bool, detach_keys: str, sig_proxy: bool
+) -> int:
+    if attach or interactive:
+        from kubeplay.cli import attached
+
+        if all or latest or len(name) != 1:
+            raise InvalidInput("you cannot start and attach multiple containers at once")
+        with app.supervised():
+            return attached.start(app, name[0], interactive, detach_keys, sig_proxy)
     return each(app, targets(app, name, all, latest), _start)
 
 

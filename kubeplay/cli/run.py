@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kubeplay.cli import joining
 from kubeplay.cli.declare import argument, command
 from kubeplay.cli.run_options import ALL, FOREGROUND
-from kubeplay.errors import AlreadyExists, InvalidInput
+from kubeplay.errors import AlreadyExists, InvalidInput, NotSupported
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
@@ -92,6 +92,8 @@ def made(app: App, words: tuple[str, ...], given: dict[str, Any], *, start: bool
         stack = _stack(app, (name, pod), words, given, start, lambda plain: image_facts(app, plain, flags, reporter))
         if given["replace"]:
             remove(app, pod)
+        if given["rootfs"]:
+            stack = rooted(stack, name, _root(words[0]))
         result = up(app.engine, stack, UpOptions(pull=flags), reporter)
     return result.pods[0]
 
@@ -102,6 +104,7 @@ def container_name(image: str, given: dict[str, Any]) -> str:
 
     if given["name"]:
         return words.name("--name", given["name"])
+    image = "rootfs" if given["rootfs"] else image
     return drawn(words.label(image.rpartition("/")[2].partition("@")[0].partition(":")[0], 50) or "container")
 
 
@@ -110,6 +113,33 @@ def drawn(base: str) -> str:
     from kubeplay.play.kinds.names import ALPHABET, SUFFIX
 
     return f"{base}-{''.join(ALPHABET[byte % len(ALPHABET)] for byte in os.urandom(SUFFIX))}"
+
+
+NO_IMAGE = "rootfs"  # a Pod's container must name one
+
+
+def _root(path: str) -> str:
+    """The directory of --rootfs. Raises InvalidInput, NotSupported."""
+    if path.endswith(":O"):
+        raise NotSupported(f"--rootfs {path}: overlays of directories are not supported", hint="import it as an image: kubeplay import")
+    full = os.path.realpath(path)
+    if not os.path.isdir(full):
+        raise InvalidInput(f"--rootfs {path}: {full} is not a directory")
+    return full
+
+
+def rooted(stack: Stack, name: str, path: str) -> Stack:
+    """The container `name` on a directory of the host. The annotation says so to a reader: no manifest can ask for it."""
+    import json
+
+    from kubeplay.play.imperative import pods
+
+    (plan,), planned = stack.pods, stack.objects[-1]
+    body = json.loads(planned.body)
+    body["metadata"].setdefault("annotations", {})[pods.ROOTFS + name] = path
+    containers = tuple([one._replace(rootfs=path) if one.name == name else one for one in plan.containers])
+    made = plan._replace(containers=containers, annotations=tuple(sorted(body["metadata"]["annotations"].items())))
+    return stack._replace(objects=(*stack.objects[:-1], planned._replace(body=pods.text(body))), pods=(made,))
 
 
 def check_free(app: App, name: str) -> None:
@@ -148,6 +178,9 @@ def _stack(app: App, names: tuple[str, str], words: tuple[str, ...], given: dict
     from kubeplay.cli import run_machine
     from kubeplay.play.imperative import network, pod, security
 
+    if given["rootfs"]:
+        words = (NO_IMAGE, *words[1:])
+        given = {**given, "pull": "never"}
     machine, (name, pod_name) = run_machine.machine(app), names
     told = dict(given)
     facts = None

@@ -101,6 +101,7 @@ NAMING: tuple[Option, ...] = (
     flag("--replace", help="Remove what has the name first."),
     text("--pod", help="Make it in this pod; new:NAME makes the pod as well.", metavar="POD", complete="pod"),
     text("--pod-id-file", help="Make it in the pod whose id is in this file.", metavar="FILE", complete="file"),
+    flag("--rootfs", help="IMAGE is a directory of this machine, which is the container's root file system."),
     text("--cidfile", help="Write the container's id to this file.", metavar="FILE", complete="file"),
 )
 

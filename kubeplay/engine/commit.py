@@ -28,7 +28,7 @@ def commit(engine: Engine, row: ContainerRow, plan: ContainerPlan, wish: Wish, n
     """
     from kubeplay.clock import rfc3339
 
-    if plan.host_rootfs:
+    if plan.imageless:
         raise NotSupported(f"{row.name} runs programs of this machine, there is nothing to commit")
     below = views.image_layers(engine, row)
     base = engine.images.get(row.image_id).config

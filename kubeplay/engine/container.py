@@ -80,12 +80,21 @@ def create(
 
 
 def _image(engine: Engine, plan: ContainerPlan) -> tuple[str, tuple[str, ...]]:
-    if plan.host_rootfs:
+    if plan.imageless:
         return "", ()
     image = engine.images.resolve(plan.image)
     if image is None:
         raise ContainerError("CreateContainerError", f'image "{plan.image}" is not present')
     return image.id, image.layers
+
+
+def _directory(pod: PodPlan, plan: ContainerPlan) -> str:
+    """A directory of the host as the root file system: used in place, and left there. Raises ContainerError."""
+    if pod.sandbox.users:
+        raise ContainerError("CreateContainerError", f'container "{plan.name}": a directory as root and users of the pod\'s own: not both')
+    if not os.path.isdir(plan.rootfs):
+        raise ContainerError("CreateContainerError", f'container "{plan.name}": {plan.rootfs} is not a directory')
+    return plan.rootfs
 
 
 def log_path(engine: Engine, uid: str, pod: PodPlan, container: str, attempt: int) -> str:
@@ -103,7 +112,7 @@ def _create(
     bundle = engine.paths.bundle(row.id)
     os.makedirs(bundle, mode=0o700)
     with trace(f"{plan.name}: rootfs"):
-        rootfs = bundles.rootfs(engine, row, pod, layers, host=plan.host_rootfs)
+        rootfs = _directory(pod, plan) if plan.rootfs else bundles.rootfs(engine, row, pod, layers, host=plan.host_rootfs)
     faults.point("create:rootfs")
     with bundles.opened(engine, row, sandbox, pod, plan, resolved) as parts:
         with trace(f"{plan.name}: spec"):

@@ -42,6 +42,8 @@ def _expanded(obj: Object, options: GenerateOptions) -> Iterator[Object]:
     if obj["kind"] == "Pod":
         if not obj["spec"].get("containers"):
             raise InvalidInput(f"pod {obj['metadata']['name']} has no containers: a cluster knows no such pod")
+        if any(key.startswith("rootfs.kubeplay.io/") for key in obj["metadata"].get("annotations") or {}):
+            raise InvalidInput(f"pod {obj['metadata']['name']} runs from a directory of this machine (--rootfs): no cluster can")
         obj = pod.plain(obj)
         if options.type in ("deployment", "daemonset", "job"):
             obj = workload.wrap(obj, options.type, options.replicas)

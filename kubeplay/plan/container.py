@@ -48,7 +48,7 @@ class ContainerPlan(Record):
     container (container-level, else pod-level, RR1); `restart_rules` come before it. `pull_policy_set` is False where the
     policy is the default of DF2: an Always that nobody asked for is content with the local image when the registry cannot
     give another (podman's `newer`). `host_rootfs` runs the host's own programs read-only: only for our system pods, never
-    compiled from a manifest.
+    compiled from a manifest. `rootfs` is a directory of the host that is the root file system (`create --rootfs`), neither.
     """
 
     name: str
@@ -82,6 +82,12 @@ class ContainerPlan(Record):
     cpuset: str = ""
     mems: str = ""
     host_rootfs: bool = False
+    rootfs: str = ""
+
+    @property
+    def imageless(self) -> bool:
+        """Whether its files come from somewhere else than an image."""
+        return self.host_rootfs or bool(self.rootfs)
 
     @property
     def probed(self) -> bool:

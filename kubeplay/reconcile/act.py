@@ -259,7 +259,7 @@ class Actor:
     def _start(self, action: Start, sandbox: SandboxRow, resolver: Resolver) -> None:
         plan = self._plan_of(action.name)
         try:
-            if not plan.host_rootfs:
+            if not plan.imageless:
                 self._image(images.wanted(self.plan, plan.image, plan.pull_policy, plan.pull_policy_set), plan.name)
         except _Later:
             return

@@ -55,7 +55,7 @@ def of_pod(pod: PodPlan) -> Iterator[tuple[str, Wanted]]:
         if isinstance(source, ImageVolume):
             yield f"volume {volume.name}", wanted(pod, source.reference, source.pull_policy, source.pull_policy_set)
     for container in pod.containers:
-        if not container.host_rootfs:
+        if not container.imageless:
             yield f"container {container.name}", wanted(pod, container.image, container.pull_policy, container.pull_policy_set)
 
 

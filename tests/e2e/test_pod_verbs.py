@@ -54,6 +54,9 @@ def test_containers_join_an_empty_pod_and_leave_it(kp: Kubeplay) -> None:
     assert said.out == "inside\none\nsees\n"
     (second,) = kp("create", "--pod", "hand", "--name", "b", "-m", "32m", IMAGE, *SLEEP).lines
     assert kp("ps", "-a", "--no-trunc", "--filter", "name=b", "--format", "{{.ID}} {{.Status}}").out == f"{second} Created\n"
+    kp("run", "-d", "--pod", "hand", "--name", "c", "--restart", "on-failure", IMAGE, "sh", "-c", "echo try; exit 1")
+    until(kp, "c 1", "ps", "-a", "--filter", "name=c", "--format", "{{.Names}} {{.Restarts}}")
+    kp("rm", "-f", "-t", "0", "c")
     kp("start", "b")
     assert kp("ps", "-q", "--no-trunc").lines == [second, first]
     assert "must be defined when the pod is created" in kp("run", "--pod", "hand", "-p", "81:81", IMAGE, status=125).err

@@ -208,3 +208,49 @@ def test_generate_writes_a_pod_that_plays_to_the_same(kp: Kubeplay) -> None:
     kp("play", "kube", file)
     kp.says("written", "$(B)\n")
     kp("kube", "down", "--force", file)
+
+
+def test_a_directory_is_the_root_file_system(kp: Kubeplay) -> None:
+    tree = kp.directory / "tree"
+    tree.mkdir()
+    subprocess.run(["tar", "-C", str(tree), "-xf", str(kp.directory / "bb.tar")], check=True)
+    said = kp("run", "--rm", "--rootfs", str(tree), "/bin/busybox", "sh", "-c", "echo made > /file; echo $0", "x")
+    assert said.out == "x\n" and (tree / "file").read_text() == "made\n"
+    kp("create", "--name", "rooted", "--rootfs", str(tree), "/bin/busybox", "cat", "/file")
+    assert kp("start", "-a", "rooted").out == "made\n"
+    assert "no cluster can" in kp("generate", "kube", "rooted", status=125).err
+    kp("rm", "rooted")
+    assert (tree / "bin/busybox").exists()
+    assert "not a directory" in kp("run", "--rootfs", str(tree / "none"), "sh", status=125).err
+    file = kp.file("rootfs.yaml", POD_ON_ROOTFS.replace("TREE", str(tree)))
+    assert "unknown kubeplay annotation" in kp("play", "kube", file, status=125).err
+
+
+POD_ON_ROOTFS = """
+apiVersion: v1
+kind: Pod
+metadata: {name: smuggled, annotations: {rootfs.kubeplay.io/app: TREE}}
+spec: {containers: [{name: app, image: localhost/bb:1}]}
+"""
+
+
+def test_start_attached_gives_the_exit_status_each_time(kp: Kubeplay) -> None:
+    kp("create", "--name", "attached", "-i", IMAGE, "sh", "-c", "read line; echo got $line; exit 6")
+    for text in ("one", "two"):
+        assert kp("start", "-ai", "attached", stdin=f"{text}\n", status=6).out == f"got {text}\n"
+    kp("rm", "attached")
+
+
+def test_an_unhealthy_container_is_not_ready_and_one_to_be_restarted_is(kp: Kubeplay) -> None:
+    kp("run", "-d", "--name", "health", "--health-cmd", "test -e /ok", "--health-interval", "1s", IMAGE, *SLEEP)
+    assert kp("pod", "ps", "--filter", "name=health", "--format", "{{.Ready}}").out == "0/1\n"
+    kp("exec", "health", "touch", "/ok")
+    kp("wait", "--condition", "ready", "--timeout", "100", "health")
+    kp("rm", "-f", "-t", "0", "health")
+    flags = ("--health-on-failure", "restart", "--health-interval", "1s", "--health-retries", "1", "--restart", "always")
+    kp("run", "-d", "--name", "sick", "--health-cmd", "false", *flags, "--stop-timeout", "0", IMAGE, *SLEEP)
+    deadline = time.monotonic() + 100
+    while kp("pod", "ps", "--filter", "name=sick", "--format", "{{.Restarts}}").out.split(" ")[0].strip() in ("", "0"):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    kp("rm", "-f", "-t", "0", "sick")

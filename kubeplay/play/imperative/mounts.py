@@ -121,8 +121,11 @@ def _device(draft: Draft, text: str, machine: Machine) -> None:
         path, rights = "", path
     if rights and sorted(rights) != sorted("rwm"):
         raise NotSupported(f"--device {text}: rights {rights!r} are not supported", hint="a Pod's device has all of rwm")
+    if not source.startswith("/") and "/" in text and "=" in text:  # a name of the Container Device Interface
+        draft.container.setdefault("resources", {}).setdefault("limits", {})[text] = "1"
+        return
     if not source.startswith("/"):
-        raise NotSupported(f"--device {text}: not a path of a device", hint="as /dev/fuse")
+        raise NotSupported(f"--device {text}: not a path of a device", hint="as /dev/fuse, or VENDOR/CLASS=NAME")
     kind = machine.kind(source)
     if kind not in ("CharDevice", "BlockDevice"):
         raise NotFound(f"--device {text}: {source} is {'not a device' if kind else 'not there'}")

@@ -16,6 +16,7 @@ from kubeplay.play.imperative import network, pod, resources
 from kubeplay.play.imperative.draft import Draft, Given, Machine, Object
 
 PORTS = "kubeplay.io/ports"  # ours alone: a manifest has no use for it
+ROOTFS = "rootfs.kubeplay.io/"  # and the container's name: a note of `--rootfs`, which a manifest cannot ask for
 STAND_IN = "container"
 # flags of `pod create` that are not the same for a container
 SHARED = ("ipc", "net", "uts", "pid")

@@ -70,6 +70,7 @@ def test_variables_come_from_files_then_flags_and_the_last_of_a_name_counts() ->
      {"livenessProbe": {"exec": {"command": ["true"]}, "periodSeconds": 30, "timeoutSeconds": 30, "failureThreshold": 3},
       "startupProbe": {"exec": {"command": ["/bin/sh", "-c", "a; b"]}, "periodSeconds": 30, "timeoutSeconds": 30, "failureThreshold": 3}}),
     ({"health_cmd": "none"}, {}),
+    ({"device": ("vendor.com/gpu=0",), "memory": "1m"}, {"resources": {"limits": {"memory": "1Mi", "vendor.com/gpu=0": "1"}}}),
 ])  # fmt: skip
 def test_fields_of_the_container(given: dict[str, Any], wanted: dict[str, Any]) -> None:
     assert container(**given) == {**container(), **wanted}
