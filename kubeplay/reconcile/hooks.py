@@ -47,7 +47,7 @@ def post_start(engine: Engine, look: Look, row: ContainerRow, plan: ContainerPla
     done_read, done_write = os.pipe2(os.O_CLOEXEC)
     task = threads.start(lambda: _closing(done_write, lambda: _run(engine, look, row, plan, handler, FOR_EVER)))
     try:
-        with patience.resting():
+        with patience.resting(row.pod_uid):
             while not _readable(done_read):
                 if engine.store.runtime.pod(row.pod_uid).desired in (STOP, DELETE):
                     return False

@@ -1,28 +1,32 @@
-"""Who merely waits says so: a supervisor's worker that does leaves its place to another pod meanwhile."""
+"""Who merely waits says so: a supervisor's worker whose pod waits for a grace period or a hook leaves its place to another pod."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-_local = threading.local()
-
-
-def install(told: Callable[[bool], None]) -> None:
-    """Have `told` called in this thread: True when what it does begins to wait for long, False when it goes on."""
-    _local.told = told
+_told: dict[str, Callable[[int], None]] = {}
 
 
 @contextmanager
-def resting() -> Iterator[None]:
-    """Around a wait for others: a grace period, a hook."""
-    told: Callable[[bool], None] | None = getattr(_local, "told", None)
-    if told is None:
-        yield
-        return
-    told(True)
+def heard(uid: str, told: Callable[[int], None]) -> Iterator[None]:
+    """Have `told` called with 1 when something of the pod begins to wait for long, with -1 when it goes on; from any thread."""
+    _told[uid] = told
     try:
         yield
     finally:
-        told(False)
+        del _told[uid]
+
+
+@contextmanager
+def resting(uid: str) -> Iterator[None]:
+    """Around a wait for others."""
+    told = _told.get(uid)
+    if told is None:
+        yield
+        return
+    told(1)
+    try:
+        yield
+    finally:
+        told(-1)

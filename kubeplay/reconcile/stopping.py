@@ -102,7 +102,7 @@ class Stopping:
         for fd in (*by_fd, *([self.done] if self.done >= 0 else [])):
             poll.register(fd, select.POLLIN)
         long = wake is not None and wake - time.monotonic() > _PATIENT
-        with patience.resting() if long else nullcontext():
+        with patience.resting(self.look.row.uid) if long else nullcontext():
             events = self._poll(poll, wake)
         for fd, _ in events:
             if fd == self.done:

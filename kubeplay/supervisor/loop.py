@@ -19,7 +19,7 @@ from kubeplay.engine.host.on_exit import SUPERVISOR
 from kubeplay.engine.store.locks import Lock
 from kubeplay.engine.store.runtime import DELETE, EXITED, RUN, STOP
 from kubeplay.errors import KubeplayError
-from kubeplay.reconcile import eviction, rouse, services
+from kubeplay.reconcile import eviction, patience, rouse, services
 from kubeplay.reconcile.model import Outcome
 from kubeplay.reconcile.pod import reconcile
 from kubeplay.supervisor import logs, start
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 WORKERS = 8
+MOST = 256  # pods looked after at once, counting those that only wait for a grace period or a hook
 LOG_SECONDS = 10.0  # CS12: how often log sizes are checked
 BUSY_SECONDS = 1.0  # a pod somebody else holds is looked at again
 LINGER = 0.5  # a burst of exits is served by one process
@@ -73,6 +74,7 @@ class Loop:
         self.done_read, self.done_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self.waiting: dict[str, float] = {}
         self.active: set[str] = set()
+        self.resting: dict[str, int] = {}  # of the active ones, what each of them waits for
         self.again: set[str] = set()
         self.results: list[tuple[str, Outcome | None]] = []
         self.told: list[str] = []  # pods whose probes say something else now
@@ -139,15 +141,32 @@ class Loop:
             if uid in self.active:
                 self.again.add(uid)
                 del self.waiting[uid]
-            elif len(self.active) < WORKERS:
+            elif not self._full():
                 del self.waiting[uid]
                 self.active.add(uid)
                 threading.Thread(target=self._work, args=(uid,), daemon=True).start()
 
+    def _full(self) -> bool:
+        """Whether every worker's place is taken: one that only waits leaves its own (TE2: the others' grace is none of a pod's business)."""
+        return self._working() >= WORKERS or len(self.active) >= MOST
+
+    def _working(self) -> int:
+        with self.guard:
+            return len(self.active) - len(self.resting)
+
+    def _rest(self, uid: str, change: int) -> None:
+        with self.guard:
+            count = self.resting.get(uid, 0) + change
+            self.resting[uid] = count
+            if not count:
+                del self.resting[uid]
+        os.write(self.done_write, b"r")
+
     def _work(self, uid: str) -> None:
         outcome: Outcome | None = None
         try:
-            outcome = reconcile(self.engine, uid, wait_lock=False)
+            with patience.heard(uid, lambda change: self._rest(uid, change)):
+                outcome = reconcile(self.engine, uid, wait_lock=False)
         except (KubeplayError, OSError) as error:
             print(f"kubeplay supervisor: pod {uid}: {error}", flush=True)
         finally:
@@ -174,7 +193,7 @@ class Loop:
             if uid in self.again:
                 self.again.discard(uid)
                 self.waiting.setdefault(uid, 0.0)
-        if self.routes and not self.active:
+        if self.routes and not self._working():
             self.routes = False
             self._refresh_services()
 
@@ -227,7 +246,7 @@ class Loop:
 
     def _timers(self, now: float) -> Iterable[float]:
         """When something is to be begun. What is due by now has been begun or waits for its turn: its wake time means nothing more."""
-        if len(self.active) >= WORKERS:
+        if self._full():
             return  # one that is done wakes us
         due = self.engine.store.runtime.next_wake(now)
         if due is not None:
