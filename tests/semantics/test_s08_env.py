@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from kubeplay.engine.oci.user import Identity
 
 from kubeplay.engine.oci import spec as oci
+from kubeplay.engine.oci.user import Identity
 from kubeplay.errors import ContainerError, InvalidInput
 from kubeplay.kube import check, environment
 from kubeplay.kube.downward import NodeFacts
