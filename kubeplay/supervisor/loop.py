@@ -147,7 +147,7 @@ class Loop:
                 threading.Thread(target=self._work, args=(uid,), daemon=True).start()
 
     def _full(self) -> bool:
-        """Whether every worker's place is taken: one that only waits leaves its own (TE2: the others' grace is none of a pod's business)."""
+        """Whether every worker's place is taken: one that only waits leaves its own (TE2: a grace period is no other pod's business)."""
         return self._working() >= WORKERS or len(self.active) >= MOST
 
     def _working(self) -> int:
