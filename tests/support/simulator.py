@@ -181,7 +181,6 @@ class Simulation:
         self._end(action.name, self.codes.get(action.name, 137))
 
     def _restart_all(self, trigger: str) -> None:
-        self.log.append((self.now, f"restart all {trigger}"))
         self.seen = self.seen._replace(initialized=False)
         for c in self.seen.containers:
             if c.current and c.current.state == "running":
@@ -190,6 +189,7 @@ class Simulation:
             if c.current:
                 self._replace(c.plan.name, lambda s: s._replace(here=False))
                 self._change(c.plan.name, lambda i: i._replace(exit_code=137, reason=RESTARTING_ALL))
+        self.log.append((self.now, f"restart all {trigger}"))
 
     def _kill_pod(self, action: KillPod) -> None:
         finish = action.finish
