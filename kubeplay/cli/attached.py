@@ -85,6 +85,18 @@ def settle(app: App, uid: str) -> None:
         services.refresh(app.engine)
 
 
+def brief(app: App, words: tuple[str, ...], given: dict[str, Any]) -> str:
+    """`run -d --rm`: its id. Nobody takes it away before it has been seen to start; what has ended by then goes at once."""
+    from kubeplay.cli.run import made
+    from kubeplay.reconcile import autoremove
+
+    pod = made(app, words, given, start=False)
+    with autoremove.waited_for(app.engine, pod.uid):
+        _start(app, pod.uid)
+    settle(app, pod.uid)
+    return pod.containers[0][1]
+
+
 def _alone(app: App, pod: PodResult) -> ContainerRow:
     row = app.store.runtime.container(pod.containers[0][1])
     assert row is not None

@@ -39,7 +39,7 @@ def run(app: App, *, words: tuple[str, ...], **given: Any) -> int:
             return attached.run(app, joins, words, given)
         with attached.told_as_podman():
             if joins is None:
-                identity = made(app, words, given, start=True).containers[0][1]
+                identity = attached.brief(app, words, given) if given["rm"] else made(app, words, given, start=True).containers[0][1]
             else:
                 if given["rm"]:
                     raise InvalidInput("--rm with --pod and --detach: nobody would remove it", hint="leave out one of the three")
