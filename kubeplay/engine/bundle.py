@@ -16,6 +16,7 @@ from kubeplay.engine.host.userns import in_user_namespace
 from kubeplay.engine.oci import cdi, dev, facts, qos, spec, user
 from kubeplay.engine.oci.cdi import Edits, Node
 from kubeplay.engine.oci.mounts import MountPoint, locked
+from kubeplay.engine.store.runtime import RUNNING
 from kubeplay.errors import ContainerError, VolumeError
 from kubeplay.plan.container import ContainerPlan, Resolved
 from kubeplay.plan.pod import PodPlan
@@ -194,7 +195,7 @@ def write(
         file.write(json.dumps(config))  # json.dump to a file does not use the C encoder and takes twice as long
     facts = container.Facts(
         _group(engine, row, pod) if inputs.cgroups_path else "", plan.stop_signal or image.stop_signal, termination_log(engine, row),
-        plan.termination_policy, row.log_path, pod.sandbox.host_pid or pod.sandbox.share_pid,
+        plan.termination_policy, row.log_path, pod.sandbox.host_pid or pod.sandbox.share_pid or bool(plan.target),
     )  # fmt: skip
     container.write_facts(engine, row.id, facts)
     return facts
@@ -223,7 +224,7 @@ def _inputs(
         plan=plan, resolved=resolved, image=image, identity=identity, hostname=kernel_hostname(pod),
         rootfs=idmaps.reached(engine, root, users),
         cgroups_path=engine.cgroups.runtime_path(_group(engine, row, pod)),
-        namespaces=_namespaces(engine, sandbox, pod), host=host_facts(engine),
+        namespaces=_namespaces(engine, sandbox, pod, plan), host=host_facts(engine),
         shm="/dev/shm" if pod.sandbox.host_ipc else f"{engine.paths.sandbox(sandbox.id)}/shm",
         files=_files(engine, row, plan, users), mounts=parts.mounts, dev=parts.dev, users=users,
         devices=(*host_devices(), *parts.devices) if plan.security.privileged else parts.devices, edits=parts.edits,
@@ -238,7 +239,7 @@ def _group(engine: Engine, row: ContainerRow, pod: PodPlan) -> str:
     return f"{engine.cgroups.pod(row.pod_uid, qos.qos(pod))}/{row.id}"
 
 
-def _namespaces(engine: Engine, sandbox: SandboxRow, pod: PodPlan) -> tuple[spec.Namespace, ...]:
+def _namespaces(engine: Engine, sandbox: SandboxRow, pod: PodPlan, plan: ContainerPlan) -> tuple[spec.Namespace, ...]:
     """SC9: network, ipc and uts of the pod by path, mount and (v2 only) cgroup of its own, pid as asked."""
     directory, wanted = f"{engine.paths.sandbox(sandbox.id)}/ns", pod.sandbox
     found = [spec.Namespace("mount")]
@@ -251,10 +252,20 @@ def _namespaces(engine: Engine, sandbox: SandboxRow, pod: PodPlan) -> tuple[spec
     if not wanted.host_ipc:
         found.append(spec.Namespace("ipc", f"{directory}/ipc"))
     if not wanted.host_pid:
-        found.append(spec.Namespace("pid", f"{directory}/pid" if wanted.share_pid else ""))
+        found.append(spec.Namespace("pid", f"{directory}/pid" if wanted.share_pid else _target(engine, sandbox, plan)))
     if engine.cgroups.unified:
         found.append(spec.Namespace("cgroup"))
     return tuple(found)
+
+
+def _target(engine: Engine, sandbox: SandboxRow, plan: ContainerPlan) -> str:
+    """The PID namespace of an ephemeral container's target; "" = one of its own. Raises ContainerError."""
+    if not plan.target:
+        return ""
+    rows = [row for row in engine.store.runtime.containers(sandbox.pod_uid) if row.name == plan.target and row.sandbox_id == sandbox.id]
+    if not rows or rows[-1].state != RUNNING:
+        raise ContainerError("CreateContainerError", f'container "{plan.name}": its target "{plan.target}" is not running')
+    return f"/proc/{rows[-1].pid}/ns/pid"
 
 
 def host_facts(engine: Engine) -> spec.HostFacts:

@@ -10,6 +10,7 @@ from kubeplay.errors import InvalidInput
 from kubeplay.generate import order, pod, service, storage, workload
 from kubeplay.generate.options import GenerateOptions, Wanted
 from kubeplay.generate.prune import prune
+from kubeplay.kube import ephemeral
 from kubeplay.plan.stack import CLUSTER_WIDE, ObjectKey
 
 Object = dict[str, Any]
@@ -130,7 +131,7 @@ def _finished(obj: Object, options: GenerateOptions) -> Object:
 
 def loaded(body: str) -> Object:
     """A stored body as an object."""
-    made: Object = json.loads(body)
+    made: Object = json.loads(ephemeral.without(body))
     return made
 
 

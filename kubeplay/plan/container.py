@@ -49,6 +49,7 @@ class ContainerPlan(Record):
     policy is the default of DF2: an Always that nobody asked for is content with the local image when the registry cannot
     give another (podman's `newer`). `host_rootfs` runs the host's own programs read-only: only for our system pods, never
     compiled from a manifest. `rootfs` is a directory of the host that is the root file system (`create --rootfs`), neither.
+    `target`: of an ephemeral container, the one whose PID namespace it joins.
     """
 
     name: str
@@ -83,6 +84,7 @@ class ContainerPlan(Record):
     mems: str = ""
     host_rootfs: bool = False
     rootfs: str = ""
+    target: str = ""
 
     @property
     def imageless(self) -> bool:

@@ -6,7 +6,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.engine.store.runtime import ContainerRow
+from kubeplay.kube import ephemeral
 from kubeplay.plan import codec
+from kubeplay.plan.container import EPHEMERAL
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.stack import ObjectKey, PlannedObject, Stack
 from kubeplay.record import Record
@@ -41,10 +43,10 @@ def compare(engine: Engine, stack: Stack) -> Comparison:
         found = engine.store.objects.find(planned.key)
         if found is None:
             new.append(planned)
-        elif found.body == planned.body:
+        elif ephemeral.without(found.body) == planned.body:
             same.add(planned.key)
         else:
-            different.append(Difference(planned.key, tuple(describe(planned.key.kind, found.body, planned.body))))
+            different.append(Difference(planned.key, tuple(describe(planned.key.kind, ephemeral.without(found.body), planned.body))))
     known = {d.key for d in different}
     for plan in stack.pods:
         key = ObjectKey("Pod", plan.namespace, plan.name)
@@ -60,8 +62,9 @@ def _pod_lines(engine: Engine, plan: PodPlan) -> tuple[str, ...]:
     if row is None:
         return ("it has an object but was never made: a play of it was cut short",)
     lines: list[str] = []
-    if codec.dumps(plan) != row.plan and codec.loads(row.plan) != plan:
-        lines += _differences(json.loads(row.plan), codec.encode(plan), "plan")
+    stored = row.plan if codec.dumps(plan) == row.plan else codec.dumps(played(codec.loads(row.plan)))
+    if codec.dumps(plan) != stored and codec.loads(stored) != plan:
+        lines += _differences(json.loads(stored), codec.encode(plan), "plan")
     newest: dict[str, ContainerRow] = {r.name: r for r in engine.store.runtime.containers(row.uid)}  # by attempt, so the last wins
     for container in plan.containers:
         runs = newest.get(container.name)
@@ -69,6 +72,11 @@ def _pod_lines(engine: Engine, plan: PodPlan) -> tuple[str, ...]:
         if runs is not None and image is not None and image.id != runs.image_id:
             lines.append(f"image {container.image} is now {image.id[:19]}, container {container.name} runs {runs.image_id[:19]}")
     return tuple(lines)
+
+
+def played(plan: PodPlan) -> PodPlan:
+    """A plan as it was before `debug` added to it."""
+    return plan._replace(containers=tuple([c for c in plan.containers if c.kind != EPHEMERAL]))
 
 
 def describe(kind: str, old: str, new: str) -> list[str]:

@@ -39,7 +39,7 @@ status | oi | set by a server, dropped
 POD = """
 containers[] | + |
 initContainers[] | + | one after the other, each must succeed; with restartPolicy Always it stays beside the others (sidecar)
-ephemeralContainers[] | - | ephemeral containers: issue 5
+ephemeralContainers[] | - | as on a cluster, no file creates them: `kubeplay debug` adds one to a running pod
 volumes[] | + |
 restartPolicy | + | with the kubelet's back-off
 terminationGracePeriodSeconds | + |

@@ -13,6 +13,7 @@ from kubeplay.engine.host import faults, threads
 from kubeplay.engine.host.trace import trace
 from kubeplay.engine.store.runtime import CREATE, RUN, STOP, PodRow
 from kubeplay.errors import Conflict, Interrupted, InvalidInput, KubeplayError, PodError, Timeout
+from kubeplay.kube import ephemeral
 from kubeplay.kube.status import CRASH_LOOP, FAILED, SUCCEEDED, TERMINAL
 from kubeplay.plan import codec
 from kubeplay.plan.container import INIT
@@ -130,7 +131,7 @@ def _take_over(engine: Engine, stack: Stack, hold: records.Record, left: list[tu
         if value != records.MADE:
             continue
         stored = engine.store.objects.find(key)
-        if key.kind == records.VOLUME or stored is None or stored.body != bodies.get(key):
+        if key.kind == records.VOLUME or stored is None or ephemeral.without(stored.body) != bodies.get(key):
             undo.append(key)
     downs.remove(engine, undo, timeout=ROLLBACK_GRACE)
     for key in undo:

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.errors import AlreadyExists, Conflict
+from kubeplay.kube import ephemeral
 from kubeplay.kube.defaults_pod import pull_policy
 from kubeplay.plan import codec
+from kubeplay.plan.container import EPHEMERAL
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.stack import ObjectKey, PlannedObject, Stack
 from kubeplay.play import change
@@ -46,13 +48,16 @@ def updates(engine: Engine, stack: Stack, different: Iterable[change.Difference]
     plans = {ObjectKey("Pod", plan.namespace, plan.name): plan for plan in stack.pods}
     made, refused = [], []
     for one in different:
-        old, new = engine.store.objects.get(one.key).body, bodies[one.key]
+        stored, new = engine.store.objects.get(one.key).body, bodies[one.key]
+        old, plan = ephemeral.without(stored), plans.get(one.key)
         lines = faults(one.key.kind, old, new)
-        if one.key in plans:
+        if plan is not None:
             row = engine.store.runtime.find_pod(one.key.namespace, one.key.name)
-            lines = lines or (plan_faults(codec.loads(row.plan), plans[one.key]) if row else list(one.lines))
+            runs: PodPlan = codec.loads(row.plan) if row else plan
+            lines = lines or (plan_faults(change.played(runs), plan) if row else list(one.lines))
+            plan = plan._replace(containers=(*plan.containers, *[c for c in runs.containers if c.kind == EPHEMERAL]))
         refused += [f"  {one.key}: {line}" for line in lines]
-        made.append(Update(one.key, new, _without_meta(old) != _without_meta(new), plans.get(one.key)))
+        made.append(Update(one.key, ephemeral.kept(stored, new), _without_meta(old) != _without_meta(new), plan))
     if refused:
         raise Conflict(
             "these objects exist and cannot be changed as the files have it:\n" + "\n".join(refused),

@@ -55,6 +55,7 @@ def plan(
         pids_limit=limits.pids,
         cpuset=limits.cpuset,
         mems=limits.mems,
+        target=item.get("targetContainerName") or "",
     )
 
 
