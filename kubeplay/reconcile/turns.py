@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kubeplay.engine.store.runtime import RUNNING
+from kubeplay.engine.store.runtime import CREATED, RUNNING
 from kubeplay.plan.container import INIT, SIDECAR
 from kubeplay.reconcile.model import AGAIN, HOLD, Observed, Seen
 from kubeplay.reconcile.steps import Step, ended, step
@@ -22,7 +22,7 @@ def turn(seen: Observed, now: float) -> Turn:
     row = [c for c in seen.containers if c.plan.kind in (INIT, SIDECAR)]
     if seen.initialized:
         return Turn(tuple([step(seen, c, now) for c in row if c.plan.kind == SIDECAR]), True)
-    begun = max((i for i, c in enumerate(row) if c.here and c.current is not None), default=-1)
+    begun = max((i for i, c in enumerate(row) if c.here and c.current is not None and c.current.state != CREATED), default=-1)
     steps: list[Step] = []
     for index, container in enumerate(row):
         if container.plan.kind == INIT and _done(seen, container):

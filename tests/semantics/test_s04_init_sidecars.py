@@ -153,3 +153,15 @@ BACK = {"waiting": "CrashLoopBackOff", "message": "m"}
 def test_ph1_ph2_phase_with_sidecars(sidecar: ContainerView, app: ContainerView, initialized: bool, expected: str) -> None:
     view = PodView(pod(sidecar.plan, app.plan), EPOCH, (sidecar, app), initialized=initialized)
     assert pod_status(view, EPOCH + 60, {"phase": "Running"} if initialized else None)["phase"] == expected
+
+
+def test_in3_containers_that_were_only_made_begin_in_their_order() -> None:
+    sim = Simulation(pod(side(startup=PROBE), c("i", kind=INIT), c()), "create", side=[Run()], i=[Run(1)], main=[Run()])
+    sim.unstarted = {"side"}
+    sim.run(2)
+    sim.seen = sim.seen._replace(desired="run")
+    sim.run(5)
+    assert [e for _, e in sim.log if e.startswith("begin")] == ["begin side"]
+    sim.health("side")
+    sim.run(10)
+    assert [e for _, e in sim.log][-4:] == ["begin side", "begin i", "end i 0", "begin main"]

@@ -124,6 +124,7 @@ class Simulation:
         elif isinstance(action, Begin):
             self.log.append((self.now, f"begin {action.name}"))
             self._change(action.name, lambda i: i._replace(state="running", started=self.now))
+            self.health(action.name, started=action.name not in self.unstarted, ready=action.name not in self.unstarted)
             self._plan_end(action.name, self._next(action.name, 0))
         elif isinstance(action, Note):
             self._backoff(START + action.name, 0.0, action.reason, action.message)
