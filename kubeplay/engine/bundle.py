@@ -20,7 +20,7 @@ from kubeplay.engine.store.runtime import RUNNING
 from kubeplay.errors import ContainerError, VolumeError
 from kubeplay.plan.container import ContainerPlan, Resolved
 from kubeplay.plan.pod import PodPlan
-from kubeplay.plan.volumes import ImageVolume
+from kubeplay.plan.volumes import ImageVolume, Mount
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ def opened(
             through = "" if _is_image(pod, wanted.volume) else shown
             if source.fd >= 0 or through:
                 path = _stage(engine.paths.bundle(row.id), place, source.path, through, is_file=source.is_file)
-            mounts.append(MountPoint(path, wanted.path, source.read_only, wanted.propagation, locked(path, users)))
+            whole = _recursive(engine, wanted, plan.name) if wanted.recursive_read_only and source.read_only else False
+            mounts.append(MountPoint(path, wanted.path, source.read_only, wanted.propagation, locked(path, users), whole))
             if source.device:
                 devices.append(device(path, wanted.path))
         made = "" if plan.security.privileged else _dev(engine, row, plan, users)
@@ -105,6 +106,18 @@ def opened(
         unstage(engine.paths.bundle(row.id))
         for fd in fds:
             os.close(fd)
+
+
+def _recursive(engine: Engine, wanted: Mount, container: str) -> bool:
+    """VO11: whether the mount is made read-only with all that is below it. Raises ContainerError where that is asked for and cannot be."""
+    can = engine.runtime.recursive_read_only()
+    if not can and wanted.recursive_read_only == "Enabled":
+        why = "this machine's runtime or kernel has no recursive read-only mounts"
+        raise ContainerError(
+            user.CONFIG_ERROR, f'container "{container}", volumeMount "{wanted.path}": recursiveReadOnly: Enabled: {why}',
+            hint="runc 1.1 or crun 1.8 and Linux 5.12 have them; IfPossible goes without",
+        )  # fmt: skip
+    return can
 
 
 def _is_image(pod: PodPlan, volume: str) -> bool:

@@ -38,6 +38,7 @@ class Security(Record):
     supplemental_groups: tuple[int, ...] = ()
     supplemental_groups_policy: str = "Merge"
     fs_group: int | None = None
+    fs_group_policy: str = "Always"
     privileged: bool = False
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()

@@ -9,7 +9,10 @@ ROOT_CA = ("ConfigMap", "kube-root-ca.crt")  # a cluster puts it into every name
 
 
 class EmptyDir(Record):
-    """Per-pod directory; medium "" is disk, "Memory" is tmpfs; `size_limit` in bytes, 0 = none (VO7)."""
+    """Per-pod directory; medium "" is disk, "Memory" is tmpfs, "HugePages" and "HugePages-2Mi" are huge pages (VO7).
+
+    `size_limit` in bytes, 0 = none.
+    """
 
     medium: str = ""
     size_limit: int = 0
@@ -109,7 +112,10 @@ class Volume(Record):
 
 
 class Mount(Record):
-    """One volumeMount; `sub_path_expr` still holds its `$(VAR)` references (EN3, VO9, VO11)."""
+    """One volumeMount; `sub_path_expr` still holds its `$(VAR)` references (EN3, VO9, VO11).
+
+    `recursive_read_only`: IfPossible or Enabled make everything mounted below it read-only too; "" is Disabled.
+    """
 
     volume: str
     path: str
@@ -117,6 +123,7 @@ class Mount(Record):
     sub_path: str = ""
     sub_path_expr: str = ""
     propagation: str = "None"
+    recursive_read_only: str = ""
 
 
 def in_memory(source: Files) -> bool:

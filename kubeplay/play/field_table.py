@@ -101,7 +101,7 @@ securityContext.runAsUser | + |
 securityContext.runAsGroup | + |
 securityContext.runAsNonRoot | + |
 securityContext.fsGroup | + |
-securityContext.fsGroupChangePolicy | + | volumes are given their group each time
+securityContext.fsGroupChangePolicy | + |
 securityContext.supplementalGroups[] | + |
 securityContext.supplementalGroupsPolicy | + |
 securityContext.seLinuxOptions | + | where the host has SELinux
@@ -125,7 +125,7 @@ securityContext.windowsOptions | o | only Linux containers
 VOLUME = """
 name | + |
 emptyDir | + |
-emptyDir.medium | ~HugePages | huge pages: issue 5
+emptyDir.medium | + |
 emptyDir.sizeLimit | + | kept to by the Memory medium; on the disk a pod that exceeds it is evicted
 hostPath | + |
 hostPath.path | + |
@@ -288,7 +288,7 @@ volumeMounts[].readOnly | + |
 volumeMounts[].subPath | + |
 volumeMounts[].subPathExpr | + |
 volumeMounts[].mountPropagation | + |
-volumeMounts[].recursiveReadOnly | =Disabled,IfPossible | recursive read-only mounts: issue 5
+volumeMounts[].recursiveReadOnly | + |
 volumeDevices[] | - | block volumes are not available
 resources | + |
 resources.limits{cpu} | + |

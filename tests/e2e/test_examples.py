@@ -64,6 +64,8 @@ SHOWN = {
     "13-restart-rules": ("prepared\nprepared", ["logs", "restart-rules", "-c", "worker"]),
     "14-deadline-and-gate": ("DeadlineExceeded", ["pod", "inspect", "deadline"]),
     "18-hooks": ("greeting written by the hook", ["logs", "hooks", "-c", "main"]),
+    "27-read-only-all-the-way": ("nothing of the host can be written", ["logs", "careful", "-c", "main"]),
+    "28-disk-limit": ("writes 3 MB", ["logs", "disk-limit", "-c", "main"]),
     "25-ephemeral-volume": ("group 2000 may write", ["logs", "scratch", "-c", "main"]),
     "38-run": ("hello from run", ["logs", "pages"]),
     "20-projected": ("tier=\"demo\"", ["logs", "projected", "-c", "main"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -304,3 +305,83 @@ def test_rs8_a_container_that_takes_too_much_of_the_disk_is_evicted(kp: Machine)
     assert status["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 137 and status["containerStatuses"][0]["restartCount"] == 0
     assert "Evicted" in kp("events").out
     kp.down(GREEDY)
+
+
+@covers("container.volumeMounts[].recursiveReadOnly")
+def test_vo11_read_only_with_all_that_is_mounted_below(kp: Machine, tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    text = f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: deep}}
+spec:
+  terminationGracePeriodSeconds: 0
+  volumes: [{{name: h, hostPath: {{path: {tmp_path}}}}}]
+  containers:
+  - name: main
+    image: busybox:1
+    command: [sleep, "1000"]
+    volumeMounts:
+    - {{name: h, mountPath: /top, readOnly: true, recursiveReadOnly: Disabled}}
+    - {{name: h, mountPath: /may, readOnly: true, recursiveReadOnly: IfPossible}}
+    - {{name: h, mountPath: /all, readOnly: true, recursiveReadOnly: Enabled}}
+"""
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", tmp_path / "below"], check=True)
+    try:
+        kp.play(text)
+        assert kp.sh("deep", "touch /top/below/f && ls /all/below") == "f"
+        for place in ("/top/f", "/may/f", "/may/below/f", "/all/f", "/all/below/f"):
+            assert "Read-only" in kp.sh("deep", f"touch {place} 2>&1; true")
+        kp.down(text)
+    finally:
+        subprocess.run(["umount", "-l", tmp_path / "below"], check=True)
+
+
+@covers("pod.securityContext.fsGroupChangePolicy")
+def test_vo13_a_claim_that_is_the_groups_already_is_left_alone(kp: Machine) -> None:
+    def text(policy: str) -> str:
+        return mounting("grouped", "shared").replace("spec:", f"spec:\n  securityContext: {{fsGroup: 4000, fsGroupChangePolicy: {policy}}}")
+
+    kp.play(claim("shared") + text("OnRootMismatch"))
+    assert kp.sh("grouped", "stat -c '%a %g' /d; touch /d/f; chown 7:7 /d/f") == "2777 4000"
+    kp.play(text("OnRootMismatch"), "--replace")
+    assert kp.sh("grouped", "stat -c %g /d/f") == "7"
+    kp.play(text("Always"), "--replace")
+    assert kp.sh("grouped", "stat -c '%g %a' /d/f") == "4000 664"
+    kp.down(text("Always"))
+    kp.down(claim("shared"), "--force")
+
+
+@pytest.fixture
+def huge_pages() -> Iterator[None]:
+    """Some huge pages of the usual size set aside, as an administrator does."""
+    knob = Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
+    before = knob.read_text()
+    knob.write_text(f"{int(before) + 4}")
+    if int(knob.read_text()) < int(before) + 4:
+        knob.write_text(before)
+        pytest.skip("this machine's memory has no room for huge pages")
+    yield
+    knob.write_text(before)
+
+
+def test_vo7_huge_pages(kp: Machine, huge_pages: None) -> None:
+    text = """
+apiVersion: v1
+kind: Pod
+metadata: {name: huge}
+spec:
+  terminationGracePeriodSeconds: 0
+  volumes: [{name: any, emptyDir: {medium: HugePages}}, {name: sized, emptyDir: {medium: HugePages-2Mi, sizeLimit: 2Mi}}]
+  containers:
+  - name: main
+    image: busybox:1
+    command: [sleep, "1000"]
+    resources: {limits: {hugepages-2Mi: 4Mi, memory: 64Mi}}
+    volumeMounts: [{name: any, mountPath: /any}, {name: sized, mountPath: /sized}]
+"""
+    kp.play(text)
+    lines = [line.split() for line in kp.sh("huge", "grep hugetlbfs /proc/mounts").splitlines()]
+    assert sorted(line[1] for line in lines) == ["/any", "/sized"] and all("pagesize=2M" in line[3] for line in lines)
+    assert kp.sh("huge", "stat -c %a /any; df -k /sized | tail -1 | tr -s ' ' | cut -d' ' -f2") == "777\n2048"
+    kp.down(text)

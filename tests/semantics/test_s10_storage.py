@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kubeplay.engine.oci.mounts import MountPoint, bind
+from kubeplay.engine.volumes import emptydir, fsgroup
+from kubeplay.errors import VolumeError
 from kubeplay.kube import check, storage
 from kubeplay.kube.storage import ClaimView, ClassView, Meta, VolumeView
 from kubeplay.plan.container import ContainerPlan, Resources
@@ -185,3 +189,41 @@ def test_rs8_a_container_above_its_own_limit() -> None:
     assert found == eviction.Verdict(50, container="c")
     assert found.text("50") == 'Container c exceeded its local ephemeral storage limit "50". '
     assert eviction.decide(limited(c=0), eviction.Usage(containers={"c": 10**12})) is None
+
+
+# VO7, VO11, VO13
+def huge(medium: str, *pages: str) -> str:
+    """Why huge pages cannot be had; "" = they could be mounted."""
+    try:
+        emptydir.prepare(EmptyDir(medium), "/nowhere", "/proc", 0, pages)  # /proc is a mount already: nothing is made
+    except VolumeError as error:
+        return error.message
+    return ""
+
+
+def test_vo7_huge_pages_must_be_asked_for_and_be_of_one_size() -> None:
+    assert huge("HugePages", "2Mi") == huge("HugePages-1Gi", "1Gi", "2Mi") == ""
+    assert "no resource request for huge pages" in huge("HugePages")
+    assert "no resource request for huge pages" in huge("HugePages-1Gi", "2Mi")
+    assert "several sizes" in huge("HugePages", "1Gi", "2Mi")
+    assert "unknown storage medium" in huge("memory")
+
+
+@pytest.mark.parametrize(("wanted", "options"), [
+    (MountPoint("/s", "/p", True), ["rbind", "rprivate", "ro"]),
+    (MountPoint("/s", "/p", True, recursive=True), ["rbind", "rprivate", "ro", "rro"]),
+    (MountPoint("/s", "/p", False, "HostToContainer"), ["rbind", "rslave", "rw"]),
+    (MountPoint("/s", "/p", False, "Bidirectional"), ["rbind", "rshared", "rw"]),
+])  # fmt: skip
+def test_vo11_read_only_and_propagation_as_the_runtime_is_told(wanted: MountPoint, options: list[str]) -> None:
+    assert bind(wanted)["options"] == options
+
+
+def test_vo13_a_root_that_has_all_that_fs_group_gives_is_left_alone(tmp_path: Path) -> None:
+    gid = tmp_path.stat().st_gid
+    for mode, fits in ((0o2770, True), (0o2777, True), (0o770, False), (0o2760, False), (0o2750, False)):
+        tmp_path.chmod(mode)
+        assert fsgroup.fits(str(tmp_path), gid, read_only=False) == fits
+    tmp_path.chmod(0o2550)
+    assert fsgroup.fits(str(tmp_path), gid, read_only=True)
+    assert not fsgroup.fits(str(tmp_path), gid + 1, read_only=True)

@@ -18,13 +18,17 @@ _PROPAGATION = {"None": "rprivate", "HostToContainer": "rslave", "Bidirectional"
 
 
 class MountPoint(Record):
-    """A bind of `source` at `path`; sources are paths the runtime can open. `locked`: flags of the source that must stay (see `locked`)."""
+    """A bind of `source` at `path`; sources are paths the runtime can open. `locked`: flags of the source that must stay (see `locked`).
+
+    `recursive`: what is mounted below it is read-only too.
+    """
 
     source: str
     path: str
     read_only: bool = False
     propagation: str = "None"
     locked: tuple[str, ...] = ()
+    recursive: bool = False
 
 
 def standard(inputs: SpecInputs) -> list[dict[str, Any]]:
@@ -83,9 +87,10 @@ def volumes(inputs: SpecInputs) -> list[dict[str, Any]]:
 
 
 def bind(point: MountPoint) -> dict[str, Any]:
-    """One bind mount; a read-only one is so at its top only, as Kubernetes' default (recursiveReadOnly: Disabled)."""
+    """One bind mount; a read-only one is so at its top only unless asked otherwise, as in Kubernetes (VO11)."""
     options = ["rbind", _PROPAGATION.get(point.propagation, "rprivate"), "ro" if point.read_only else "rw"]
     options += point.locked if point.read_only else ()
+    options += ["rro"] if point.recursive and point.read_only else []
     return {"destination": point.path, "type": "bind", "source": point.source, "options": options}
 
 

@@ -41,10 +41,19 @@ class Runtime:
     def __init__(self, choice: Choice, paths: Paths) -> None:
         self.choice = choice
         self.root = f"{paths.runroot}/runtime"
+        self._rro: bool | None = None
 
     def argv(self, *arguments: str) -> list[str]:
         """A full command line."""
         return [self.choice.path, "--root", self.root, *arguments]
+
+    def recursive_read_only(self) -> bool:
+        """Whether `rro` mounts are made: the runtime says so itself; asked once a process, when a pod wants to know."""
+        if self._rro is None:
+            major, minor = os.uname().release.split(".")[:2]
+            new = (int(major), int(minor.split("-")[0])) >= (5, 12)  # mount_setattr(2)
+            self._rro = new and b'"rro"' in processes.run(self.argv("features"), check=False).stdout
+        return self._rro
 
     def start(self, container_id: str) -> None:
         """Let a created container run its program. Raises RuntimeFailed.

@@ -11,6 +11,15 @@ READ_WRITE, READ_ONLY = 0o660, 0o440
 DIRECTORY_BITS = stat.S_ISGID | 0o110
 
 
+ON_MISMATCH = "OnRootMismatch"
+
+
+def fits(root: str, gid: int, *, read_only: bool) -> bool:
+    """Whether the volume's root is the group's already, with all that fsGroup gives (fsGroupChangePolicy: OnRootMismatch)."""
+    info, wanted = os.lstat(root), (READ_ONLY if read_only else READ_WRITE) | DIRECTORY_BITS
+    return info.st_gid == gid and info.st_mode & wanted == wanted
+
+
 def apply(root: str, gid: int, *, read_only: bool) -> None:
     """Give everything below `root` to group `gid`; symlinks are chowned but not followed."""
     fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

@@ -15,6 +15,7 @@ from kubeplay.engine.store.db import Store
 from kubeplay.engine.volumes import atomic, emptydir, fsgroup, hostpath, nested, subpath
 from kubeplay.engine.volumes.named import NamedVolumes
 from kubeplay.errors import Exhausted, MissingPrerequisite, VolumeError
+from kubeplay.plan.container import Resources
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.volumes import Claim, EmptyDir, HostPath, ImageVolume, Mount, Volume, in_memory
 from kubeplay.plan.volumes import Files as FilesSource
@@ -83,7 +84,7 @@ class Volumes:
             group = outside(users.gids, group)
         if isinstance(source, EmptyDir):
             fresh = not os.path.exists(self.path(uid, pod, volume))
-            emptydir.prepare(source, self._disk(uid, volume), self._memory(uid, volume), _memory_limit(pod))
+            emptydir.prepare(source, self._disk(uid, volume), self._memory(uid, volume), _memory_limit(pod), _pages(pod))
             if group is not None and fresh:
                 fsgroup.apply(self.path(uid, pod, volume), group, read_only=False)
         elif isinstance(source, HostPath):
@@ -92,11 +93,13 @@ class Volumes:
             owned = {path: file._replace(owner=_outside(users, file.owner)) for path, file in files.items()}
             self._write_files(uid, volume, source, owned, group, nested.points(pod, volume.name))
         elif isinstance(source, Claim):
-            self._claim(pod.namespace, source.claim_name, group)
+            policy = next((c.security.fs_group_policy for c in pod.containers if c.security.fs_group is not None), "")
+            self._claim(pod.namespace, source, group, policy)
         elif isinstance(source, ImageVolume):
             image_view(uid, volume.name, source.reference)
 
-    def _claim(self, namespace: str, name: str, group: int | None) -> None:
+    def _claim(self, namespace: str, source: Claim, group: int | None, policy: str) -> None:
+        name = source.claim_name
         row = self.named.find(namespace, name)
         if row is not None and row.driver == "hostPath":  # VO13: a host path belongs to the host
             hostpath.prepare(HostPath(row.path, dict(row.options).get("type", "")))
@@ -104,8 +107,8 @@ class Volumes:
         path = self.named.path(namespace, name)
         if not os.path.isdir(path):
             raise VolumeError(f'path "{path}" does not exist' if row and row.path else f'persistentvolumeclaim "{name}" not found')
-        if group is not None:
-            fsgroup.apply(path, group, read_only=False)
+        if group is not None and not (policy == fsgroup.ON_MISMATCH and fsgroup.fits(path, group, read_only=source.read_only)):
+            fsgroup.apply(path, group, read_only=source.read_only)
 
     def path(self, uid: str, pod: PodPlan, volume: Volume) -> str:
         """The host path of a volume's root."""
@@ -116,7 +119,7 @@ class Volumes:
             return self.named.path(pod.namespace, source.claim_name)
         if isinstance(source, ImageVolume):
             return self.image_mountpoint(uid, volume.name)
-        on_tmpfs = in_memory(source) if isinstance(source, FilesSource) else source.medium == "Memory"
+        on_tmpfs = in_memory(source) if isinstance(source, FilesSource) else source.medium != ""
         return self._memory(uid, volume) if on_tmpfs else self._disk(uid, volume)
 
     def image_mountpoint(self, uid: str, volume: str) -> str:
@@ -220,6 +223,12 @@ def _outside(users: Map | None, owner: int) -> int:
     from kubeplay.engine.host.idmapped import outside
 
     return outside(users.uids, owner)
+
+
+def _pages(pod: PodPlan) -> tuple[str, ...]:
+    """The sizes of huge pages that the pod asks for: 2Mi."""
+    names = {name for c in pod.containers for name, _ in c.resources.others} | {name for name, _ in (pod.resources or Resources()).others}
+    return tuple(sorted(name.removeprefix("hugepages-") for name in names if name.startswith("hugepages-")))
 
 
 def _memory_limit(pod: PodPlan) -> int:

@@ -23,6 +23,7 @@ def plan(pod_spec: Mapping[str, Any], container: Mapping[str, Any], options: Com
         supplemental_groups=tuple(pod.get("supplementalGroups") or ()),
         supplemental_groups_policy=pod.get("supplementalGroupsPolicy") or "Merge",
         fs_group=pod.get("fsGroup"),
+        fs_group_policy=pod.get("fsGroupChangePolicy") or "Always",
         privileged=privileged,
         cap_add=_capabilities(capabilities.get("add")),
         cap_drop=_capabilities(capabilities.get("drop")),

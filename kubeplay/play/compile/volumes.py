@@ -189,4 +189,5 @@ def _mount(item: Mapping[str, Any], read_only: bool) -> Mount:
         sub_path=item.get("subPath") or "",
         sub_path_expr=item.get("subPathExpr") or "",
         propagation=item.get("mountPropagation") or "None",
+        recursive_read_only="" if item.get("recursiveReadOnly") in (None, "Disabled") else item["recursiveReadOnly"],
     )
