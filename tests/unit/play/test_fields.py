@@ -78,7 +78,7 @@ UNSUPPORTED: list[tuple[str, dict[str, Any], list[str]]] = [
     ("Pod", pod(volumes=[{"nfs": {}}, {"emptyDir": {}}]), ["spec.volumes[0].nfs"]),
     ("Pod", pod(volumes=[{"emptyDir": {}}, {"projected": {"sources": [{"configMap": {}}, {"podCertificate": {}}]}}]),
      ["spec.volumes[1].projected.sources[1].podCertificate"]),
-    ("Pod", pod(volumes=[{"emptyDir": {"medium": "HugePages-2Mi"}}]), ["spec.volumes[0].emptyDir.medium"]),
+    ("Pod", pod(volumes=[{"emptyDir": {"medium": "HugePages-2Mi"}}]), []),
     ("Pod", pod(volumes=[{"emptyDir": {"medium": "Memory"}}, {"emptyDir": {"medium": "memory"}}]), []),
     ("Pod", pod(hostUsers=False, runtimeClassName="x"), ["spec.runtimeClassName"]),
     ("Pod", pod(hostUsers=True, runtimeClassName=None, resourceClaims=[], resources={}), []),
