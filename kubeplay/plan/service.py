@@ -16,7 +16,10 @@ class ServicePort(Record):
 
 
 class ServicePlan(Record):
-    """A Service; `cluster_ip` "" = to be given, "None" = headless. `affinity_seconds` 0 = no session affinity."""
+    """A Service; `cluster_ip` "" = to be given, "None" = headless. `affinity_seconds` 0 = no session affinity.
+
+    `publish_not_ready`: every pod with an address counts as ready (EP1).
+    """
 
     namespace: str
     name: str
@@ -26,6 +29,7 @@ class ServicePlan(Record):
     cluster_ip: str = ""
     affinity_seconds: int = 0
     external_ips: tuple[str, ...] = ()
+    publish_not_ready: bool = False
 
 
 class Endpoint(Record):

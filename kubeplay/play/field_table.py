@@ -411,7 +411,7 @@ allocateLoadBalancerNodePorts | o | there is no load balancer
 loadBalancerClass | - | LoadBalancer: issue 6
 loadBalancerIP | - | LoadBalancer: issue 6
 loadBalancerSourceRanges[] | - | LoadBalancer: issue 6
-publishNotReadyAddresses | o | a running pod is ready until probes come: issue 5
+publishNotReadyAddresses | + |
 ipFamilies[] | =IPv4 | IPv6: issue 6
 ipFamilyPolicy | =SingleStack,PreferDualStack | IPv6: issue 6
 """

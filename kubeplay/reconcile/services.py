@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubeplay.engine.net.services import HEADLESS
 from kubeplay.engine.store.objects import StoredObject
+from kubeplay.engine.store.runtime import DELETE
 from kubeplay.errors import Conflict, KubeplayError
 from kubeplay.kube.status import TERMINAL
 from kubeplay.plan import codec
@@ -99,16 +100,17 @@ def routes(engine: Engine) -> tuple[ServiceRoute, ...]:
 
 
 class _Pod:
-    """A pod as endpoints see it."""
+    """A pod as endpoints see it; `ready` is its condition, also while it is `terminating`."""
 
-    __slots__ = ("address", "labels", "namespace", "plan", "ready")
+    __slots__ = ("address", "labels", "namespace", "plan", "ready", "terminating")
 
-    def __init__(self, plan: PodPlan, address: str, ready: bool) -> None:
+    def __init__(self, plan: PodPlan, address: str, ready: bool, terminating: bool = False) -> None:
         self.plan = plan
         self.namespace = plan.namespace
         self.labels = dict(plan.labels)
         self.address = address
         self.ready = ready
+        self.terminating = terminating
 
 
 def _pods(engine: Engine) -> list[_Pod]:
@@ -122,7 +124,7 @@ def _pods(engine: Engine) -> list[_Pod]:
             continue
         status = json.loads(obj.status)
         if status.get("podIP") and status.get("phase") not in TERMINAL:
-            found.append(_Pod(plan_of(row), status["podIP"], _is_ready(status) and obj.deleted is None))
+            found.append(_Pod(plan_of(row), status["podIP"], _is_ready(status), obj.deleted is not None or row.desired == DELETE))
     return found
 
 
@@ -131,8 +133,13 @@ def _is_ready(status: dict[str, Any]) -> bool:
 
 
 def route(service: ServicePlan, pods: list[_Pod]) -> ServiceRoute:
-    """One Service's endpoints: the ready pods it selects (EP1); a Service without selector has none of ours (EP2)."""
-    chosen = [p for p in pods if service.selector and p.namespace == service.namespace and p.ready and _selects(service, p)]
+    """One Service's endpoints: the ready pods it selects (EP1), without any those that serve while they end (SV3).
+
+    A Service without selector has none of ours (EP2).
+    """
+    selected = [p for p in pods if service.selector and p.namespace == service.namespace and _selects(service, p)]
+    ready = [p for p in selected if service.publish_not_ready or (p.ready and not p.terminating)]
+    chosen = ready or [p for p in selected if p.ready]
     return ServiceRoute(service, tuple([_endpoints(port, chosen) for port in service.ports]))
 
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence, Set
-from typing import TYPE_CHECKING
 from zlib import crc32
 
 from kubeplay.config import Settings
 from kubeplay.engine.host import userns
 from kubeplay.engine.host.paths import Paths, ensure_directory
-from kubeplay.engine.net import bridge, claims, conntrack, dns, ipam, nft, ports, rtnl, services, subnets, veth
+from kubeplay.engine.net import bridge, claims, conntrack, dns, ipam, nft, ports, rtnl, services, subnets, tcp, veth
 from kubeplay.engine.net.addresses import Subnet, number, subnet, text
 from kubeplay.engine.net.netlink import Netlink
 from kubeplay.engine.store.db import Store
@@ -24,9 +23,6 @@ from kubeplay.errors import AlreadyExists, Conflict, InvalidInput, NotFound
 from kubeplay.plan.container import Port
 from kubeplay.plan.pod import SandboxPlan
 from kubeplay.plan.service import ServicePlan, ServiceRoute
-
-if TYPE_CHECKING:
-    from _socket import socket as Socket
 
 DEFAULT = "kubeplay-default"
 _AUTO = ("auto", "1")  # the subnet was ours to choose, and is so again when someone took it while we were down
@@ -172,11 +168,9 @@ class Networks:
         ports.release(self.store, self.settings.bridge, [uid])
 
     # Services
-    def socket(self, family: int) -> Socket:
-        """A TCP socket, not blocking, in the network that the pods' addresses belong to: what asks pods from outside (PR11)."""
-        from _socket import IPPROTO_TCP, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, socket
-
-        return socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP)
+    def socket(self, family: int) -> tcp.Opened:
+        """A TCP socket in the network that the pods' addresses belong to: what asks pods from outside (PR11)."""
+        return tcp.socket(family)
 
     def service_range(self) -> Subnet:
         """Where cluster IPs come from; brings the default network up, whose route claims the range on this machine."""

@@ -26,6 +26,7 @@ def plan(obj: Object) -> ServicePlan:
         cluster_ip=spec.get("clusterIP") or "",
         affinity_seconds=_affinity(spec),
         external_ips=tuple(spec.get("externalIPs") or ()),
+        publish_not_ready=bool(spec.get("publishNotReadyAddresses")),
     )
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-from _socket import AF_INET, AF_INET6, IPPROTO_TCP, SO_ERROR, SOCK_CLOEXEC, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET, TCP_NODELAY, inet_pton
+from _socket import AF_INET, AF_INET6, IPPROTO_TCP, SO_ERROR, SOCK_STREAM, SOL_SOCKET, TCP_NODELAY, inet_pton
 from _socket import socket as Socket
 from collections.abc import Callable, Generator
 
+from kubeplay.engine.net.tcp import socket as here
 from kubeplay.reconcile.handlers.ports import joined
 from kubeplay.reconcile.handlers.steps import POLLIN, POLLOUT, OutOfTime, Wait
 
+__all__ = ["DialFault", "Make", "dial", "here", "is_address", "words"]
 Make = Callable[[int], Socket]
 _WORDS = {
     errno.ECONNREFUSED: "connection refused", errno.EHOSTUNREACH: "no route to host", errno.ENETUNREACH: "network is unreachable",
@@ -29,11 +31,6 @@ class DialFault(Exception):
 def words(error: OSError) -> str:
     """An error number as Go prints it."""
     return _WORDS.get(error.errno or 0) or (os.strerror(error.errno) if error.errno else str(error)).lower()
-
-
-def here(family: int) -> Socket:
-    """A socket in the network that the caller is in."""
-    return Socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP)
 
 
 def dial(host: str, port: int, make: Make = here) -> Generator[Wait, None, Socket]:

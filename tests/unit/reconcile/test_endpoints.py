@@ -39,5 +39,17 @@ def test_ep1_ready_pods_of_the_namespace_that_match() -> None:
     assert route(service(), pods).endpoints == ((Endpoint("10.0.0.1", 80), Endpoint("10.0.0.2", 81)),)
 
 
+def test_ep1_a_service_may_publish_what_is_not_ready() -> None:
+    pods = [_Pod(plan("a"), "10.0.0.1", False), _Pod(plan("b"), "10.0.0.2", False, True)]
+    given = route(service()._replace(publish_not_ready=True), pods).endpoints
+    assert given == ((Endpoint("10.0.0.1", 8080), Endpoint("10.0.0.2", 8080)),)
+
+
+def test_sv3_without_a_ready_pod_those_that_serve_while_they_end() -> None:
+    ending = [_Pod(plan("a"), "10.0.0.1", True, True), _Pod(plan("b"), "10.0.0.2", False, True)]
+    assert route(service(), ending).endpoints == ((Endpoint("10.0.0.1", 8080),),)
+    assert route(service(), [*ending, _Pod(plan("c"), "10.0.0.3", True)]).endpoints == ((Endpoint("10.0.0.3", 8080),),)
+
+
 def test_ep2_no_selector_no_endpoints() -> None:
     assert route(service(selector=()), [_Pod(plan(), "10.0.0.1", True)]).endpoints == ((),)
