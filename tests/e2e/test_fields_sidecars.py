@@ -146,3 +146,13 @@ def test_cs1_an_image_id_is_a_digest_reference_and_mounts_are_told(kp: Machine) 
     shown = kp.wait(lambda: found if (found := kp.status("gated"))["imageID"] else None)
     assert re.fullmatch(r"docker\.io/library/busybox@sha256:[0-9a-f]{64}", shown["imageID"])
     assert shown["volumeMounts"] == [{"name": "v", "mountPath": "/v"}]
+
+
+def test_cs10_events_tell_what_happened(kp: Machine) -> None:
+    def told(pod: str) -> set[str]:
+        return set(kp("events", pod, "--format", "{{.Reason}}").lines)
+
+    assert {"Pulled", "Created", "Started"} <= told("gated")
+    kp.wait(lambda: {"Created", "Started", "Killing", "DeadlineExceeded"} <= told("short"))
+    kp.wait(lambda: {"RestartingAllContainers", "Killing"} <= told("again"))
+    kp.wait(lambda: "BackOff" in told("crashing"))
