@@ -117,10 +117,18 @@ def _rm(kind: str) -> Command:
             using = [] if force else users(app, found.key)
             if using:
                 raise Conflict(f"{found.key} is used by pod {', '.join(using)}", hint="remove the pod first, or use --force")
-            app.store.objects.delete(found.key)
+            take(app, found.key)
             print(found.key.name)
 
     return rm
+
+
+def take(app: App, key: ObjectKey) -> None:
+    """Remove the object; where it is optional, its files go as well (VO3)."""
+    from kubeplay.play.update import take
+
+    with app.supervised():
+        take(app.engine, key)
 
 
 def users(app: App, key: ObjectKey) -> list[str]:

@@ -196,3 +196,13 @@ def put(engine: Engine, planned: PlannedObject, *, replace: bool = False) -> Sto
         touched = live.mark(engine, [planned.key])
     live.bring(engine, touched)
     return made
+
+
+def take(engine: Engine, key: ObjectKey) -> None:
+    """Remove a ConfigMap or Secret, and its files from running pods to which it is optional."""
+    from kubeplay.reconcile import live
+
+    with engine.store.write():
+        engine.store.objects.delete(key)
+        touched = live.mark(engine, [key])
+    live.bring(engine, touched)

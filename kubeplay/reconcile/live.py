@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from kubeplay.engine.volumes.atomic import File
 
 KINDS = ("ConfigMap", "Secret")
+PATIENCE = 5.0  # for who else is at work on a pod
 
 
 # who shows what
@@ -41,7 +42,8 @@ def mark(engine: Engine, keys: Iterable[ObjectKey]) -> list[str]:
     names = {f'"{name}"' for _, _, name in wanted}
     found = []
     for row in engine.store.runtime.pods() if wanted else ():
-        if any(name in row.plan for name in names) and _shows(plan_of(row), wanted):
+        lives = row.desired in (RUN, CREATE)
+        if lives and any(name in row.plan for name in names) and _shows(plan_of(row), wanted):
             mark_pod(engine, row.uid)
             found.append(row.uid)
     return found
@@ -68,11 +70,17 @@ def _is_downward(source: VolumeSource) -> bool:
 
 
 def bring(engine: Engine, uids: Iterable[str]) -> None:
-    """Reconcile marked pods at once, as nobody else may be there to do it."""
+    """Reconcile marked pods at once, as nobody else may be there to do it.
+
+    One that somebody holds for longer (a container in its grace period) is left to that one, who looks at the pod again afterwards.
+    """
     from kubeplay.reconcile.pod import reconcile
 
+    until = engine.clock.monotonic() + PATIENCE
+
     def one(uid: str) -> None:
-        reconcile(engine, uid)
+        while reconcile(engine, uid, wait_lock=False).busy and engine.clock.monotonic() < until:
+            engine.clock.sleep(0.01)
 
     parallel.each(one, list(uids))
 

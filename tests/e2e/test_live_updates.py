@@ -126,6 +126,10 @@ def test_vo3_an_optional_object_that_comes_and_goes(live: Root) -> None:
     assert inside(live, "l/l") == "came"
     down(live.engine, [ObjectKey("ConfigMap", "default", "later")])
     assert names(live, "l") == set()
+    update.put(live.engine, live.stack(OPTIONAL).objects[0])
+    assert names(live, "l") == {"l"}
+    update.take(live.engine, ObjectKey("ConfigMap", "default", "later"))
+    assert names(live, "l") == set()
 
 
 def test_vo5_a_required_object_that_goes_leaves_its_files(live: Root) -> None:
