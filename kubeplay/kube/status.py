@@ -89,7 +89,8 @@ class PodView(Record):
 def pod_status(view: PodView, now: float, previous: Json | None = None) -> Json:
     """The `status` of the pod; `previous` is the one before it (transition times, PH3)."""
     old = previous or {}
-    view = view._replace(containers=tuple([_noticed(c, now) for c in view.containers]))
+    waits = _waiting_names(old)
+    view = view._replace(containers=tuple([c if c.plan.name in waits else _noticed(c, now) for c in view.containers]))
     if view.rejected:
         return _rejected(view)
     if view.unscheduled is not None and old.get("phase", PENDING) == PENDING:
@@ -138,6 +139,12 @@ def _rejected(view: PodView) -> Json:
         "observedGeneration": view.generation, "phase": FAILED, "reason": view.reason, "message": view.message,
         "startTime": rfc3339(view.created), "qosClass": qos_class(view.plan),
     }  # fmt: skip
+
+
+def _waiting_names(old: Json) -> set[str]:
+    """Containers shown as waiting after an end: a start that failed in another way said so at once (record 204), and it stays so."""
+    found = [*old.get("initContainerStatuses", []), *old.get("containerStatuses", [])]
+    return {c["name"] for c in found if "waiting" in c["state"] and "terminated" in c["lastState"]}
 
 
 def _noticed(view: ContainerView, now: float) -> ContainerView:

@@ -105,6 +105,8 @@ def _locked(engine: Engine, uid: str, wait_net: bool, grace: float | None) -> Ou
             _finish(engine, uid)
         if any(isinstance(a, Reject) for a in decision.actions):
             continue
+        if settled and decision.actions and any(a.name in _failed_starts(found) for a in decision.actions if isinstance(a, Note)):
+            continue  # what is shown already as a failed start goes on as a back-off at once (record 204)
         if settled:
             if found.row.desired == DELETE:
                 terminate.forget(engine, found)
@@ -126,6 +128,12 @@ def _live(engine: Engine, found: Look) -> float | None:
     from kubeplay.reconcile import live
 
     return live.refresh(engine, found)
+
+
+def _failed_starts(found: Look) -> set[str]:
+    """Containers whose last start failed, not by an end of their own."""
+    noted = ((c.plan.name, found.seen.backoffs.get(START + c.plan.name)) for c in found.seen.containers)
+    return {name for name, why in noted if why is not None and why.reason != CRASH_LOOP}
 
 
 def _observe(engine: Engine, uid: str) -> Look:

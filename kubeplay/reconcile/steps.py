@@ -87,6 +87,9 @@ def _restart(seen: Observed, container: Seen, current: Instance, now: float) -> 
             return Step(Start(name, current.attempt + 1, backoff.next_delay(entry, before) if before is not None else 0.0))
     until = backoff.held_until(entry, finished)
     if now < until and entry is not None:
+        failed = seen.backoffs.get(START + name)
+        if failed is not None and failed.reason != CRASH_LOOP and now < failed.since + SETTLE:
+            return Step(wake_at=min(until, failed.since + SETTLE))  # the failure itself is shown for a moment (record 204)
         return Step(_note(seen, name, entry), min(until, now + backoff.RESYNC))
     held = blocked(seen, container, now)
     if held is not None:
