@@ -291,10 +291,14 @@ class _Play:
     def _update(self, compared: change.Comparison) -> None:
         """Changed objects, and a mark on each pod that shows one, or one that comes now."""
         data = [planned.key for planned in compared.new if planned.key.kind in ("ConfigMap", "Secret")]
-        if self.updates or data:
+        if self.updates:
             from kubeplay.play import update
 
             self.touched = update.store(self.engine, self.updates, data)
+        elif data:
+            from kubeplay.reconcile import live
+
+            self.touched = live.mark(self.engine, data)
 
     def _volumes(self, fresh: set[ObjectKey]) -> None:
         """Bind and provision claims; one that still waits for a volume keeps its pods waiting (PV2)."""

@@ -211,12 +211,12 @@ class Actor:
 
     def _volumes(self) -> bool:
         """Set up the pod's volumes; False when one cannot be, noted as FailedMount (CS5)."""
-        from kubeplay.reconcile import live
-
         if not self.plan.volumes:
             return True
         if not self._volume_images():
             return False
+        from kubeplay.reconcile import live
+
         try:
             with trace(f"volumes {self.plan.name}"):
                 if any(isinstance(volume.source, Claim) for volume in self.plan.volumes):

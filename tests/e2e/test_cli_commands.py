@@ -171,6 +171,20 @@ def test_standard_input_directories_and_urls(machine: Kubeplay, tmp_path: Path) 
     assert "Connection refused" in machine("play", "kube", "http://127.0.0.1:9/x.yaml", status=125).err
 
 
+def test_an_update_changes_what_differs(machine: Kubeplay, tmp_path: Path) -> None:
+    file = tmp_path / "u.yaml"
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: updated}\ndata: {a: %s}\n"
+    file.write_text(text % "one")
+    machine("play", "kube", str(file))
+    file.write_text(text % "two")
+    assert "--update" in machine("play", "kube", str(file), status=125).err
+    assert "exclude each other" in machine("play", "kube", "--update", "--replace", str(file), status=125).err
+    assert "ConfigMap default/updated: updated" in machine("play", "kube", "--update", str(file)).err
+    assert machine("configmap", "inspect", "updated", "--format", "{{.data.a}}").out == "two\n"
+    assert "Nothing has changed" in machine("play", "kube", "--update", str(file)).out
+    machine("kube", "down", str(file))
+
+
 def test_configmaps_and_secrets_from_values(machine: Kubeplay, tmp_path: Path) -> None:
     (tmp_path / "f.txt").write_text("from a file")
     (tmp_path / "env").write_text("# none\nA=1\n")
