@@ -52,6 +52,16 @@ def networks(sandbox: Plan) -> list[str]:
     return [one["network"] or DEFAULT_NETWORK for one in sandbox["attachments"]] or ["none"]
 
 
+def _mounts(record: Fields, value: str) -> bool:
+    """podman's: the name of a volume, or a path in the container."""
+    return any(value in one for one in record["_Mounts"])
+
+
+def _sources(made: Plan, planned: Plan) -> list[tuple[str, ...]]:
+    names = {volume["name"]: volume["source"].get("claim_name") or volume["source"].get("path") or "" for volume in made["volumes"]}
+    return [(mount["path"], names.get(mount["volume"], ""), mount["volume"]) for mount in planned["mounts"]]
+
+
 def _is_pod(record: Fields, value: str) -> bool:
     return bool(record["PodName"] == value or record["_Pod"].startswith(value))
 
@@ -63,7 +73,7 @@ LOOK = Listing(
         "id": listing.prefix("_ID"), "name": listing.contains("Names"), "label": listing.label, "status": listing.equals("State"),
         "pod": _is_pod, "namespace": listing.equals("Namespace"), "ancestor": listing.contains("Image"),
         "exited": listing.equals("ExitCode"),
-        "container": listing.equals("Container"),
+        "container": listing.equals("Container"), "until": listing.older("_Created"), "volume": _mounts,
         "network": lambda record, value: (DEFAULT_NETWORK if value in ("bridge", "default") else value) in record["_Networks"],
     },
     _podman_json,
@@ -128,6 +138,7 @@ def _record(pod: PodRow, made: Plan, planned: Plan, row: ContainerRow, images: I
         "_Ports": [{**{key: p[key] for key in _PORT_KEYS}, "range": 1, "protocol": p["protocol"].lower()} for p in ports],
         "Networks": ",".join(joined), "_Networks": joined,
         "Labels": dict(made["labels"]), "Restarts": row.attempt, "IsInit": planned["kind"] == "init", "Reason": row.reason,
+        "_Mounts": _sources(made, planned),
     }  # fmt: skip
 
 

@@ -185,6 +185,19 @@ def contains(field: str) -> Callable[[Fields, str], bool]:
     return match
 
 
+def older(field: str) -> Callable[[Fields, str], bool]:
+    """Made before a time: 10m (ago), or 2026-11-22T03:00:00Z."""
+
+    def match(record: Fields, value: str) -> bool:
+        import time
+
+        from kubeplay.cli.moments import moment
+
+        return bool(record[field] < moment(value, time.time()))
+
+    return match
+
+
 def label(record: Fields, value: str) -> bool:
     key, given, wanted = value.partition("=")
     labels: Mapping[str, str] = record["Labels"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli import human, listing, resolve
@@ -39,12 +40,33 @@ def _status(record: Fields, value: str) -> bool:
     )
 
 
+def _of_containers(field: str, *, start: bool = False) -> Callable[[Fields, str], bool]:
+    """podman's filters by what is in a pod."""
+
+    def match(record: Fields, value: str) -> bool:
+        found = [str(one[field]) for one in record["_Containers"]]
+        return any(one.startswith(value) if start else one == value for one in found)
+
+    return match
+
+
+def _joins(record: Fields, value: str) -> bool:
+    import json
+
+    from kubeplay.cli.containers import DEFAULT_NETWORK, networks
+
+    return (DEFAULT_NETWORK if value in ("bridge", "default") else value) in networks(json.loads(record["_Plan"])["sandbox"])
+
+
 LOOK = Listing(
     COLUMNS,
     "ID",
     {
         "id": listing.prefix("_ID"), "name": listing.contains("Name"), "label": listing.label, "status": _status,
         "namespace": listing.equals("Namespace"), "phase": listing.equals("Phase"), "owner": listing.contains("Owner"),
+        "until": listing.older("_Created"), "network": _joins, "ctr-ids": _of_containers("Id", start=True),
+        "ctr-names": _of_containers("Name"), "ctr-status": _of_containers("Status"),
+        "ctr-number": lambda record, value: str(record["NumberOfContainers"]) == value,
     },
     _json,
 )  # fmt: skip
@@ -98,7 +120,7 @@ def _record(
         "Ready": columns.ready(status, body.get("spec")),
         "Restarts": columns.restarts(status, now, body.get("spec")), "_Restarts": count, "IP": status.get("podIP", ""),
         "Owner": f"{owners[0]['kind']}/{owners[0]['name']}" if owners else "", "Labels": metadata.get("labels") or {},
-        "Age": columns.age(now - created),
+        "Age": columns.age(now - created), "_Plan": pod.plan,
         "_Containers": [{"Id": i.id, "Name": i.name, "Status": i.state, "RestartCount": i.attempt} for i in instances],
     }  # fmt: skip
 

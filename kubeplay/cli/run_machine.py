@@ -21,7 +21,16 @@ _KINDS = (
 def machine(app: App) -> Machine:
     """This one."""
     claims = frozenset(one.key.name for one in app.store.objects.list("PersistentVolumeClaim", app.namespace))
-    return Machine(_kind, _free_port, _lines, _absolute, os.environ, claims)
+
+    def secret(name: str) -> tuple[str, ...]:
+        import json
+
+        from kubeplay.plan.stack import ObjectKey
+
+        stored = app.store.objects.find(ObjectKey("Secret", app.namespace, name))
+        return tuple(sorted(json.loads(stored.body).get("data") or {})) if stored else ()
+
+    return Machine(_kind, _free_port, _lines, _absolute, os.environ, claims, secret)
 
 
 def _kind(path: str) -> str:

@@ -27,6 +27,7 @@ CONTAINER_OPTIONS: tuple[Option, ...] = (
     many("-v", "--volume", help="Mount a path of this machine, a named volume, or a new empty one.", metavar="[SOURCE:]PATH[:OPTIONS]"),
     many("--mount", help="The same in words: type=bind|volume|tmpfs|image,source=...,target=...", metavar="WORDS"),
     many("--tmpfs", help="Mount an empty file system in memory; options: size=64m, ro.", metavar="PATH[:OPTIONS]"),
+    many("--secret", help="Give it a Secret, as a file below /run/secrets or as a variable.", metavar="NAME[,type=env][,target=TARGET]"),
     many("--device", help="Let the container use a device of this machine.", metavar="DEVICE[:PATH]"),
     text("--shm-size", help="Size of /dev/shm.", metavar="SIZE"),
     flag("--read-only", help="Mount the container's root file system read-only."),

@@ -59,6 +59,12 @@ def test_containers_join_an_empty_pod_and_leave_it(kp: Kubeplay) -> None:
     kp("rm", "-f", "-t", "0", "c")
     kp("start", "b")
     assert kp("ps", "-q", "--no-trunc").lines == [second, first]
+    for text in ("ctr-names=b", "ctr-number=2", "ctr-status=running", f"ctr-ids={second[:12]}", "network=bridge", "until=0s"):
+        assert kp("pod", "ps", "-q", "--no-trunc", "--filter", text).lines == [uid], text
+    for text in ("ctr-names=z", "ctr-number=3", "ctr-status=exited", "network=other", "until=1h"):
+        assert kp("pod", "ps", "-q", "--filter", text).lines == [], text
+    assert kp("ps", "-q", "--no-trunc", "--filter", "volume=joined").lines == [first]
+    assert kp("ps", "-q", "--no-trunc", "--filter", "volume=/none").lines == []
     assert "must be defined when the pod is created" in kp("run", "--pod", "hand", "-p", "81:81", IMAGE, status=125).err
     assert kp("run", "--pod", "hand", IMAGE, "no-such-program", status=127).err
     *_, pod = yaml.safe_load_all(kp("generate", "kube", "hand").out)

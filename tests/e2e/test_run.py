@@ -254,3 +254,11 @@ def test_an_unhealthy_container_is_not_ready_and_one_to_be_restarted_is(kp: Kube
         assert time.monotonic() < deadline
         time.sleep(0.2)
     kp("rm", "-f", "-t", "0", "sick")
+
+
+def test_secrets_are_files_and_variables(kp: Kubeplay) -> None:
+    file = kp.file("secret.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: login}\nstringData: {password: open}\n")
+    kp("play", "kube", file)
+    flags = ("--secret", "login", "--secret", "login,type=env,target=WORD")
+    assert kp("run", "--rm", *flags, IMAGE, "sh", "-c", "cat /run/secrets/login; echo; echo $WORD").out == "open\nopen\n"
+    assert "no such Secret" in kp("run", "--rm", "--secret", "none", IMAGE, status=125).err

@@ -15,12 +15,14 @@ from kubeplay.play.imperative.pod import Made, build
 
 PATHS = {"/srv": "Directory", "/etc/hosts": "File", "/run/x.sock": "Socket", "/dev/fuse": "CharDevice", "/dev/sda": "BlockDevice"}
 FILES = {"vars": ["# comment", "", "A=file", "B=two words ", "HOME"], "labels": ["one=1"]}
+SECRETS = {"one": ("password",), "own": ("other", "own"), "many": ("a", "b")}
 ENVIRON = {"HOME": "/home/me", "XA": "1", "XB": "2"}
 
 
 def machine(claims: frozenset[str] = frozenset(), paths: Mapping[str, str] = PATHS) -> Machine:
     free = count(20000)
-    return Machine(lambda path: paths.get(path, ""), lambda address, protocol: next(free), FILES.__getitem__, _absolute, ENVIRON, claims)
+    kind, port = lambda path: paths.get(path, ""), lambda address, protocol: next(free)
+    return Machine(kind, port, FILES.__getitem__, _absolute, ENVIRON, claims, lambda name: SECRETS.get(name, ()))
 
 
 def _absolute(path: str) -> str:

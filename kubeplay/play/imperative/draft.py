@@ -16,8 +16,8 @@ class Machine(Record):
     """What the flags are about, asked of the machine at the edge: tests give another one.
 
     `kind` says what is at a path of the host: Directory, File, Socket, CharDevice, BlockDevice, "" for nothing. `port` finds a free
-    port of the host for (address, protocol). `lines` are those of a file. `claims` are the names of the namespace's volumes that
-    already have a claim.
+    port of the host for (address, protocol). `secret` gives the keys of a Secret of the namespace. `lines` are those of a file. `claims`
+    are the names of the namespace's volumes that already have a claim.
     """
 
     kind: Callable[[str], str]
@@ -26,6 +26,7 @@ class Machine(Record):
     absolute: Callable[[str], str]
     environ: Mapping[str, str]
     claims: frozenset[str] = frozenset()
+    secret: Callable[[str], tuple[str, ...]] = lambda name: ()
 
 
 class Draft:

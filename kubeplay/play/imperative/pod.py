@@ -7,7 +7,7 @@ from typing import Any
 
 from kubeplay.errors import InvalidInput, NotSupported
 from kubeplay.play.compile import marks
-from kubeplay.play.imperative import health, mounts, network, resources, security, words
+from kubeplay.play.imperative import health, mounts, network, resources, secrets, security, words
 from kubeplay.play.imperative.draft import Draft, Given, Machine, Object
 from kubeplay.record import Record
 
@@ -69,6 +69,7 @@ def container(draft: Draft, image: str, argv: Sequence[str], given: Given, machi
         draft.container["env"] = [{"name": name, "value": words.literal(value)} for name, value in env]
     security.fill(draft, given)
     resources.fill(draft, given)
+    secrets.fill(draft, given, machine)
     mounts.fill(draft, given, machine)
     health.fill(draft, given)
     return draft

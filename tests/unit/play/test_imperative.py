@@ -156,6 +156,22 @@ def test_mounts(given: dict[str, Any], source: dict[str, Any], mount: dict[str, 
     assert mounts(**given) == [(source, mount)]
 
 
+@pytest.mark.parametrize(("text", "source", "mount"), [
+    ("one", {"secretName": "one", "defaultMode": 0o444, "items": [{"key": "password", "path": "value"}]},
+     {"mountPath": "/run/secrets/one", "readOnly": True, "subPath": "value"}),
+    ("own,target=/x,mode=0400", {"secretName": "own", "defaultMode": 0o400, "items": [{"key": "own", "path": "value"}]},
+     {"mountPath": "/x", "readOnly": True, "subPath": "value"}),
+    ("many,target=all", {"secretName": "many", "defaultMode": 0o444}, {"mountPath": "/run/secrets/all", "readOnly": True}),
+])  # fmt: skip
+def test_secrets_are_files(text: str, source: dict[str, Any], mount: dict[str, Any]) -> None:
+    assert mounts(secret=(text,)) == [({"secret": source}, mount)]
+
+
+def test_a_secret_may_be_a_variable() -> None:
+    made = container(env=("A=1",), secret=("one,type=env,target=PASSWORD",))["env"]
+    assert made[1] == {"name": "PASSWORD", "valueFrom": {"secretKeyRef": {"name": "one", "key": "password"}}}
+
+
 def test_a_named_volume_brings_its_claim_unless_there_is_one() -> None:
     from kubeplay.play.imperative.pod import build
     from tests.support.machines import machine
@@ -201,6 +217,10 @@ def test_read_only_leaves_room_to_write() -> None:
     ({"health_cmd": "x", "no_healthcheck": True}, InvalidInput, "both"),
     ({"health_cmd": "x", "health_on_failure": "cry"}, InvalidInput, "cry"),
     ({"health_cmd": "x", "health_interval": "disable"}, NotSupported, "disable"),
+    ({"secret": ("none",)}, NotFound, "no such Secret"),
+    ({"secret": ("many,type=env",)}, InvalidInput, "several keys"),
+    ({"secret": ("one,uid=5",)}, NotSupported, "uid"),
+    ({"secret": ("one,mode=9",)}, InvalidInput, "octal"),
     ({"network_alias": ("x",)}, NotSupported, "alias"),
     ({"label": ("=x",)}, InvalidInput, "--label"),
 ])  # fmt: skip
