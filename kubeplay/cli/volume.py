@@ -1,4 +1,4 @@
-"""volume ls, inspect, rm, create and exists."""
+"""volume ls, inspect, rm, create, exists, prune, export and import."""
 
 from __future__ import annotations
 
@@ -152,3 +152,107 @@ def _remove(app: App, row: VolumeRow) -> None:
     if using:
         raise Conflict(f"volume {row.namespace}/{row.name} is used by pod {', '.join(using)}", hint="remove the pod first")
     app.engine.volumes.named.remove(row.namespace, row.name)
+
+
+@command(
+    "prune",
+    "Remove volumes that nobody uses, with what is in them.\n\nA volume of a claim is used as long as the claim is there.",
+    flag("-f", "--force", help="Do not ask."),
+    many("--filter", help="Only volumes with until=TIME, label=KEY[=VALUE], label!=KEY[=VALUE].", metavar="KEY=VALUE", dest="filters"),
+)
+def prune(app: App, *, force: bool, filters: tuple[str, ...]) -> int:
+    from kubeplay.cli.imagefs import agreed
+
+    rows = [row for row in unused(app) if _chosen(app, row, filters)]
+    if not force:
+        names = "".join(f"        - {row.name}\n" for row in rows)
+        if not agreed(f"WARNING! This command removes all volumes that nobody uses, with what is in them:\n{names}"):
+            return 1
+    for row in rows:
+        if row not in unused(app):  # somebody has begun to use it while we asked
+            continue
+        app.engine.volumes.named.remove(row.namespace, row.name)
+        print(row.name)
+    return 0
+
+
+def unused(app: App) -> list[VolumeRow]:
+    """Volumes of the namespace that no pod mounts and no claim has."""
+    from kubeplay.plan.stack import ObjectKey
+
+    def free(row: VolumeRow) -> bool:
+        claimed = app.store.objects.find(ObjectKey("PersistentVolumeClaim", row.namespace, row.name)) is not None
+        return not claimed and not users(app, row.namespace, row.name)
+
+    return [row for row in app.store.resources.volumes(app.namespace) if free(row)]
+
+
+def _chosen(app: App, row: VolumeRow, filters: tuple[str, ...]) -> bool:
+    """Whether all filters pick the volume. Raises InvalidInput."""
+    from kubeplay.cli.image import moment
+
+    record = {"Labels": dict(row.labels)}
+    for one in filters:
+        key, equals, value = one.partition("=")
+        if key == "until" and equals:
+            picked = row.created < moment(value, app.engine.clock.now())
+        elif key in ("label", "label!") and equals:
+            picked = listing.label(record, value) == (key == "label")
+        else:
+            raise InvalidInput(f"--filter {one!r} is not until=TIME, label=KEY[=VALUE] or label!=KEY[=VALUE]")
+        if not picked:
+            return False
+    return True
+
+
+@command(
+    "export",
+    "Write what is in a volume as a tar archive.",
+    argument("VOLUME", "Volume.", complete="volume"),
+    text("-o", "--output", help="The file; standard output when it is not given.", metavar="FILE", complete="file"),
+)
+def export(app: App, *, volume: str, output: str | None) -> None:
+    import os
+    import sys
+
+    from kubeplay.engine import volume_archive
+
+    row = find(app, volume)
+    if output is None and sys.stdout.isatty():
+        raise InvalidInput("refusing to write an archive to a terminal", hint="use -o FILE, or redirect standard output")
+    path = app.engine.volumes.named.path(row.namespace, row.name)
+    if output is None:
+        volume_archive.export(path, sys.stdout.buffer)
+        return
+    try:
+        with open(output, "wb", opener=lambda name, flags: os.open(name, flags | os.O_CLOEXEC | os.O_NOCTTY, 0o600)) as file:
+            volume_archive.export(path, file)
+    except OSError as error:
+        raise InvalidInput(f"{output}: {error.strerror}") from error
+
+
+@command(
+    "import",
+    "Unpack a tar archive into a volume, over what is in it.",
+    argument("VOLUME", "Volume.", complete="volume"),
+    argument("SOURCE", "The archive, packed or plain; `-` or nothing is standard input.", required=False, complete="file"),
+)
+def import_(app: App, *, volume: str, source: str | None) -> None:
+    import os
+    import sys
+
+    from kubeplay.engine import volume_archive
+
+    row = find(app, volume)
+    path = app.engine.volumes.named.path(row.namespace, row.name)
+    if source in (None, "-"):
+        if sys.stdin.isatty():
+            raise InvalidInput("refusing to read an archive from a terminal", hint="name a file, or redirect standard input")
+        volume_archive.unpack(sys.stdin.buffer, path, "the archive on standard input")
+        return
+    try:
+        file = open(source, "rb", opener=lambda name, flags: os.open(name, flags | os.O_CLOEXEC | os.O_NOCTTY))  # noqa: SIM115
+    except OSError as error:
+        raise InvalidInput(f"{source}: {error.strerror}") from error
+    with file:
+        volume_archive.unpack(file, path, source)

@@ -74,7 +74,7 @@ def out(engine: Engine, row: ContainerRow, source: str, target: str, how: How = 
     how = how._replace(ids=Crossing(_users(engine, row)))
     with _root(engine, row) as root, _opened(root, source) as (fd, name):
         if target == "-":
-            _tar_out(fd, name, sys.stdout.buffer, how.ids)
+            tar_out(fd, name, sys.stdout.buffer, how.ids)
             return
         parent, final = _local_target(target, name, stat.S_ISDIR(os.fstat(fd).st_mode), _contents_only(source))
         try:
@@ -347,7 +347,7 @@ def _own(fd: int, original: tuple[int, int], mode: int, how: How) -> None:
     os.fchmod(fd, mode & kept)
 
 
-def _tar_out(fd: int, name: str, stream: IO[bytes], ids: Crossing) -> None:
+def tar_out(fd: int, name: str, stream: IO[bytes], ids: Crossing) -> None:
     import tarfile
 
     with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive:
@@ -424,7 +424,7 @@ def _tar_in(stream: IO[bytes], root: int, how: How) -> None:
             reader = TarReader(feed)
             while (entry := reader.next()) is not None:
                 name = os.fsdecode(entry.name)
-                _tar_member(entry, name, reader, root, how)
+                tar_member(entry, name, reader, root, how)
             feed.finish()
     except InvalidInput as error:
         raise InvalidInput(f"the archive on standard input cannot be read: {error.message}") from error
@@ -436,7 +436,7 @@ def _tar_in(stream: IO[bytes], root: int, how: How) -> None:
         raise Conflict(f"the archive cannot be unpacked: {name[:200]}: {error.strerror}", hint=_hint(error, how)) from error
 
 
-def _tar_member(entry: Entry, name: str, reader: TarReader, root: int, how: How) -> None:
+def tar_member(entry: Entry, name: str, reader: TarReader, root: int, how: How) -> None:
     parts = [p for p in name.split("/") if p not in ("", ".")]
     if ".." in parts:
         raise InvalidInput(f"it names {name[:200]!r}, which would leave the target")
