@@ -77,6 +77,8 @@ def seconds(text: str) -> float:
         return float(rest)
     except ValueError:
         pass
+    if rest.startswith("-"):  # kubectl's `--timeout=-1s`: never
+        return -seconds(rest[1:])
     while rest:
         count = next((i for i, c in enumerate(rest) if not (c.isdigit() or c == ".")), len(rest))
         digits, rest = rest[:count], rest[count:]

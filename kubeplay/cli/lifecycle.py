@@ -268,17 +268,34 @@ def pod_rm(app: App, *, pod: tuple[str, ...], force: bool, all: bool, latest: bo
 # wait
 @command(
     "wait",
-    "Wait until containers or pods have ended, and print their exit status.",
-    argument("NAME", "Pods or containers.", many=True, complete="container"),
+    "Wait until containers or pods have ended, and print their exit status; or for what --for says.\n\n"
+    "    kubeplay wait web-app\n    kubeplay wait pod/web --for=condition=Ready --timeout=60s\n"
+    "    kubeplay wait pods -l app=web --for=jsonpath='{.status.phase}'=Running",
+    argument("NAME", "Pods or containers; with --for KIND/NAME, or a kind and names.", many=True, complete="container"),
     many(
         "--condition",
         help="Wait for this instead: created, running, ready, exited, stopped, removed (several, with commas: whichever is first).",
     ),
     number("--interval", help="Seconds between two looks.", default=0.25),
-    number("--timeout", help="Give up after this time.", metavar="DURATION"),
+    number("--timeout", help="Give up after this time (with --for: 30 s when not given, negative = never).", metavar="DURATION"),
+    text("--for", help="As kubectl: delete, create, condition=NAME[=VALUE], jsonpath={PATH}[=VALUE].", metavar="GOAL", dest="goal"),
+    text("-l", "--selector", help="With --for and a kind: objects with these labels.", metavar="SELECTOR"),
+    flag("-a", "--all", help="With --for and a kind: every object of the namespace."),
     IGNORE,
 )
-def wait(app: App, *, name: tuple[str, ...], condition: tuple[str, ...], interval: float, timeout: float | None, ignore: bool) -> None:
+def wait(
+    app: App, *, name: tuple[str, ...], condition: tuple[str, ...], interval: float, timeout: float | None, goal: str | None,
+    selector: str | None, all: bool, ignore: bool,
+) -> None:  # fmt: skip
+    if goal:
+        from kubeplay.cli import waitingfor
+
+        reached = waitingfor.parse(goal)
+        told = lambda line: print(line, flush=True)  # noqa: E731
+        waitingfor.wait(app, name, reached, selector=selector, all_=all, timeout=timeout, interval=interval, told=told)
+        return
+    if selector or all:
+        raise InvalidInput("--selector and --all need --for", hint="kubeplay wait pods --all --for=condition=Ready")
     from kubeplay.cli.waiting import wait_for
 
     wanted = [word for text_ in condition for word in text_.split(",")] or ["exited"]

@@ -30,7 +30,8 @@ TREE = Group(
     also={
         "play": Group("Create what Kubernetes files describe.", also={"kube": "play:play"}),
         "kube": Group("Play, remove and generate Kubernetes files.", "play", "play down", {"generate": "generate:generate"}),
-        "generate": Group("Write Kubernetes files from what is stored.", also={"kube": "generate:generate"}),
+        "generate": Group("Write Kubernetes files, or systemd units, from what is stored.",
+                          also={"kube": "generate:generate", "systemd": "boot:systemd"}),
         "down": "play:down",
         "run": "run:run",
         "create": "run:create",
@@ -99,8 +100,10 @@ TREE = Group(
         "describe": "describe:describe",
         "port-forward": "portforward:port_forward",
         "attach": "attach:attach",
+        "healthcheck": Group("Probes of containers.", also={"run": "healthcheck:run"}),
         "debug": "debug:debug",
-        "system": Group("This machine, and kubeplay on it.", "system", "check reset", {"df": "disk:df", "prune": "disk:prune"}),
+        "system": Group("This machine, and kubeplay on it.", "system", "check reset", {
+            "df": "disk:df", "prune": "disk:prune", "suspend": "boot:suspend", "resume": "boot:resume"}),
         "unshare": "unshare:unshare",
         "completion": "completion:completion",
     },

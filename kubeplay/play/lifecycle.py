@@ -9,6 +9,7 @@ from kubeplay.engine.host.machine import boot_id
 from kubeplay.engine.store.runtime import RUN, RUNNING, STOP, BackoffRow, ContainerRow, PodRow
 from kubeplay.errors import NotFound, NotRunning, PodError
 from kubeplay.kube.status import TERMINAL
+from kubeplay.plan.container import EPHEMERAL
 from kubeplay.reconcile import grace, parallel, services, system, terminate
 from kubeplay.reconcile.model import ACCEPTED, AGAIN, HOLD, REJECTED, Outcome
 from kubeplay.reconcile.observe import Look, key_of, look, plan_of
@@ -30,16 +31,16 @@ def stop_pods(engine: Engine, uids: Sequence[str], timeout: float | None = None)
     _after(engine)
 
 
-def start_pods(engine: Engine, uids: Sequence[str]) -> list[Outcome]:
+def start_pods(engine: Engine, uids: Sequence[str], *, tolerant: bool = False) -> list[Outcome]:
     """Start pods that were stopped, have ended, or belong to another boot (issue 2); running ones stay as they are.
 
-    Init containers run again (IN7). Raises PodError when one does not start; the pod stays.
+    Init containers run again (IN7). Raises PodError when one does not start, unless `tolerant`; the pod stays.
     """
     found = [look(engine, uid) for uid in uids]
     for each in found:
         if each.seen.void or each.row.desired != RUN or each.seen.phase in TERMINAL:
             prepare_start(engine, each)
-    return _bring_up(engine, found)
+    return _bring_up(engine, found, tolerant)
 
 
 def restart_pods(engine: Engine, uids: Sequence[str], timeout: float | None = None) -> list[Outcome]:
@@ -83,7 +84,8 @@ def prepare_start(engine: Engine, found: Look) -> None:
     with engine.store.write():
         for name, rows in found.rows.items():
             if rows and not created:
-                _flag(engine, uid, AGAIN + name)
+                if rows[-1].kind != EPHEMERAL:  # who looked once has seen it
+                    _flag(engine, uid, AGAIN + name)
                 if rows[-1].boot != boot_id():
                     engine.store.runtime.set_container(rows[-1].id, boot=boot_id())
         for key in found.seen.backoffs:
@@ -96,7 +98,7 @@ def prepare_start(engine: Engine, found: Look) -> None:
             engine.store.objects.set_status(key_of(found.row), "")
 
 
-def _bring_up(engine: Engine, found: Sequence[Look]) -> list[Outcome]:
+def _bring_up(engine: Engine, found: Sequence[Look], tolerant: bool = False) -> list[Outcome]:
     from kubeplay.play.runner import Job, Runner
     from kubeplay.reconcile.pod import outcome
 
@@ -104,7 +106,7 @@ def _bring_up(engine: Engine, found: Sequence[Look]) -> list[Outcome]:
     found = [each for each in found if each.row.uid not in empty]
     if not found:
         return list(empty.values())
-    jobs = [Job(each.row.uid, f"{each.row.namespace}/{each.row.name}", each.seen.plan.controlled) for each in found]
+    jobs = [Job(each.row.uid, f"{each.row.namespace}/{each.row.name}", tolerant or each.seen.plan.controlled) for each in found]
     if any(system.needs_dns(each.seen.plan) for each in found):
         uid = system.ensure_dns(engine)
         jobs += [Job(uid, "kube-dns", True, True)] if uid else []

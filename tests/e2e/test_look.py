@@ -223,3 +223,37 @@ def test_logs_of_the_instance_before(kp: Machine) -> None:
     assert kp("logs", "-p", "twice", "--all-containers").out == "first\n"
     assert "no previous instance" in kp("logs", "web", "-c", "main", "-p", status=125).err
     assert kp("logs", "web", "-c", "main", "-p", "--ignore-errors").out == ""
+
+
+# wait --for
+def test_wait_for_conditions_paths_and_the_end(kp: Machine) -> None:
+    assert kp("wait", "pod/web", "--for=condition=Ready").out == "pod/web condition met\n"
+    assert kp("wait", "web", "--for=jsonpath={.status.phase}=Running", "--timeout", "60s").out == "pod/web condition met\n"
+    assert kp("wait", "pods", "-l", "app=many", "--for=condition=Ready", "--timeout", "60s").out.count("condition met") == 2
+    late = kp("wait", "pod", "web", "--for=condition=Ready=False", "--timeout", "0", status=125)
+    assert "timed out waiting for the condition on pods/web" in late.err
+    assert "no pod 'absent'" in kp("wait", "pod/absent", "--for=condition=Ready", status=125).err
+    brief = TWICE.replace("twice", "brief")
+    created = kp.start("wait", "pod/brief", "--for=create", "--timeout=-1s")
+    kp.play(brief)
+    assert created.communicate(timeout=100)[0] == "pod/brief condition met\n"
+    gone = kp.start("wait", "pod/brief", "--for=delete", "--timeout=-1s")
+    kp.down(brief)
+    assert gone.communicate(timeout=100)[0] == "pod/brief condition met\n"
+    assert "it may be delete" in kp("wait", "web", "--for=end", status=125).err
+    assert "need --for" in kp("wait", "pods", "--all", status=125).err
+
+
+# a reboot
+def test_suspended_pods_are_resumed_and_stopped_ones_stay_so(kp: Machine) -> None:
+    kp("pod", "stop", "twice")
+    try:
+        suspended = kp("system", "suspend", "-t", "0").lines
+        assert "default/web" in suspended and "default/twice" not in suspended
+        assert kp("get", "pods", "-o", "jsonpath={.items[*].status.containerStatuses[*].state.running}").out == ""
+        assert sorted(kp("system", "resume").lines) == sorted(suspended)
+        assert kp("wait", "pod/web", "--for=condition=Ready", "--timeout", "100s").status == 0
+        assert kp("system", "resume").out == ""
+        assert kp("pod", "ps", "--filter", "name=twice", "--format", "{{.Status}}").out == "Stopped\n"
+    finally:
+        kp("pod", "start", "twice")
