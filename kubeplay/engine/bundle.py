@@ -209,6 +209,7 @@ def write(
     facts = container.Facts(
         _group(engine, row, pod) if inputs.cgroups_path else "", plan.stop_signal or image.stop_signal, termination_log(engine, row),
         plan.termination_policy, row.log_path, pod.sandbox.host_pid or pod.sandbox.share_pid or bool(plan.target),
+        " ".join(map(str, (identity.uid, identity.gid, *dict.fromkeys((identity.gid, *identity.groups))))),
     )  # fmt: skip
     container.write_facts(engine, row.id, facts)
     return facts

@@ -32,7 +32,10 @@ _KILL_SECONDS = 10.0
 
 
 class Facts(Record):
-    """What later steps need to know of a container, kept in its bundle. `cgroup` "" = it has none of its own; `shared_pids`: nor PIDs."""
+    """What later steps need to know of a container, kept in its bundle. `cgroup` "" = it has none of its own; `shared_pids`: nor PIDs.
+
+    `user`: uid, gid and supplementary groups of its first process.
+    """
 
     cgroup: str
     stop_signal: str
@@ -40,6 +43,7 @@ class Facts(Record):
     termination_policy: str
     log_path: str
     shared_pids: bool = False
+    user: str = ""
 
 
 def create(
@@ -132,10 +136,9 @@ def _create(
     process = processes.identify(pid)
     if process is None:
         raise RuntimeFailed([engine.runtime.choice.path], 1, "the container's init has died before its program was started")
-    engine.store.runtime.set_container(row.id, state=CREATED, pid=process.pid, pid_start=process.start)
+    engine.store.runtime.set_container(row.id, state=CREATED, pid=process.pid, pid_start=process.start, user=facts.user)
     faults.point("create:done")
-    del facts
-    return row._replace(state=CREATED, pid=process.pid, pid_start=process.start)
+    return row._replace(state=CREATED, pid=process.pid, pid_start=process.start, user=facts.user)
 
 
 def _refused(engine: Engine, row: ContainerRow, error: RuntimeFailed) -> ContainerRow:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from kubeplay.clock import rfc3339
+from kubeplay.kube import resize
+from kubeplay.kube.resize import FAILED as FAILED_RESIZE
 from kubeplay.kube.restarts import follows
 from kubeplay.plan.amounts import qos_class as qos_class
 from kubeplay.plan.container import EPHEMERAL, INIT, SIDECAR, ContainerPlan
@@ -26,7 +28,8 @@ _NOTICED = 10.0  # seconds from an end to the sync that shows the back-off (RB5,
 Json = dict[str, Any]
 
 # Conditions that we write; others are somebody else's and kept (CO1).
-OURS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", "AllContainersRestarting")
+OURS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", "AllContainersRestarting",
+        "PodResizePending", "PodResizeInProgress")  # fmt: skip
 
 
 class Instance(Record):
@@ -42,6 +45,7 @@ class Instance(Record):
     exit_code: int | None = None
     reason: str = ""
     message: str = ""
+    user: str = ""
 
 
 class ContainerView(Record):
@@ -67,6 +71,7 @@ class PodView(Record):
     person, so nothing will start again. `reason` and `message` are the pod's own (a refused pod: SysctlForbidden);
     `failed`: they are why it must end, whatever its containers did (DeadlineExceeded, Evicted). `created` is when it was accepted (CO5).
     `unscheduled`: reason and message of a pod that this machine has no place for (LR1), both "" when it shows nothing of it.
+    `resize`: what stands in the way of a resize (RS8).
     """
 
     plan: PodPlan
@@ -84,6 +89,7 @@ class PodView(Record):
     message: str = ""
     generation: int = 1
     unscheduled: tuple[str, str] | None = None
+    resize: tuple[str, str] = ("", "")
 
 
 def pod_status(view: PodView, now: float, previous: Json | None = None) -> Json:
@@ -166,9 +172,23 @@ def _container(view: ContainerView, pod: PodView) -> Json:
     }  # fmt: skip
     if shown and shown.id:
         status["containerID"] = f"kubeplay://{shown.id}"
+    status.update(_resources(view, state))
     if view.plan.mounts:
         status["volumeMounts"] = [_mount(mount) for mount in view.plan.mounts]
     return status
+
+
+def _resources(view: ContainerView, state: Json) -> Json:
+    """What the container has been given (RS8), and who its first process runs as (SC2); as the kubelet, only once it has run."""
+    if "waiting" in state and view.current is None:
+        return {}
+    found = resize.shown(view.plan.resources)
+    made: Json = {"allocatedResources": found["requests"]} if "requests" in found else {}
+    made["resources"] = found
+    if view.current and view.current.user:
+        uid, gid, *groups = [int(number) for number in view.current.user.split()]
+        made["user"] = {"linux": {"uid": uid, "gid": gid, "supplementalGroups": groups}}
+    return made
 
 
 def _mount(mount: Mount) -> Json:
@@ -298,6 +318,8 @@ def _conditions(view: PodView, reached: str, init: list[Json], app: list[Json], 
         ("ContainersReady", *containers),
         ("PodScheduled", True, "", ""),
     ]
+    if view.resize[0] and reached not in TERMINAL:
+        found.append(("PodResizeInProgress" if view.resize[0] == FAILED_RESIZE else "PodResizePending", True, *view.resize))
     before = {c["type"]: c for c in old.get("conditions", [])}
     made = [_condition(view, kind, value, reason, message, now, before.get(kind)) for kind, value, reason, message in found]
     all_again = any(c.current is not None and c.current.reason == RESTARTING_ALL for c in view.containers)

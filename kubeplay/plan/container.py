@@ -50,6 +50,7 @@ class ContainerPlan(Record):
     give another (podman's `newer`). `host_rootfs` runs the host's own programs read-only: only for our system pods, never
     compiled from a manifest. `rootfs` is a directory of the host that is the root file system (`create --rootfs`), neither.
     `target`: of an ephemeral container, the one whose PID namespace it joins.
+    `restart_to_resize` names the resources whose change asks for a new instance (RS8).
     """
 
     name: str
@@ -85,6 +86,7 @@ class ContainerPlan(Record):
     host_rootfs: bool = False
     rootfs: str = ""
     target: str = ""
+    restart_to_resize: tuple[str, ...] = ()
 
     @property
     def imageless(self) -> bool:

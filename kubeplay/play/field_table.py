@@ -12,6 +12,10 @@ only, the others for everything below too. A note's number is the issue that bri
 
 from __future__ import annotations
 
+from kubeplay.play.field_table_workloads import DEPLOYMENT as DEPLOYMENT
+from kubeplay.play.field_table_workloads import REPLICAS as REPLICAS
+from kubeplay.play.field_table_workloads import SERVICE as SERVICE
+
 META = """
 name | + | generated from generateName when absent
 generateName | +i | the suffix is drawn from the file, so that it stays the same
@@ -300,7 +304,9 @@ resources.requests{memory} | + |
 resources.requests{ephemeral-storage} | o | no pod is evicted for another; resourceFieldRef shows it
 resources.requests{} | + | huge pages; devices by their CDI name (`vendor.com/class=name`); with others the pod stays Pending
 resources.claims[] | - | dynamic resource allocation is not available
-resizePolicy[] | o | containers are not resized in place yet: issue 5
+resizePolicy[] | + | for `kubeplay update`
+resizePolicy[].resourceName | + |
+resizePolicy[].restartPolicy | + |
 restartPolicy | + | Always makes an init container a sidecar
 restartPolicyRules[] | + | the first that fits; a probe's kill goes by restartPolicy
 restartPolicyRules[].action | + |
@@ -363,57 +369,6 @@ securityContext.appArmorProfile | + | where the host has AppArmor
 securityContext.appArmorProfile.type | + |
 securityContext.appArmorProfile.localhostProfile | + |
 securityContext.windowsOptions | o | only Linux containers
-"""
-
-REPLICAS = """
-replicas | + | really that many pods
-minReadySeconds | o | rollouts: issue 6
-selector | + |
-selector.matchLabels{} | + |
-selector.matchExpressions[] | + |
-selector.matchExpressions[].key | + |
-selector.matchExpressions[].operator | + |
-selector.matchExpressions[].values[] | + |
-template | + |
-"""
-
-DEPLOYMENT = (
-    REPLICAS
-    + """
-strategy | o | a changed Deployment is replaced as a whole; rollouts: issue 6
-revisionHistoryLimit | o | rollouts: issue 6
-progressDeadlineSeconds | o | rollouts: issue 6
-paused | =false | paused rollouts: issue 6
-"""
-)
-
-SERVICE = """
-type | =ClusterIP,NodePort | LoadBalancer and ExternalName: issue 6
-selector{} | + |
-ports[] | + |
-ports[].name | + |
-ports[].port | + |
-ports[].targetPort | + |
-ports[].protocol | + |
-ports[].nodePort | + |
-ports[].appProtocol | o | a hint for load balancers
-clusterIP | ~None | headless Services: issue 6
-clusterIPs[] | ~None | headless Services: issue 6
-externalIPs[] | - | external addresses: issue 6
-externalName | - | ExternalName: issue 6
-sessionAffinity | + |
-sessionAffinityConfig | o | a client keeps its pod without end, while the pods stay the same
-externalTrafficPolicy | o | every endpoint is on this machine
-internalTrafficPolicy | o | every endpoint is on this machine
-trafficDistribution | o | every endpoint is on this machine
-healthCheckNodePort | o | there is no load balancer
-allocateLoadBalancerNodePorts | o | there is no load balancer
-loadBalancerClass | - | LoadBalancer: issue 6
-loadBalancerIP | - | LoadBalancer: issue 6
-loadBalancerSourceRanges[] | - | LoadBalancer: issue 6
-publishNotReadyAddresses | + |
-ipFamilies[] | =IPv4 | IPv6: issue 6
-ipFamilyPolicy | =SingleStack,PreferDualStack | IPv6: issue 6
 """
 
 CLAIM = """

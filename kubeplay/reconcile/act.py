@@ -9,6 +9,7 @@ from kubeplay.engine.host.trace import trace
 from kubeplay.engine.store.events import NORMAL, WARNING
 from kubeplay.engine.store.runtime import CREATED, EXITED, RUNNING, BackoffRow, ContainerRow, SandboxRow
 from kubeplay.errors import ContainerError, ImageError, KubeplayError, SandboxError, VolumeError
+from kubeplay.kube.restarts import CHANGED
 from kubeplay.kube.status import CRASH_LOOP
 from kubeplay.plan.container import APP, EPHEMERAL, ContainerPlan
 from kubeplay.plan.pod import PodPlan
@@ -22,6 +23,7 @@ from kubeplay.reconcile.model import (
     IMAGE,
     KILLED,
     REJECTED,
+    RESIZE,
     SANDBOX,
     START,
     UNSCHEDULED,
@@ -34,6 +36,7 @@ from kubeplay.reconcile.model import (
     MakeSandbox,
     Note,
     Reject,
+    Resize,
     RestartAll,
     Start,
     Unschedule,
@@ -90,6 +93,8 @@ class Actor:
                 self._bind()
             elif isinstance(action, Unschedule):
                 self._unschedule(action)
+            elif isinstance(action, Resize):
+                self._resize()
             elif isinstance(action, Reject):
                 self._remember(REJECTED, 0.0, action.reason, action.message)
                 self._event(action.reason, action.message, WARNING)
@@ -107,6 +112,19 @@ class Actor:
                 self._forget(UNSCHEDULED)
             self._event("Scheduled", f"Successfully assigned {self.plan.namespace}/{self.plan.name} to {self.engine.node_name}")
         faults.point("reconcile:bound")
+
+    def _resize(self) -> None:
+        from kubeplay.reconcile import resizing
+
+        parallel.each(
+            lambda change: self._kill(Kill(change.name, CHANGED, f"Container {change.name} resize requires restart")),
+            [change for change in resizing.step(self.engine, self.look) if self.look.rows.get(change.name)],
+        )
+        why = self.engine.store.runtime.backoffs(self.uid).get(RESIZE)
+        if why is None:
+            self._event("ResizeCompleted", "Pod resize completed")
+        elif why.reason:
+            self._event(f"Resize{why.reason}", why.message, WARNING)
 
     def _unschedule(self, action: Unschedule) -> None:
         self._remember(UNSCHEDULED, 0.0, action.reason, action.message)

@@ -7,6 +7,7 @@ sidecars whose turn it is (IN1, IN3), then all app containers side by side, each
 from __future__ import annotations
 
 from kubeplay.engine.store.runtime import CREATE, CREATED, DELETE, RUN, RUNNING, STOP
+from kubeplay.kube import resize
 from kubeplay.kube.restarts import RESTART_ALL, follows, rule
 from kubeplay.kube.status import TERMINAL
 from kubeplay.plan.container import APP, EPHEMERAL
@@ -18,6 +19,7 @@ from kubeplay.reconcile.model import (
     HOLD,
     IMAGE,
     REJECTED,
+    RESIZE,
     SANDBOX,
     UNSCHEDULED,
     VOLUMES,
@@ -27,6 +29,7 @@ from kubeplay.reconcile.model import (
     MakeSandbox,
     Observed,
     Reject,
+    Resize,
     RestartAll,
     Seen,
     Unschedule,
@@ -69,7 +72,14 @@ def _decide(seen: Observed, now: float) -> Decision:
         return Decision(wake_at=mount)
     if seen.desired == CREATE:
         return gather([fresh(seen, c, now, run=False) for c in seen.containers if c.plan.kind != EPHEMERAL and not (c.current and c.here)])
-    return _restart_all(seen, now) or _containers(seen, now)
+    if seen.resizable:
+        return Decision((Resize(),))
+    made = _restart_all(seen, now) or _containers(seen, now)
+    tries = seen.backoffs.get(RESIZE)
+    if tries is None or tries.reason != resize.FAILED:
+        return made
+    again = tries.since + tries.delay
+    return made._replace(wake_at=again if made.wake_at is None else min(again, made.wake_at))
 
 
 def _must_end(seen: Observed, now: float) -> Decision | None:

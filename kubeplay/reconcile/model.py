@@ -28,6 +28,7 @@ VOLUMES = "volumes"  # a volume could not be set up (CS5)
 REJECTED = "rejected"  # the pod was not admitted
 UNSCHEDULED = "unscheduled"  # no room on this machine, or a gate (LR1), by reason and message; nothing is made until it goes
 ACCEPTED = "accepted"  # `since` is when a person started the pod again; without it the pod was accepted when it was created (CO5, AD1)
+RESIZE = "resize"  # the object asks for other resources than the plan has (RS8); reason and message say what stands in its way
 EVICTED = "evicted"  # the pod must end and is Failed with this row's reason and message (PH3); anybody may ask for it by setting the row
 KILLED = "killed:"  # we killed the instance whose id is the row's message: its policy decides, not its exit rules (RR1)
 
@@ -58,7 +59,7 @@ class Seen(Record):
 class Observed(Record):
     """One look at a pod. `void`: it ran under another boot, so only a person starts it again.
 
-    `bound`: the scheduler's part is done; else `room` is what it decides by.
+    `bound`: the scheduler's part is done; else `room` is what it decides by. `resizable`: a resize is asked for and worth a try (RS8).
     """
 
     uid: str
@@ -80,6 +81,7 @@ class Observed(Record):
     generation: int = 1
     bound: bool = True
     room: Room = Room("")
+    resizable: bool = False
 
 
 class Bind(Record):
@@ -91,6 +93,10 @@ class Unschedule(Record):
 
     reason: str
     message: str
+
+
+class Resize(Record):
+    """Give the pod the resources that its object asks for now (RS8)."""
 
 
 class Reject(Record):
@@ -162,7 +168,7 @@ class Note(Record):
     message: str
 
 
-Action = Bind | Unschedule | Reject | KillPod | Kill | RestartAll | MakeSandbox | Start | Begin | Note
+Action = Bind | Unschedule | Resize | Reject | KillPod | Kill | RestartAll | MakeSandbox | Start | Begin | Note
 
 
 class Decision(Record):

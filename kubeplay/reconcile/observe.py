@@ -28,7 +28,7 @@ from kubeplay.plan.container import APP, ContainerPlan
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.stack import ObjectKey
 from kubeplay.reconcile import room, schedule
-from kubeplay.reconcile.model import ACCEPTED, EVICTED, HOOK, KILLED, REJECTED, START, UNSCHEDULED, Health, Observed, Seen
+from kubeplay.reconcile.model import ACCEPTED, EVICTED, HOOK, KILLED, REJECTED, RESIZE, START, UNSCHEDULED, Health, Observed, Seen
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
@@ -95,7 +95,21 @@ def look(engine: Engine, uid: str) -> Look:
     )  # fmt: skip
     if not (sandboxes or seen.phase in TERMINAL or _is_bound(engine, seen)):
         seen = seen._replace(bound=False, room=room.room(engine, uid))
+    if RESIZE in backoffs and stored is not None:
+        seen = seen._replace(resizable=_resizable(engine, seen, stored))
     return Look(seen, row, stored, status, sandboxes, rows)
+
+
+def _resizable(engine: Engine, seen: Observed, stored: StoredObject) -> bool:
+    """Just asked for; or put off, and now there is room, or time for another try."""
+    from kubeplay.kube import resize
+
+    why = seen.backoffs[RESIZE]
+    if not why.reason or (why.reason == resize.FAILED and engine.clock.now() >= why.since + why.delay):
+        return True
+    here = room.room(engine, seen.uid)
+    now = resize.verdict(resize.wanted(json.loads(stored.body)["spec"], seen.plan), here.capacity, here.used)
+    return why.reason != resize.FAILED and now != (why.reason, why.message)
 
 
 def _is_bound(engine: Engine, seen: Observed) -> bool:
@@ -140,7 +154,8 @@ def _health(engine: Engine, plan: ContainerPlan, row: ContainerRow | None) -> He
 
 def _instance(engine: Engine, row: ContainerRow) -> Instance:
     image_id = _digest(engine, row.image_id) if row.image_id else ""
-    return Instance(row.id, row.attempt, row.state, row.image, image_id, row.started, row.finished, row.exit_code, row.reason, row.message)
+    return Instance(row.id, row.attempt, row.state, row.image, image_id, row.started, row.finished, row.exit_code, row.reason, row.message,
+                    row.user)  # fmt: skip
 
 
 _digests: dict[tuple[str, str], str] = {}
@@ -170,8 +185,13 @@ def view(look_: Look, *, finished: bool = False, rejected: tuple[str, str] | Non
         sandbox_ready=seen.sandbox_ready and not finished and not seen.void, addresses=() if finished else seen.addresses,
         host_ip=seen.host_ip, initialized=started, ending=ending, finished=finished or seen.phase in TERMINAL,
         rejected=bool(rejected or REJECTED in seen.backoffs), failed=EVICTED in seen.backoffs, reason=reason, message=message,
-        generation=seen.generation, unscheduled=None if seen.bound or ending or finished else _unscheduled(seen),
+        generation=seen.generation, resize=_resize(seen), unscheduled=None if seen.bound or ending or finished else _unscheduled(seen),
     )  # fmt: skip
+
+
+def _resize(seen: Observed) -> tuple[str, str]:
+    why = seen.backoffs.get(RESIZE)
+    return (why.reason, why.message) if why else ("", "")
 
 
 def _unscheduled(seen: Observed) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from kubeplay.engine.store.leases import NODE
 from kubeplay.plan import amounts
 from kubeplay.plan.pod import PodPlan
 from kubeplay.reconcile import schedule
-from kubeplay.reconcile.model import UNSCHEDULED
+from kubeplay.reconcile.model import RESIZE, UNSCHEDULED
 from kubeplay.reconcile.schedule import Room, Verdict
 
 if TYPE_CHECKING:
@@ -55,5 +55,6 @@ def give_back(engine: Engine, uid: str) -> None:
 
 def wake(engine: Engine) -> None:
     """Have every pod that waits for room looked at, by whoever looks after timers; the mark is for who is looking at it just now."""
-    for uid in engine.store.runtime.wake(UNSCHEDULED, engine.clock.now()):
-        os.close(os.open(engine.paths.lock(uid) + ".dirty", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    for key in (UNSCHEDULED, RESIZE):
+        for uid in engine.store.runtime.wake(key, engine.clock.now()):
+            os.close(os.open(engine.paths.lock(uid) + ".dirty", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))

@@ -105,6 +105,12 @@ class Cgroups:
             if _has(hierarchy, "cpu") or _has(hierarchy, "memory") or _has(hierarchy, "hugetlb"):
                 _limit(hierarchy, hierarchy.mount + path, limits)
 
+    def set_limits(self, path: str, limits: Limits) -> None:
+        """Change the limits of a group that is in use; none where none is given."""
+        for hierarchy in self.hierarchies:
+            if os.path.isdir(hierarchy.mount + path):
+                _limit(hierarchy, hierarchy.mount + path, limits, again=True)
+
     def remove_pod(self, uid: str) -> None:
         """Kill what is left in a pod's group, remove it and the parents that became empty."""
         for quality in ("Guaranteed", "Burstable", "BestEffort"):
@@ -336,25 +342,35 @@ def page_size(resource: str) -> str:
     return resource.removeprefix("hugepages-").removesuffix("i") + "B"
 
 
-def _limit(hierarchy: Hierarchy, directory: str, limits: Limits) -> None:
+def _limit(hierarchy: Hierarchy, directory: str, limits: Limits, *, again: bool = False) -> None:
+    """`again`: the group has had limits before, which may have to go."""
     for name, amount in limits.pages if _has(hierarchy, "hugetlb") else ():
         file = "limit_in_bytes" if hierarchy.version == 1 else "max"
         _try_write(f"{directory}/hugetlb.{page_size(name)}.{file}", str(amount))
-    if hierarchy.version == 1:
-        if _has(hierarchy, "cpu"):
-            _try_write(f"{directory}/cpu.shares", str(limits.shares))
-            if limits.quota:
-                _try_write(f"{directory}/cpu.cfs_period_us", str(PERIOD))
-                _try_write(f"{directory}/cpu.cfs_quota_us", str(limits.quota))
-        if _has(hierarchy, "memory") and limits.memory:
-            _try_write(f"{directory}/memory.limit_in_bytes", str(limits.memory))
-        return
+    (_limit_v1 if hierarchy.version == 1 else _limit_v2)(hierarchy, directory, limits, again)
+
+
+def _limit_v1(hierarchy: Hierarchy, directory: str, limits: Limits, again: bool) -> None:
+    if _has(hierarchy, "cpu"):
+        _try_write(f"{directory}/cpu.shares", str(limits.shares))
+        if limits.quota or again:
+            _try_write(f"{directory}/cpu.cfs_period_us", str(PERIOD))
+            _try_write(f"{directory}/cpu.cfs_quota_us", str(limits.quota or -1))
+    if _has(hierarchy, "memory") and (limits.memory or again):
+        text = str(limits.memory or -1)
+        for _ in range(2 if again else 1):  # memory and swap together never less than memory: one has to go first, by the direction
+            if again:
+                _try_write(f"{directory}/memory.memsw.limit_in_bytes", text)
+            _try_write(f"{directory}/memory.limit_in_bytes", text)
+
+
+def _limit_v2(hierarchy: Hierarchy, directory: str, limits: Limits, again: bool) -> None:
     if _has(hierarchy, "cpu"):
         _try_write(f"{directory}/cpu.weight", str(weight(limits.shares)))
-        if limits.quota:
-            _try_write(f"{directory}/cpu.max", f"{limits.quota} {PERIOD}")
-    if _has(hierarchy, "memory") and limits.memory:
-        _try_write(f"{directory}/memory.max", str(limits.memory))
+        if limits.quota or again:
+            _try_write(f"{directory}/cpu.max", f"{limits.quota or 'max'} {PERIOD}")
+    if _has(hierarchy, "memory") and (limits.memory or again):
+        _try_write(f"{directory}/memory.max", str(limits.memory or "max"))
 
 
 def _has(hierarchy: Hierarchy, controller: str) -> bool:

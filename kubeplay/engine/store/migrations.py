@@ -115,4 +115,8 @@ STEPS: tuple[str, ...] = (
     CREATE INDEX bindings_claim ON bindings (namespace, claim);
     ALTER TABLE volumes ADD COLUMN path TEXT NOT NULL DEFAULT '';
     """,
+    # who a container's first process runs as: uid, gid and groups (SC2)
+    """
+    ALTER TABLE containers ADD COLUMN user TEXT NOT NULL DEFAULT '';
+    """,
 )

@@ -70,6 +70,7 @@ class ContainerRow(Record):
     message: str = ""
     log_path: str = ""
     env_hash: str = ""
+    user: str = ""
 
 
 class BackoffRow(Record):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kubeplay.kube import resources
 from kubeplay.plan.container import INIT, TERMINATION_PATH, ContainerPlan
 from kubeplay.plan.volumes import Volume
-from kubeplay.play.compile import env, ports, probes, resources, security, volumes
+from kubeplay.play.compile import env, ports, probes, security, volumes
 from kubeplay.play.compile import marks as known
 from kubeplay.play.compile.options import CompileOptions
 
@@ -56,9 +57,14 @@ def plan(
         cpuset=limits.cpuset,
         mems=limits.mems,
         target=item.get("targetContainerName") or "",
+        restart_to_resize=_restart_to_resize(item),
     )
 
 
 def _words(words: list[str] | None) -> tuple[str, ...] | None:
     """CM1: an empty list is the same as none, as for a kubelet, which only sees the length."""
     return tuple([word or "" for word in words]) if words else None
+
+
+def _restart_to_resize(item: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple([one["resourceName"] for one in item.get("resizePolicy") or [] if one.get("restartPolicy") == "RestartContainer"])

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from kubeplay.kube import resources
 from kubeplay.plan.container import APP, EPHEMERAL, INIT, SIDECAR
 from kubeplay.plan.pod import PodPlan, SandboxPlan
-from kubeplay.play.compile import containers, dns, logs, network, resources, users, volumes
+from kubeplay.play.compile import containers, dns, logs, network, users, volumes
 from kubeplay.play.compile import marks as known
 from kubeplay.play.compile.options import CompileOptions
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from kubeplay.errors import NotSupported
 from kubeplay.kube.defaults_pod import pull_policy
+from kubeplay.kube.resources import whole
 from kubeplay.plan.container import ContainerPlan
 from kubeplay.plan.volumes import (
     ROOT_CA,
@@ -27,7 +28,6 @@ from kubeplay.plan.volumes import (
     VolumeSource,
 )
 from kubeplay.play.compile import marks as known
-from kubeplay.play.compile.resources import whole
 
 DEFAULT_MODE = 0o644  # VO2
 
