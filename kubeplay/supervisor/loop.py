@@ -84,7 +84,7 @@ class Loop:
         self.watching = False  # a log that grows fast, a pod that may take so much of the disk
         self.measuring = False
         self.parent = _pidfd(os.getppid())
-        self.prober = Prober(engine, self.settled)
+        self.prober = Prober(engine, self.settled, lambda: self._nudge(b"i"))
 
     def run(self) -> bool:
         """Serve until nothing is due; False when the root was removed under us."""
@@ -114,7 +114,14 @@ class Loop:
         rouse.mark(self.engine, uid)
         with self.guard:
             self.told.append(uid)
-        os.write(self.done_write, b"p")
+        self._nudge(b"p")
+
+    def _nudge(self, what: bytes) -> None:
+        """Have the loop look again."""
+        try:
+            os.write(self.done_write, what)
+        except BlockingIOError:
+            pass  # a full pipe wakes it just as well
 
     def woken(self) -> bool:
         """Whether somebody wrote to the FIFO or marked a pod meanwhile."""
@@ -131,6 +138,8 @@ class Loop:
         for row in self.engine.store.runtime.pods():
             if row.desired in (STOP, DELETE) or (row.desired == RUN and row.uid in ended):
                 self.waiting[row.uid] = 0.0
+        # a result may have flipped just before a kill: what follows from it is not lost with the mark
+        self.waiting.update({row.pod_uid: 0.0 for row in self.engine.store.probes.running()})
         self.prober.look()
 
     def _begin(self, now: float) -> None:

@@ -48,10 +48,10 @@ class _Worker:
 
 
 class Prober:
-    """`settled(uid)` is called from its thread when a result of that pod has flipped."""
+    """Its thread calls `settled(uid)` when a result of that pod has flipped, `done()` when there is nothing to ask any more."""
 
-    def __init__(self, engine: Engine, settled: Callable[[str], None]) -> None:
-        self.engine, self.settled = engine, settled
+    def __init__(self, engine: Engine, settled: Callable[[str], None], done: Callable[[], None]) -> None:
+        self.engine, self.settled, self.done = engine, settled, done
         self.read, self.write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self.workers: dict[tuple[str, str], _Worker] = {}
         self.tasks = Tasks(self.read)
@@ -84,6 +84,8 @@ class Prober:
                 if self.stale:
                     self.stale = False
                     self._scan()
+                    if not self.busy:
+                        self.done()
                 wakes = self._tick()
                 self.tasks.turn(None if wakes is None else self._mono + (wakes - self._wall))
             except (KubeplayError, OSError) as error:
@@ -204,7 +206,7 @@ class Prober:
             return
         if each.kind == STARTUP and answer.ok:
             self._let_in(each.row.container_id)
-        self.settled(each.row.pod_uid)
+        self.settled(each.row.pod_uid)  # which also has the loop ask whether there is more to do
 
     def _let_in(self, container_id: str) -> None:
         """The container has started: its other probes run from now on, readiness at once (PR2)."""
