@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Iterator
 
@@ -141,3 +142,27 @@ def test_rename_keeps_what_runs_and_its_log(kp: Kubeplay) -> None:
     logs = kp.root / "logs"
     kp("rm", "-f", "-t", "0", "new", "old")
     assert not [entry for entry in logs.iterdir() if entry.name.startswith("default_")]
+
+
+@pytest.mark.parametrize(("point", "argv", "containers"), [
+    ("join:volumes", ("run", "-d", "--pod", "cut", "--name", "b", "--tmpfs", "/t", IMAGE, *SLEEP), ["a"]),
+    ("join:stored", ("run", "-d", "--pod", "cut", "--name", "b", "--tmpfs", "/t", IMAGE, *SLEEP), ["a", "b"]),
+    ("leave:removed", ("rm", "-f", "-t", "0", "z"), ["a", "z"]),
+    ("rename:stored", ("rename", "cut", "renamed"), ["a", "z"]),
+])  # fmt: skip
+def test_a_killed_command_leaves_a_pod_that_goes_on(kp: Kubeplay, point: str, argv: tuple[str, ...], containers: list[str]) -> None:
+    kp("run", "-d", "--pod", "new:cut", "--name", "a", IMAGE, *SLEEP)
+    if "z" in containers:
+        kp("run", "-d", "--pod", "cut", "--name", "z", IMAGE, *SLEEP)
+    process = subprocess.run(kp.argv(*argv), env={**kp.env, "KUBEPLAY_FAULT": point}, capture_output=True, timeout=100, cwd="/")
+    assert process.returncode == -9, process
+    pod = "renamed" if point.startswith("rename") else "cut"
+    shown = kp("pod", "inspect", pod).json
+    assert [one["name"] for one in (shown[0] if isinstance(shown, list) else shown)["spec"]["containers"]] == containers
+    if containers == ["a"]:
+        kp(*argv)
+    else:
+        kp("start", containers[-1])
+    until(kp, f"{containers[-1]} running", "ps", "--format", "{{.Names}} {{.State}}")
+    assert kp("exec", "a", "true").status == 0
+    kp("pod", "rm", "-f", "-t", "0", pod)
