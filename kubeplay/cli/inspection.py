@@ -224,12 +224,14 @@ def _state(row: ContainerRow) -> dict[str, Any]:
 
 def _env(entry: Any) -> str:
     """One variable; references are shown as what they refer to."""
-    from kubeplay.plan.env import EnvKeyRef, EnvLiteral
+    from kubeplay.plan.env import EnvFileKey, EnvKeyRef, EnvLiteral
 
     if isinstance(entry, EnvLiteral):
         return f"{entry.name}={entry.value}"
     if isinstance(entry, EnvKeyRef):
         return f"{entry.name}=<{entry.kind} {entry.object_name}: {entry.key}>"
+    if isinstance(entry, EnvFileKey):
+        return f"{entry.name}=<{entry.volume}/{entry.path}: {entry.key}>"
     return f"{entry.name}=<{getattr(entry, 'path', '') or getattr(entry, 'resource', '')}>"
 
 

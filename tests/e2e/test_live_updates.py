@@ -153,10 +153,12 @@ def test_vl6_other_changes_are_refused_and_nothing_is_touched(live: Root, old: s
     assert inside(live, "s/password") == "first"
 
 
-def test_vo5_what_a_killed_update_left_is_done_by_the_next_that_looks(live: Root) -> None:
+@pytest.mark.parametrize("point", ["play:stored", "live:written"])
+def test_vo5_what_a_killed_update_left_is_done_by_the_next_that_looks(live: Root, point: str) -> None:
     """The mark is in the store: the supervisor that the next command starts finds it due."""
-    killed = live.command("play", SECOND, "update=yes", KUBEPLAY_FAULT="play:stored")
-    assert killed.returncode == -9 and inside(live, "c/a") == "one"
+    killed = live.command("play", SECOND, "update=yes", KUBEPLAY_FAULT=point)
+    assert killed.returncode == -9
+    assert inside(live, "c/a") == ("one" if point == "play:stored" else "two")
     live.play(OPTIONAL.replace("later", "other"))
     live.wait(lambda: inside(live, "c/a") == "two" and inside(live, "p/labels") == 'version="2"')
 
