@@ -59,6 +59,10 @@ def listed(app: App, one: Kind, namespace: str) -> list[Json]:
     bodies = _bodies(app, one, found)
     if one.kind == "Namespace":
         bodies = _namespaces(app, bodies)
+    if one.kind == "StorageClass":
+        from kubeplay.cli import claims
+
+        bodies = claims.with_built_in(app, bodies)
     return bodies
 
 
@@ -71,7 +75,7 @@ def fetched(app: App, one: Kind, name: str) -> Json:
     stored = app.store.objects.find(ObjectKey(one.kind, namespace, last))
     if stored is not None:
         return _bodies(app, one, [stored])[0]
-    for body in listed(app, one, namespace) if one.kind in ("Event", "Namespace") else []:
+    for body in listed(app, one, namespace) if one.kind in ("Event", "Namespace", "StorageClass") else []:
         if body["metadata"]["name"] == last:
             return body
     if one.kind == "Pod":  # by id, as everywhere
@@ -94,6 +98,10 @@ def _bodies(app: App, one: Kind, found: Sequence[StoredObject]) -> list[Json]:
             body.setdefault("status", _workload(app, each))
     elif one.kind == "Service":
         _services(app, bodies)
+    elif one.kind in ("PersistentVolumeClaim", "PersistentVolume"):
+        from kubeplay.cli import claims
+
+        claims.complete(app, one.kind, bodies)
     return bodies
 
 

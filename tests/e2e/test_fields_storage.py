@@ -200,13 +200,9 @@ spec:
 
 
 def status(kp: Machine, kind: str, name: str) -> dict[str, object]:
-    """What the store says of an object: no command shows a claim's status yet."""
-    import json
-    import sqlite3
-
-    with sqlite3.connect(f"file:{kp.root}/state.db?mode=ro", uri=True) as db:
-        row = db.execute("SELECT status FROM objects WHERE kind=? AND name=?", (kind, name)).fetchone()
-    found: dict[str, object] = json.loads(row[0] or "{}") if row else {}
+    """The status of an object; nothing of one that is not there."""
+    said = kp("get", kind, name, "-o", "json", status=None)
+    found: dict[str, object] = said.json["status"] if said.status == 0 else {}
     return found
 
 
@@ -229,6 +225,10 @@ def test_pv1_claims_are_bound_to_volumes_of_the_host(kp: Machine, tmp_path: Path
     bound = [phase(kp, "PersistentVolume", name) for name in ("small", "large", "meant")]
     assert bound == ["Bound"] * 3 and phase(kp, "PersistentVolumeClaim", "picks") == "Bound"
     assert status(kp, "PersistentVolumeClaim", "picks")["capacity"] == {"storage": "5Gi"}
+    lines = {line.split()[0]: line.split() for line in kp("get", "pv").lines[1:]}
+    assert lines["small"][1:7] == ["1Gi", "RWOP", "Retain", "Bound", "default/named", "manual"]
+    lines = {line.split()[0]: line.split() for line in kp("get", "pvc").lines[1:]}
+    assert lines["picks"][1:6] == ["Bound", "large", "5Gi", "RWO", "manual"]
     kp.play(USER)
     kp.sh("user", "echo p > /picks/f; echo n > /named/f; echo m > /meant/f")
     assert [(tmp_path / name / "f").read_text() for name in ("large", "small", "meant")] == ["p\n", "n\n", "m\n"]
@@ -239,6 +239,7 @@ def test_pv1_claims_are_bound_to_volumes_of_the_host(kp: Machine, tmp_path: Path
     # PV3: what is in use goes with its last user
     kp.down(text)
     assert phase(kp, "PersistentVolumeClaim", "named") == "Bound" and kp.sh("user", "cat /named/f") == "n"
+    assert "Terminating" in kp("get", "pvc", "named").out and "Terminating" in kp("get", "pv", "small").out
     kp("pod", "rm", "-f", "second")
     kp.down(USER)
     assert phase(kp, "PersistentVolumeClaim", "named") is None and phase(kp, "PersistentVolume", "small") is None
@@ -267,6 +268,12 @@ def test_pv1_a_released_volume_is_not_given_to_another(kp: Machine, tmp_path: Pa
 def test_pv2_classes(kp: Machine) -> None:
     kp.play(CLASSES + claim("by-default") + claim("late", "storageClassName: late") + claim("static", 'storageClassName: ""'))
     assert [phase(kp, "PersistentVolumeClaim", name) for name in ("by-default", "late", "static")] == ["Bound", "Pending", "Pending"]
+    classes = [" ".join(line.split()[:5]) for line in kp("get", "sc").lines[1:]]
+    assert classes == [
+        "kept (default) example.com/any Retain Immediate", "late example.com/any Delete WaitForFirstConsumer false",
+        "local kubeplay.io/local Delete Immediate true",
+    ]  # fmt: skip
+    assert kp("get", "pvc", "by-default", "-o", "jsonpath={.spec.storageClassName}").out.strip() == "kept"
     kp.play(mounting("consumer", "late"))
     assert phase(kp, "PersistentVolumeClaim", "late") == "Bound"
     kp.play(mounting("keeper", "by-default"))
