@@ -12,6 +12,7 @@ only, the others for everything below too. A note's number is the issue that bri
 
 from __future__ import annotations
 
+from kubeplay.play.field_table_probes import PROBES
 from kubeplay.play.field_table_workloads import DEPLOYMENT as DEPLOYMENT
 from kubeplay.play.field_table_workloads import REPLICAS as REPLICAS
 from kubeplay.play.field_table_workloads import SERVICE as SERVICE
@@ -235,7 +236,7 @@ CLAIM_META = "\n".join(
     for line in META.strip().splitlines()
 ).replace("| data; which ones change what runs is listed below", "|")
 
-CONTAINER = """
+CONTAINER = PROBES + """
 name | + |
 image | + |
 imagePullPolicy | + | an Always that is the default of `:latest` falls back on the local image; localhost/ names are never pulled
@@ -313,9 +314,6 @@ restartPolicyRules[].action | + |
 restartPolicyRules[].exitCodes | + |
 restartPolicyRules[].exitCodes.operator | + |
 restartPolicyRules[].exitCodes.values[] | + |
-livenessProbe | + |
-readinessProbe | + |
-startupProbe | + |
 lifecycle | + |
 lifecycle.stopSignal | + |
 lifecycle.postStart | + |

@@ -133,11 +133,22 @@ def conditions(kp: Machine, pod: str) -> dict[str, str]:
     return {c["type"]: c["status"] for c in kp.pod(pod)["status"]["conditions"]}
 
 
+HANDLERS = ["exec.command[]", "tcpSocket.port", "tcpSocket.host", "grpc.port", "grpc.service"]
+GET = [f"httpGet.{name}" for name in ("path", "port", "host", "scheme", "httpHeaders[].name", "httpHeaders[].value")]
+GRACE = "terminationGracePeriodSeconds"
+TIMES = ["initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold"]
+
+
+def fields(kind: str) -> str:
+    """Every field of a probe: the three kinds share their handlers and their clock (the rest: unit/reconcile, semantics section 5)."""
+    return " ".join(f"container.{kind}.{field}" for field in (*HANDLERS, *GET, *TIMES))
+
+
 def told(kp: Machine, pod: str, text: str) -> bool:
     return text in kp("events", "--no-trunc", "--filter", f"pod={pod}").out
 
 
-@covers("container.startupProbe container.readinessProbe Service.spec.publishNotReadyAddresses")
+@covers(f"{fields('startupProbe')} {fields('readinessProbe')} Service.spec.publishNotReadyAddresses")
 def test_pr10_readiness_is_the_pods_and_its_services(kp: Machine) -> None:
     def answers(service: str) -> bool:
         return kp.sh("client", f"timeout 60 wget -qO- http://{service}/healthz || true") == "fine"
@@ -162,7 +173,7 @@ def test_pr11_what_listens_inside_the_pod_alone_is_not_reached(kp: Machine) -> N
     assert kp.status("inside")["ready"] is False and kp.status("inside")["started"] is True
 
 
-@covers("container.livenessProbe")
+@covers(f"{fields('livenessProbe')} container.livenessProbe.{GRACE} container.startupProbe.{GRACE}")
 def test_pr10_a_liveness_failure_kills_with_the_probes_own_grace(kp: Machine) -> None:
     assert kp.status("live")["ready"] is True
     first = kp.status("live")["containerID"]

@@ -72,7 +72,7 @@ def container(**fields_of_it: Any) -> dict[str, Any]:
 
 
 UNSUPPORTED: list[tuple[str, dict[str, Any], list[str]]] = [
-    ("Pod", pod(containers=[{"name": "a"}, {"livenessProbe": {"exec": {}}}]), ["spec.containers[1].livenessProbe"]),
+    ("Pod", pod(containers=[{"name": "a"}, {"volumeDevices": [{}]}]), ["spec.containers[1].volumeDevices"]),
     ("Pod", pod(initContainers=[{"restartPolicy": "Always"}]), []),
     ("Pod", pod(initContainers=[{"volumeDevices": [{"name": "a"}]}]), ["spec.initContainers[0].volumeDevices"]),
     ("Pod", pod(volumes=[{"nfs": {}}, {"emptyDir": {}}]), ["spec.volumes[0].nfs"]),
@@ -95,8 +95,8 @@ UNSUPPORTED: list[tuple[str, dict[str, Any], list[str]]] = [
     ),
     (
         "Deployment",
-        {"spec": {"template": container(startupProbe={"grpc": {}})}},
-        ["spec.template.spec.containers[0].startupProbe"],
+        {"spec": {"template": container(resources={"claims": [{}]})}},
+        ["spec.template.spec.containers[0].resources.claims"],
     ),
     ("Deployment", {"spec": {"paused": True}}, ["spec.paused"]),
     ("Deployment", {"spec": {"paused": False, "strategy": {"type": "Recreate"}}}, []),
@@ -130,7 +130,7 @@ def test_find_says_what_covers_a_field() -> None:
         assert row is not None
         return row.support
 
-    assert support("Pod", "spec", "containers", "livenessProbe", "httpGet", "port") == NOT_SUPPORTED
+    assert support("Pod", "spec", "resourceClaims", "name") == NOT_SUPPORTED
     assert support("Pod", "spec", "affinity", "nodeAffinity") == NO_EFFECT
     assert support("Pod", "spec", "containers", "env", "name") == WORKS
     assert fields.find("Pod", ("spec", "bogus")) is None

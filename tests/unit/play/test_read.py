@@ -68,12 +68,12 @@ def test_what_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_all_faults_of_all_files_at_once(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - name: c\n    image: i\n    livenessProbe: {exec: {command: [a]}}\n")  # noqa: E501
+    (tmp_path / "a.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n  - name: c\n    image: i\n    lifecycle: {preStop: {tcpSocket: {port: 1}}}\n")  # noqa: E501
     (tmp_path / "b.yaml").write_text(CM.format("b") + "bogus: 1\n---\nkind: Pod\n")
     with pytest.raises(InvalidInput) as caught:
         read.read([str(tmp_path)])
     found = [(Path(f.source).name, f.line, f.path, f.reason) for f in caught.value.faults]
-    assert found[0] == ("a.yaml", 8, "spec.containers[0].livenessProbe", "NotSupported")
+    assert found[0] == ("a.yaml", 8, "spec.containers[0].lifecycle.preStop.tcpSocket", "NotSupported")
     assert {(name, path) for name, _, path, _ in found[1:]} == {("b.yaml", "bogus"), ("b.yaml", "apiVersion")}
     assert "3 faults in 2 files" in caught.value.message
 
