@@ -37,7 +37,13 @@ spec:
     image: busybox:1
     command: [sh, -c, 'mkdir -p /www && echo page > /www/index.html && exec httpd -f -p 127.0.0.1:8080 -h /www']
     ports: [{name: http, containerPort: 8080}]
-  - {name: echo, image: busybox:1, stdin: true, command: [sh, -c, 'while read -r line; do echo "got $line"; done']}
+  - name: echo
+    image: busybox:1
+    stdin: true
+    command: [sh, -c, 'while read -r line; do echo "got $line"; done']
+    livenessProbe: {exec: {command: [sh, -c, 'echo well']}, initialDelaySeconds: 3600, timeoutSeconds: 100}
+    readinessProbe: {exec: {command: [sh, -c, 'echo sick; exit 4']}, periodSeconds: 3600, timeoutSeconds: 100}
+    startupProbe: {tcpSocket: {port: 9}, periodSeconds: 3600, timeoutSeconds: 100}
   - {name: term, image: busybox:1, stdin: true, tty: true, command: [sh]}
 """
 
@@ -226,3 +232,15 @@ def test_units_start_what_is_installed_for_who_asks(kp: Machine) -> None:
     assert ("WantedBy=multi-user.target" in unit) == (os.geteuid() == 0)
     assert " pod start --namespace default web\n" in kp("generate", "systemd", "web").out
     assert "systemd refuses it" in kp("generate", "systemd", "--restart-policy", "always", status=125).err
+
+
+# healthcheck
+def test_healthcheck_run_asks_once_and_changes_nothing(kp: Machine) -> None:
+    well = kp("healthcheck", "run", "web-echo")
+    assert (well.out, well.err) == ("", "")
+    sick = kp("healthcheck", "run", "web-echo", "--probe", "readiness", status=1)
+    assert (sick.out, sick.err.strip()) == ("unhealthy\n", "sick")
+    assert "connection refused" in kp("healthcheck", "run", "-c", "echo", "web", "--probe", "startup", status=1).err
+    assert kp("healthcheck", "run", "web-echo", "--probe", "readiness", "--ignore-result").out == "unhealthy\n"
+    assert "has no defined healthcheck" in kp("healthcheck", "run", "web-main", status=125).err
+    assert kp.status("web", "echo")["restartCount"] == 0
