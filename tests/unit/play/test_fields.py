@@ -118,9 +118,10 @@ def test_unsupported(kind: str, obj: dict[str, Any], paths: list[str]) -> None:
 
 
 def test_no_effect_is_noted_but_not_refused() -> None:
-    obj = pod(nodeSelector={"a": "b"}, tolerations=[{"key": "x"}], affinity={}, containers=[{"resizePolicy": [{}]}])
+    windows = {"windowsOptions": {"hostProcess": False}}
+    obj = pod(nodeSelector={"a": "b"}, tolerations=[{"key": "x"}], affinity={}, containers=[{"securityContext": windows}])
     paths = [path for path, _ in fields.no_effect(obj, "Pod")]
-    assert paths == ["spec.nodeSelector", "spec.tolerations", "spec.containers[0].resizePolicy"]
+    assert paths == ["spec.nodeSelector", "spec.tolerations", "spec.containers[0].securityContext.windowsOptions"]
     assert not fields.unsupported(obj, "Pod")
 
 
