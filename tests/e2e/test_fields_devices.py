@@ -10,7 +10,7 @@ import pytest
 
 from tests.e2e.test_fields_resources import limits, weighed
 from tests.support.covers import covers
-from tests.support.kubeplay import Machine, cgroup_of, playing
+from tests.support.kubeplay import Machine, cgroup_of, playing, status_of
 
 pytestmark = pytest.mark.root
 
@@ -39,7 +39,9 @@ spec:
 ---
 apiVersion: v1
 kind: Pod
-metadata: {{name: devices}}
+metadata:
+  name: devices
+  annotations: {{io.podman.annotations.cpuset/main: "0", io.podman.annotations.pids-limit/main: "100"}}
 spec:
   terminationGracePeriodSeconds: 0
   containers:
@@ -95,6 +97,12 @@ def test_devices_by_their_cdi_name(kp: Machine) -> None:
     assert "no" in kp.sh("devices", "(: >> /dev/news) 2>/dev/null || echo no")  # read only, by the devices' rules
     assert kp.sh("devices", "ls -d /dev/things /dev/news 2>/dev/null; echo $THING", "without") == ""
     assert json.loads((kp.directory / "hook").read_text())["id"]
+
+
+@pytest.mark.limits
+def test_a_set_of_cpus_by_annotation(kp: Machine) -> None:
+    allowed = {name: status_of(kp.pid("devices", name))["Cpus_allowed_list"] for name in ("main", "without")}
+    assert allowed == {"main": "0", "without": status_of("self")["Cpus_allowed_list"]}
 
 
 def test_a_device_that_is_not_there_is_named(kp: Machine) -> None:

@@ -61,6 +61,7 @@ def test_rs8_limits_change_while_it_runs(kp: Machine) -> None:
     assert kp.pid("sized") == pid and status["restartCount"] == 0
     assert status["allocatedResources"] == {"cpu": "250m", "memory": "32Mi"}
     assert status["resources"] == {"limits": {"cpu": "750m", "memory": "96Mi"}, "requests": {"cpu": "250m", "memory": "32Mi"}}
+    assert status["user"]["linux"] == {"uid": 0, "gid": 0, "supplementalGroups": [0]}
     assert "memory: 96Mi" in kp("kube", "generate", "sized").out
     kp("update", "sized-main", "--memory", "48m")
     assert of(kp, "sized")["memory"] == 48 << 20
