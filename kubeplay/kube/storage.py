@@ -111,3 +111,18 @@ def amount(text: Any) -> int:
     from kubeplay.kube import quantity
 
     return quantity.parse(text).value() if text is not None else 0
+
+
+IMMUTABLE = "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"
+
+
+def claim_changes(old: Object, new: Object) -> list[str]:
+    """PV3: why a claim's spec cannot become `new`: only its request may change, and only grow."""
+
+    def rest(spec: Object) -> Object:
+        return {**spec, "resources": {**(spec.get("resources") or {}), "requests": None}}
+
+    if rest(old) != rest(new):
+        return [f"spec: {IMMUTABLE}"]
+    before, after = (amount(((spec.get("resources") or {}).get("requests") or {}).get("storage")) for spec in (old, new))
+    return ["spec.resources.requests.storage: field can not be less than status.capacity"] if after < before else []

@@ -51,6 +51,10 @@ def updates(engine: Engine, stack: Stack, different: Iterable[change.Difference]
         stored, new = engine.store.objects.get(one.key).body, bodies[one.key]
         old, plan = ephemeral.without(stored), plans.get(one.key)
         lines = faults(one.key.kind, old, new)
+        if one.key.kind == "PersistentVolumeClaim" and not lines:
+            from kubeplay.reconcile import claims
+
+            lines = claims.growth_faults(engine, one.key, new)
         if plan is not None:
             row = engine.store.runtime.find_pod(one.key.namespace, one.key.name)
             runs: PodPlan = codec.loads(row.plan) if row else plan
@@ -78,6 +82,10 @@ def faults(kind: str, old_body: str, new_body: str) -> list[str]:
         return _data(kind, old, new)
     if kind == "Pod":
         return _pod(old["spec"], new["spec"])
+    if kind == "PersistentVolumeClaim":
+        from kubeplay.kube import storage
+
+        return storage.claim_changes(old["spec"], new["spec"])
     return change.describe(kind, json.dumps(_without_meta(old_body)), json.dumps(_without_meta(new_body)))
 
 

@@ -155,6 +155,33 @@ def _volume(engine: Engine, step: binding.Provision, claim: StoredObject, body: 
     }  # fmt: skip
 
 
+def growth_faults(engine: Engine, key: ObjectKey, body: str) -> list[str]:
+    """PV3: why a claim cannot have as much as `body` asks for: its class must allow it, and a directory of the host's own has its size."""
+    stored = engine.store.objects.get(key)
+    wanted, has = storage.claim(json.loads(body)), storage.claim(json.loads(stored.body))
+    if wanted.request <= has.request:
+        return []
+    row = next((row for row in engine.store.resources.bindings() if row.claim_uid == stored.uid), None)
+    volume = engine.store.objects.find(ObjectKey(VOLUME, "", row.volume)) if row else None
+    view = storage.volume(json.loads(volume.body)) if volume else None
+    if view is None:
+        return ["spec: Forbidden: only bound persistent volume claims can be expanded"]
+    found = engine.store.objects.find(ObjectKey(CLASS, "", view.storage_class))
+    grows = storage.storage_class(json.loads(found.body)).expands if found else storage.BUILT_IN.expands
+    if view.ours and grows:
+        return []
+    return ["only dynamically provisioned pvc can be resized and the storageclass that provisions the pvc must support resize"]
+
+
+def _grow(engine: Engine, claim: StoredObject, volume: StoredObject) -> StoredObject:
+    """A volume of ours is as large as its claim wants it."""
+    wanted, body = json.loads(claim.body)["spec"]["resources"]["requests"]["storage"], json.loads(volume.body)
+    if not storage.volume(body).ours or storage.amount(body["spec"]["capacity"]["storage"]) >= storage.amount(wanted):
+        return volume
+    body["spec"]["capacity"]["storage"] = wanted
+    return engine.store.objects.update(volume.key, json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+
+
 def _phases(engine: Engine) -> None:
     """Write what has become of every claim and volume."""
     objects = engine.store.objects
@@ -174,6 +201,7 @@ def _phases(engine: Engine) -> None:
     for row in rows.values():
         claim, volume = claims.get(row.claim_uid), volumes.get(row.volume)
         if claim is not None:
+            volume = _grow(engine, claim, volume) if volume else None
             spec = json.loads(volume.body)["spec"] if volume else {}
             found = {"accessModes": spec.get("accessModes"), "capacity": spec.get("capacity")}
             _status(engine, claim, {"phase": "Bound", **found} if volume else {"phase": "Lost"})

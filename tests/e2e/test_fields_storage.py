@@ -392,3 +392,16 @@ spec:
     assert sorted(line[1] for line in lines) == ["/any", "/sized"] and all("pagesize=2M" in line[3] for line in lines)
     assert kp.sh("huge", "stat -c %a /any; df -k /sized | tail -1 | tr -s ' ' | cut -d' ' -f2") == "777\n2048"
     kp.down(text)
+
+
+def test_pv3_a_claim_grows_where_its_class_allows_it(kp: Machine) -> None:
+    fixed = "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: fixed}\nprovisioner: example.com/any\n---\n"
+    mine, theirs = claim("grows"), claim("stays", "storageClassName: fixed")
+    kp.play(fixed + mine + theirs)
+    kp.play(mine.replace("1Mi", "2Mi"), "--update")
+    assert status(kp, "PersistentVolumeClaim", "grows")["capacity"] == {"storage": "2Mi"}
+    assert "storageclass" in kp.play(theirs.replace("1Mi", "2Mi"), "--update", status=125).err
+    assert "less than" in kp.play(mine, "--update", status=125).err
+    kp.down(mine + theirs, "--force")
+    kp.down(fixed)
+    assert "default/grows" not in kp("get", "pv").out and "default/stays" not in kp("get", "pv").out

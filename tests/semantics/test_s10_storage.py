@@ -227,3 +227,11 @@ def test_vo13_a_root_that_has_all_that_fs_group_gives_is_left_alone(tmp_path: Pa
     tmp_path.chmod(0o2550)
     assert fsgroup.fits(str(tmp_path), gid, read_only=True)
     assert not fsgroup.fits(str(tmp_path), gid + 1, read_only=True)
+
+
+def test_pv3_of_a_claim_only_the_request_changes_and_only_grows() -> None:
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
+    assert storage.claim_changes(spec, {**spec, "resources": {"requests": {"storage": "2Gi"}}}) == []
+    assert "less than" in storage.claim_changes(spec, {**spec, "resources": {"requests": {"storage": "1000Mi"}}})[0]
+    assert "immutable" in storage.claim_changes(spec, {**spec, "accessModes": ["ReadWriteMany"]})[0]
+    assert "immutable" in storage.claim_changes(spec, {**spec, "storageClassName": "other"})[0]
