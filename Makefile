@@ -1,5 +1,5 @@
 # Two commands do everything: `make play` and `make test`. Both install what is missing.
-.PHONY: play down test test-fast lint bench docs setup
+.PHONY: play down test test-fast lint bench chaos docs setup
 KUBEPLAY := .venv/bin/kubeplay
 
 play: ## build the example's images, play it, show it, leave it running
@@ -25,6 +25,10 @@ lint:
 bench: ## alternating runs against Debian's podman; see docs/performance.md
 	@tools/setup.sh bench
 	@.venv/bin/python bench/run.py
+
+chaos: ## 20 pods while supervisor, monitors, containers and commands are killed; under 3 minutes. SEED=N does it again
+	@tools/setup.sh test
+	@.venv/bin/python -m tests.chaos.run $(if $(SEED),--seed $(SEED))
 
 docs: ## write the generated pages
 	@.venv/bin/python docs/generate_cli.py
