@@ -60,12 +60,20 @@ def install(engine: Engine) -> None:
     _put(f"{runroot}/{COMMAND}", _COMMAND.format(runroot=quote(runroot), loop=LOOP))
 
 
+# The door that commands have, too: modules from one file, stand-ins for what is hardly used. It halves the time to the first restart.
+_DOOR = (
+    "import sys; sys.path[:0] = {package}; sys.path += {libraries}; from kubeplay.cli import light, preload; preload.install();"
+    " light.install(); from kubeplay.supervisor.__main__ import main; sys.exit(main(sys.argv[1:]))"
+)
+
+
 def _python(engine: Engine) -> str:
     """The shell command that runs the supervisor with our own code and settings, in a clean environment (the file is for root alone)."""
     package = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    words = ["env", "-i", f"PYTHONPATH={package}", *[f"{k}={v}" for k, v in processes.CLEAN_ENV.items()]]
+    libraries = [path for path in sys.path if path.endswith("-packages")]
+    words = ["env", "-i", *[f"{k}={v}" for k, v in processes.CLEAN_ENV.items()]]
     words += [f"{name}={os.environ[name]}" for name in KEPT if name in os.environ]
-    words += [sys.executable, "-s", "-P", "-m", "kubeplay.supervisor"]
+    words += [sys.executable, "-I", "-S", "-c", _DOOR.format(package=[package], libraries=libraries), "kubeplay.supervisor"]
     for name, value in zip(engine.settings._fields, engine.settings):
         words.append(f"{name}={value}")
     return " ".join(quote(word) for word in words)
