@@ -6,6 +6,7 @@ itself when nothing is due: then the root has no kubeplay process at all.
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 import signal
@@ -189,6 +190,7 @@ class Loop:
             told, self.told = self.told, []
         self.waiting.update(dict.fromkeys(told, 0.0))
         if results:
+            gc.enable()  # start.py began without: the first restart is waited for
             self.prober.look()
         now = self.engine.clock.now()
         for uid, outcome in results:
