@@ -62,8 +62,8 @@ def install(engine: Engine) -> None:
 
 # The door that commands have, too: modules from one file, stand-ins for what is hardly used. It halves the time to the first restart.
 _DOOR = (
-    "import gc, sys; gc.disable(); sys.path[:0] = {package}; sys.path += {libraries}; from kubeplay.cli import light, preload; preload.install();"
-    " light.install(); from kubeplay.supervisor.__main__ import main; sys.exit(main(sys.argv[1:]))"
+    "import gc, sys; gc.disable(); sys.path[:0] = {package}; sys.path += {libraries}; from kubeplay.cli import light, preload;"
+    " preload.install(); light.install(); from kubeplay.supervisor.__main__ import main; sys.exit(main(sys.argv[1:]))"
 )
 
 
