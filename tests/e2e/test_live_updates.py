@@ -11,6 +11,7 @@ from kubeplay.errors import AlreadyExists, Conflict
 from kubeplay.plan.stack import ObjectKey
 from kubeplay.play import lifecycle, update
 from kubeplay.play.down import down
+from kubeplay.reconcile import services
 from kubeplay.reconcile.model import FILES
 from kubeplay.reconcile.pod import reconcile
 from tests.support.root import Root
@@ -118,6 +119,19 @@ def test_vl9_metadata_alone_is_no_new_generation(live: Root) -> None:
     assert live.engine.store.objects.get(key).generation == 1
     live.play(other.replace("terminationGrace", "activeDeadlineSeconds: 900\n  terminationGrace"), update=True)
     assert live.engine.store.objects.get(key).generation == 2
+
+
+def test_ep1_a_service_follows_changed_labels(live: Root) -> None:
+    service = "---\napiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {selector: {version: '1'}, ports: [{port: 80}]}\n"
+
+    def endpoints() -> int:
+        route = next(r for r in services.routes(live.engine) if r.service.name == "web")
+        return sum(map(len, route.endpoints))
+
+    live.play(FIRST + service)
+    live.wait(lambda: endpoints() == 1)
+    live.play(FIRST.replace('version: "1"', 'version: "3"') + service, update=True)
+    assert endpoints() == 0
 
 
 def test_vo3_an_optional_object_that_comes_and_goes(live: Root) -> None:
