@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from kubeplay.engine.host import processes
 from kubeplay.engine.store.events import WARNING
 from kubeplay.engine.store.probes import Probed
-from kubeplay.engine.store.runtime import DELETE, STOP
+from kubeplay.engine.store.runtime import DELETE, PAUSED, STOP
 from kubeplay.errors import KubeplayError
 from kubeplay.plan.container import ContainerPlan
 from kubeplay.plan.pod import PodPlan
@@ -168,7 +168,7 @@ class Prober:
         if (each.row.container_id, each.kind) not in self.workers or each.memory is None:
             return
         if not answer.ok and not self._runs(each):
-            return  # it has ended meanwhile: that is no answer of its probe
+            return  # it has ended meanwhile, or stands still: that is no answer of its probe
         if answer.errored:
             each.tries += 1
             if each.tries < worker.TRIES:
@@ -185,7 +185,7 @@ class Prober:
 
     def _runs(self, each: _Worker) -> bool:
         row = self.engine.store.runtime.container(each.row.container_id)
-        return row is not None and processes.alive(processes.Process(row.pid, row.pid_start))
+        return row is not None and row.reason != PAUSED and processes.alive(processes.Process(row.pid, row.pid_start))
 
     def _tell(self, each: _Worker, answer: Answer) -> None:
         """PR13."""

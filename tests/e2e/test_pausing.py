@@ -6,6 +6,7 @@ import json
 import os
 import select
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,21 @@ apiVersion: v1
 kind: Pod
 metadata: {name: single}
 spec: {terminationGracePeriodSeconds: 0, containers: [{name: main, image: "busybox:1", command: [sleep, "1000"]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: probed}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: main
+    image: busybox:1
+    command: [httpd, -f, -p, "8080"]
+    livenessProbe: {tcpSocket: {port: 8080}, periodSeconds: 1, timeoutSeconds: 60, initialDelaySeconds: 5}
+  - name: asked
+    image: busybox:1
+    command: [sleep, "1000"]
+    livenessProbe: {exec: {command: ["true"]}, periodSeconds: 1, timeoutSeconds: 60, failureThreshold: 1}
 """
 
 
@@ -71,8 +87,8 @@ def test_a_paused_container_stands_still_and_goes_on(kp: Machine) -> None:
 def test_pods_and_everything(kp: Machine) -> None:
     assert kp("pod", "pause", "busy").out == "busy\n"
     assert {state(kp, "busy-main"), state(kp, "busy-idle")} == {"paused"}
-    assert kp("pause", "--all").out == "single\n"  # the other one is paused already
-    assert sorted(kp("pod", "unpause", "-a").out.split()) == ["busy", "single"]
+    assert sorted(kp("pause", "--all").out.split()) == ["probed", "single"]  # the other one is paused already
+    assert sorted(kp("pod", "unpause", "-a").out.split()) == ["busy", "probed", "single"]
     assert state(kp, "single-main") == "running"
 
 
@@ -85,6 +101,15 @@ def test_te2_a_paused_container_can_be_stopped_and_removed(kp: Machine) -> None:
     assert kp.inspect("ends")["State"]["ExitCode"] == 3  # it could still handle its signal
     assert kp("pod", "exists", "goes", status=None).status == 1
     kp("pod", "rm", "-f", "ends")
+
+
+def test_a_paused_container_is_not_killed_by_its_probes(kp: Machine) -> None:
+    kp("pause", "probed-asked")
+    deadline = time.monotonic() + 3  # three times its period: what a failed probe would do is done at once
+    while time.monotonic() < deadline:
+        assert kp.status("probed", "asked")["restartCount"] == 0
+    kp("unpause", "probed-asked")
+    assert kp.status("probed", "asked")["restartCount"] == 0
 
 
 def test_stats_once(kp: Machine) -> None:
