@@ -20,6 +20,12 @@ CONTAINER = text("-c", "--container", help="Container of the pod that is named."
 
 def running(app: App, name: str, container: str | None) -> ContainerRow:
     """The running container that is meant. Raises NotFound, Ambiguous, NotRunning."""
+    if "/" in name and not resolve.find_pods(app, name):
+        from kubeplay.cli import workloads
+
+        if workloads.is_workload(name):
+            pod = workloads.one_pod(app, name)
+            name = f"{pod.namespace}/{pod.name}"
     found = resolve.container(app, name, container)
     row = found.container
     if row is not None and row.state in (runtime.RUNNING, runtime.CREATED):
@@ -36,7 +42,7 @@ def running(app: App, name: str, container: str | None) -> ContainerRow:
 @command(
     "exec",
     "Run a command in a running container.\n\nIts exit status becomes ours; 125: we failed, 126: it cannot be run, 127: it is not there.",
-    argument("NAME", "Container, or pod (with -c).", complete="container"),
+    argument("NAME", "Container, pod (with -c), or KIND/NAME of a workload.", complete="container"),
     argument("COMMAND", "The command and its arguments.", dest="words", rest=True),
     flag("-i", "--interactive", "--stdin", help="Pass standard input on.", dest="interactive"),
     flag("-t", "--tty", help="Give the command a terminal."),

@@ -10,11 +10,13 @@ from kubeplay.cli.resolve import Found
 from kubeplay.engine.store import runtime
 from kubeplay.engine.store.runtime import ContainerRow, PodRow
 from kubeplay.errors import InvalidInput, NotFound, NotRunning, Timeout
+from kubeplay.plan.container import APP, INIT, SIDECAR
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
 
 CONDITIONS = ("created", "running", "ready", "exited", "stopped", "removed")
+ENDED = ("exited", "stopped")
 GONE = -1  # podman prints -1 for a container that was removed while it waited
 
 
@@ -57,9 +59,28 @@ def _met(app: App, target: PodRow | Found, conditions: Sequence[str]) -> int | N
             return GONE
         raise
     newest = resolve.newest(app.store.runtime.containers(pod.uid))
-    names = [c.name for c in resolve.plan(pod).containers] if isinstance(target, PodRow) else [target.name]
-    rows = [newest.get((pod.uid, name)) for name in names]
-    return next((_exit_status(rows) for condition in conditions if _holds(app, pod, rows, condition)), None)
+    for condition in conditions:
+        names = _names(pod, condition) if isinstance(target, PodRow) else [target.name]
+        rows = [newest.get((pod.uid, name)) for name in names]
+        if _holds(app, pod, rows, condition) or (isinstance(target, PodRow) and condition in ENDED and _ended(app, pod)):
+            return _exit_status(rows)
+    return None
+
+
+def _names(pod: PodRow, condition: str) -> list[str]:
+    """The containers of a pod that a condition is about: sidecars go with the pod (IN3), whoever looks into it decides nothing."""
+    kinds = {"running": (APP, SIDECAR), "created": (APP, SIDECAR, INIT)}.get(condition, (APP, INIT))
+    return [c.name for c in resolve.plan(pod).containers if c.kind in kinds]
+
+
+def _ended(app: App, pod: PodRow) -> bool:
+    """Whether its phase is final (PH3): then also what never ran will not."""
+    import json
+
+    from kubeplay.kube.status import TERMINAL
+
+    stored = app.store.objects.by_uid(pod.uid)
+    return bool(stored and stored.status and json.loads(stored.status).get("phase") in TERMINAL)
 
 
 def _holds(app: App, pod: PodRow, rows: Sequence[ContainerRow | None], condition: str) -> bool:

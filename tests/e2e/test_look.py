@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -85,6 +88,21 @@ def kp(tmp_path_factory: pytest.TempPathFactory, image_archives: dict[str, Path]
         machine.play(TWICE)
         machine.wait(lambda: machine("get", "pods", "web", *many(machine), "-o", f"jsonpath={READY}").out == "True True True")
         yield machine
+
+
+@contextmanager
+def following(kp: Machine, *words: str, seconds: float = 100) -> Iterator[IO[str]]:
+    """The output of a command that stays, which is ended with the block, and in any case in time."""
+    process = kp.start(*words)
+    late = threading.Timer(seconds, process.kill)
+    late.start()
+    try:
+        assert process.stdout is not None
+        yield process.stdout
+    finally:
+        late.cancel()
+        process.kill()
+        process.communicate()
 
 
 # get
@@ -182,19 +200,14 @@ def test_events_of_one_object_and_type(kp: Machine) -> None:
 
 def test_followed_events_show_new_ones_and_those_that_come_again(kp: Machine) -> None:
     pod = TWICE.replace("twice", "again")
-    follower = kp.start("events", "--follow", "--for", "pod/again", "--format", "json")
     lines = []
-    try:
-        assert follower.stdout is not None
+    with following(kp, "events", "--follow", "--for", "pod/again", "--format", "json") as follower:
         kp.play(pod)
-        for line in follower.stdout:
+        for line in follower:
             lines.append(line)
             if '"Reason": "Started"' in line and '"Count": 2' in line:
                 break
-    finally:
-        follower.kill()
-        follower.communicate()
-        kp.down(pod)
+    kp.down(pod)
     first = [line for line in lines if '"Reason": "Started"' in line]
     assert len(first) == 2 and '"Count": 1' in first[0]
 
@@ -242,6 +255,40 @@ def test_wait_for_conditions_paths_and_the_end(kp: Machine) -> None:
     assert gone.communicate(timeout=100)[0] == "pod/brief condition met\n"
     assert "it may be delete" in kp("wait", "web", "--for=end", status=125).err
     assert "need --for" in kp("wait", "pods", "--all", status=125).err
+
+
+def test_watch_shows_what_changes(kp: Machine) -> None:
+    pod = TWICE.replace("twice", "watched")
+    form = "jsonpath={.metadata.name} {.status.phase},"
+    with following(kp, "get", "pods", "--field-selector", "metadata.name=watched", "--watch", "-o", form) as watching:
+        kp.play(pod)
+        shown = ""
+        while "watched Running," not in shown:
+            more = watching.read(1)
+            assert more, shown
+            shown += more
+    kp.down(pod)
+
+
+def test_wait_for_the_end_of_a_pod_does_not_wait_for_its_sidecar(kp: Machine) -> None:
+    text = """
+apiVersion: v1
+kind: Pod
+metadata: {name: ends}
+spec:
+  restartPolicy: Never
+  terminationGracePeriodSeconds: 0
+  initContainers: [{name: side, image: busybox:1, restartPolicy: Always, command: [sleep, "100000"]}]
+  containers: [{name: main, image: busybox:1, command: [sh, -c, exit 3]}]
+"""
+    kp.play(text, status=None)
+    assert kp("wait", "ends").out == "3\n"
+    kp.down(text)
+
+
+def test_a_workload_means_one_of_its_pods(kp: Machine) -> None:
+    assert kp("exec", "deploy/many", "echo", "here").out == "here\n"
+    assert "no deployment 'none'" in kp("exec", "deploy/none", "true", status=125).err
 
 
 # a reboot
