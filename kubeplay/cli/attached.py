@@ -140,12 +140,14 @@ def join(
     app: App, row: ContainerRow, stdin: bool, tty: bool, keys: tuple[int, ...], proxy: bool, start: Callable[[], None] | None = None
 ) -> int | None:
     """Join a container, `start` it if asked to, and stay: its exit status, None when the keys were typed."""
+    from kubeplay import supervisor
     from kubeplay.engine import attach
 
     with attach.Attachment(app.engine, row) as attachment:
         if start is not None:
             with told_as_podman():
                 start()
+            supervisor.ensure(app.engine)  # what is due while we stay here: probes, a deadline
         with _signals(app, row) if proxy and not tty else _nothing(), attach.raw_terminal(attachment) if tty and stdin else _nothing():
             if tty and not stdin:
                 _sized(attachment)
@@ -172,8 +174,10 @@ def exit_status(app: App, container_id: str) -> int:
     while True:
         app.engine.refresh()
         row = app.store.runtime.container(container_id)
-        if row is None or row.state in (EXITED, UNKNOWN):
-            return (row.exit_code if row is not None else None) or 0
+        if row is None:
+            return 128 + signal.SIGKILL  # somebody removed it: that is how it ended
+        if row.state in (EXITED, UNKNOWN):
+            return row.exit_code or 0
         time.sleep(pause)
         pause = min(pause * 1.5, 0.1)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kubeplay.cli import joining
 from kubeplay.cli.declare import argument, command
 from kubeplay.cli.run_options import ALL, FOREGROUND
-from kubeplay.errors import AlreadyExists, InvalidInput, NotSupported
+from kubeplay.errors import AlreadyExists, InvalidInput, KubeplayError, NotSupported
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
@@ -94,7 +94,11 @@ def made(app: App, words: tuple[str, ...], given: dict[str, Any], *, start: bool
             remove(app, pod)
         if given["rootfs"]:
             stack = rooted(stack, name, _root(words[0]))
-        result = up(app.engine, stack, UpOptions(pull=flags), reporter)
+        try:
+            result = up(app.engine, stack, UpOptions(pull=flags), reporter)
+        except KubeplayError as error:
+            error.hint = error.hint.replace(KEEP_HINT, "")
+            raise
     return result.pods[0]
 
 
@@ -115,6 +119,7 @@ def drawn(base: str) -> str:
     return f"{base}-{''.join(ALPHABET[byte % len(ALPHABET)] for byte in os.urandom(SUFFIX))}"
 
 
+KEEP_HINT = "--keep-on-failure keeps what was made"  # a flag of `play` only
 NO_IMAGE = "rootfs"  # a Pod's container must name one
 
 

@@ -262,3 +262,7 @@ def test_secrets_are_files_and_variables(kp: Kubeplay) -> None:
     flags = ("--secret", "login", "--secret", "login,type=env,target=WORD")
     assert kp("run", "--rm", *flags, IMAGE, "sh", "-c", "cat /run/secrets/login; echo; echo $WORD").out == "open\nopen\n"
     assert "no such Secret" in kp("run", "--rm", "--secret", "none", IMAGE, status=125).err
+
+
+def test_a_deadline_ends_it_while_run_stays(kp: Kubeplay) -> None:
+    assert kp("run", "--rm", "--timeout", "1", "--stop-timeout", "0", IMAGE, "sleep", "1000", status=None, timeout=100).status in (137, 143)

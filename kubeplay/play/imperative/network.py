@@ -27,6 +27,9 @@ def fill(draft: Draft, given: Given, machine: Machine) -> None:
         if given.get("publish"):
             draft.warnings.append("--publish has no effect with --network host: the container's ports are the host's own")
         return
+    if "none" in given.get("network", ()) and given.get("publish"):
+        draft.warnings.append("--publish has no effect with --network none: nothing can reach the container")
+        return
     made = published(given.get("publish", ()), machine)
     if made:
         draft.container["ports"] = made
