@@ -72,6 +72,7 @@ SHOWN = {
     "36-selectors": ("[pod/shop-store/main] store is full", ["logs", "-l", "part=shop", "--prefix"]),
     "37-port-forward": ("pod/private condition met", ["wait", "pod/private", "--for=condition=Ready", "--timeout=100s"]),
     "38-run": ("hello from run", ["logs", "pages"]),
+    "39-pod-by-hand": ("done", ["logs", "once"]),
     "20-projected": ("tier=\"demo\"", ["logs", "projected", "-c", "main"]),
     "22-live-config": ("it says: good morning", ["logs", "live-config", "-c", "main"]),
     "21-env-file": ("running on Linux", ["logs", "env-file", "-c", "main"]),
