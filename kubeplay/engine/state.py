@@ -201,5 +201,9 @@ def _ended(engine: Engine, row: ContainerRow, code: int, reason: str, message: s
         "state": EXITED, "exit_code": code, "reason": reason, "message": message,
         "started": row.started, "finished": finished, "pid": 0, "pid_start": 0,
     }  # fmt: skip
-    engine.store.runtime.set_container(row.id, **values)
+    with engine.store.write():
+        now = engine.store.runtime.container(row.id)
+        if now is not None and now.state == EXITED:  # somebody else saw it end, and cleared away what we looked for
+            return now
+        engine.store.runtime.set_container(row.id, **values)
     return row._replace(**values)

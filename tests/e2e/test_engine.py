@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from kubeplay.engine import state
 from kubeplay.engine.engine import Engine
 from kubeplay.engine.host import processes
 from kubeplay.engine.host.machine import machine
@@ -58,6 +59,13 @@ def test_cs7_exit_codes_and_reasons(bench: Bench) -> None:
     assert (found["three"].exit_code, found["three"].reason) == (3, "Error")
     assert found["gone"].finished is not None and found["gone"].finished >= (found["gone"].created or 0)
     assert rows[2].state == RUNNING  # PID 1 survives its own SIGKILL
+
+
+def test_whoever_looks_late_does_not_forget_how_a_container_ended(bench: Bench) -> None:
+    """A listing takes no lock: another process may see the end and clear it away between its look at the rows and at the files."""
+    seen = bench.run(shell("exit 3", "main"))[0]
+    bench.engine.remove_container(bench.ended(seen), keep_row=True)
+    assert state.settle(bench.engine, seen._replace(state=RUNNING)).exit_code == 3
 
 
 def test_te2_stop_signals_waits_and_kills(bench: Bench) -> None:
