@@ -21,7 +21,7 @@ from kubeplay.engine.host import runroot
 from kubeplay.engine.host.on_exit import SUPERVISOR
 from kubeplay.engine.store.locks import Lock
 from kubeplay.errors import StoreError
-from kubeplay.play import lifecycle
+from kubeplay.play import boot, lifecycle
 from kubeplay.reconcile.pod import reconcile
 from kubeplay.supervisor import loop, start
 from kubeplay.supervisor.start import KEPT
@@ -341,6 +341,25 @@ def test_a_wiped_runroot_pods_come_back_with_start(root: Root) -> None:
     lifecycle.start_pods(root.engine, [uid])
     assert "running" in root.container("wiped")["state"]
     root.wait(lambda: root.log("wiped", attempt=root.container("wiped")["restartCount"]) == "up\n")
+    root.down(text)
+    assert root.leaks() == []
+
+
+def test_what_the_machines_end_cut_off_is_resumed_and_what_was_stopped_stays_so(root: Root) -> None:
+    text = "---\n".join([pod("cut", "echo up; sleep 1000"), pod("halted", "echo up; sleep 1000")])
+    root.play(text)
+    lifecycle.stop_pods(root.engine, [root.uid("halted")], 0)
+    for pid in [*root.monitors(), *[r.pid for r in root.engine.store.runtime.containers() if r.pid]]:
+        os.kill(pid, signal.SIGKILL)
+    root.wait(lambda: _gone(root))
+    root.engine.close()
+    runroot.release(root.engine.paths)
+    shutil.rmtree(root.settings.runroot)
+    root.engine = Engine(root.settings)
+    names, outcomes = boot.resume(root.engine)
+    assert names == ["default/cut"] and [outcome.started for outcome in outcomes] == [True]
+    assert "running" in root.container("cut")["state"] and "running" not in root.container("halted")["state"]
+    assert boot.resume(root.engine) == ([], [])
     root.down(text)
     assert root.leaks() == []
 
