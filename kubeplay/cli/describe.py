@@ -19,7 +19,7 @@ Json = dict[str, Any]
     "describe",
     "Show objects in words: what they should be, how they are, and what happened to them.\n\n"
     "    kubeplay describe pod web\n    kubeplay describe pod/web svc/web\n    kubeplay describe pods -l app=web",
-    argument("KIND", "Kinds and names, or KIND/NAME; a kind alone means every object of it.", dest="words", many=True, complete="pod"),
+    argument("KIND", "Kinds and names, or KIND/NAME; a kind alone means every object of it.", dest="words", many=True, complete="kind"),
     text("-l", "--selector", help="Objects with these labels: app=web,tier!=db,'env in (a, b)'.", metavar="SELECTOR"),
     flag("--show-events", help="Show their events too.", default=True),
     ALL_NAMESPACES,

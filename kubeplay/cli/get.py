@@ -41,7 +41,7 @@ class Wish(Record):
     "Show objects: pods, services, configmaps, ... with their status.\n\n"
     "    kubeplay get pods\n    kubeplay get pod web -o yaml\n    kubeplay get deploy,svc -o wide\n    kubeplay get pod/web svc/web\n\n"
     "The values of Secrets are shown with --show-secrets only.",
-    argument("KIND", "Kinds, with commas (pods, svc, deploy, cm, ...; all), or KIND/NAME.", dest="words", many=True, complete="pod"),
+    argument("KIND", "Kinds, with commas (pods, svc, deploy, cm, ...; all), or KIND/NAME.", dest="words", many=True, complete="kind"),
     text("-o", "--output", help=f"{FORMS}.", metavar="FORM", dest="output"),
     text("--format", help="table, json, wide, or a Go template for each object."),
     text("-l", "--selector", help="Objects with these labels: app=web,tier!=db,'env in (a, b)'.", metavar="SELECTOR"),

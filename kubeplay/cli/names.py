@@ -7,7 +7,9 @@ from typing import Any
 
 
 def names(what: str, options: dict[str, Any]) -> list[str]:
-    """Names of one sort: pod, container, image, volume, network, namespace, secret, configmap."""
+    """Names of one sort: kind, pod, container, image, volume, network, namespace, secret, configmap."""
+    if what == "kind":
+        return sorted(set(_kinds()))
     from kubeplay.cli.app import App
     from kubeplay.cli.entry import enter
 
@@ -20,6 +22,12 @@ def names(what: str, options: dict[str, Any]) -> list[str]:
         return sorted(set(_names(app, what)))
     except Exception:  # completion must never print an error into the line being typed
         return []
+
+
+def _kinds() -> list[str]:
+    from kubeplay.kube.kinds import table
+
+    return ["all", *(kind.plural for kind in table().values() if kind.support == "slice" or kind.kind == "Event")]
 
 
 def _names(app: Any, what: str) -> list[str]:

@@ -172,10 +172,11 @@ def event(one: Event) -> Json:
     from kubeplay.clock import rfc3339
 
     first, last = rfc3339(one.first), rfc3339(one.last)
+    source = "default-scheduler" if one.reason in ("Scheduled", "FailedScheduling") else "kubelet"
     return {
         "apiVersion": "v1", "kind": "Event",
         "metadata": {"name": f"{one.key.name}.{one.id:016x}", "namespace": one.key.namespace or "default", "creationTimestamp": first},
         "involvedObject": {"kind": one.key.kind, "namespace": one.key.namespace, "name": one.key.name, "uid": one.uid},
         "reason": one.reason, "message": one.message, "type": one.type, "count": one.times,
-        "firstTimestamp": first, "lastTimestamp": last, "source": {"component": "kubelet"}, "reportingComponent": "kubelet",
+        "firstTimestamp": first, "lastTimestamp": last, "source": {"component": source}, "reportingComponent": source,
     }  # fmt: skip

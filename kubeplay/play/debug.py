@@ -107,7 +107,7 @@ def add(engine: Engine, pod: PodRow, wish: Wish) -> ContainerRow:
         raise PodError(failed.reason, f"container {wish.name}: {failed.reason}: {failed.message}")
     rows = [row for row in engine.store.runtime.containers(pod.uid) if row.name == wish.name]
     if not rows:
-        raise NotRunning(f"container {wish.name} was not started", hint=f"kubeplay describe pod {pod.name} says why")
+        raise NotRunning(f"container {wish.name} is added, but does not run yet", hint=f"kubeplay describe pod {pod.name} says why")
     return rows[-1]
 
 
