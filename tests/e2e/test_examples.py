@@ -77,6 +77,7 @@ SHOWN = {
     "22-live-config": ("it says: good morning", ["logs", "live-config", "-c", "main"]),
     "21-env-file": ("running on Linux", ["logs", "env-file", "-c", "main"]),
     "30-pod-resources": ('"qosClass": "Burstable"', ["pod", "inspect", "shared-limits"]),
+    "31-resize": ("growing-main", ["stats", "--no-stream", "growing-main"]),
 }
 
 

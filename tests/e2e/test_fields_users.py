@@ -244,6 +244,16 @@ def test_a_command_killed_while_it_shows_the_layers_leaves_and_harms_nothing(mac
     machine.down(text)
 
 
+def test_sc7_an_unmasked_proc_in_a_pod_with_its_own_users(machine: Machine) -> None:
+    text = "apiVersion: v1\nkind: Pod\nmetadata: {name: bare}\nspec:\n  hostUsers: false\n  terminationGracePeriodSeconds: 0\n  containers:\n"
+    text += "  - {name: main, image: 'busybox:1', command: [sleep, '1000'], securityContext: {procMount: Unmasked}}\n"
+    text += "  - {name: other, image: 'busybox:1', command: [sleep, '1000']}\n"
+    machine.play(text)
+    masks = "grep -c ' /proc/' /proc/mounts || true"
+    assert machine.sh("bare", masks) == "0" and int(machine.sh("bare", masks, "other")) > 5
+    machine.down(text)
+
+
 def test_a_runroot_that_lets_nobody_through_is_a_clear_error(tmp_path: Path, image_archives: dict[str, Path]) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)

@@ -30,7 +30,7 @@ def _modules(directory: str, names: str) -> set[str]:
 COMMANDS = _modules("e2e", "build_cli cli_commands cli_system examples fields_hooks play_build security_images security_pods") | _modules(
     "e2e", "reach fields_env fields_files fields_life fields_network fields_resources fields_security fields_volumes fields_workloads"
 )
-COMMANDS |= _modules("e2e", "fields_probes volume_commands")
+COMMANDS |= _modules("e2e", "fields_probes volume_commands pausing")
 LIBRARY = (
     _modules("e2e", "build build_attacks build_cache build_copy build_instructions build_run")
     | _modules("e2e", "commit engine engine_copy engine_exec engine_logs engine_seccomp security_exec")
@@ -42,7 +42,7 @@ LIBRARY = (
 ROOT_ONLY = {
     "e2e/test_readme_as_user.py": "root makes the user who has just come",
     "e2e/test_rootless_attacks.py": "root makes the users who attack one another",
-    **dict.fromkeys(_modules("e2e", "fields_scheduler fields_devices fields_resize pausing"), "the machine's own devices and CPUs"),
+    **dict.fromkeys(_modules("e2e", "fields_scheduler fields_devices fields_resize"), "the machine's own devices and CPUs"),
     **dict.fromkeys(_modules("e2e", "crash engine_crash disk termination chaos"), "chaos: kills at every step and full disks"),
     **dict.fromkeys(_modules("conformance/kubelet", "surprises record deletions cm_update"), "the kubelet's record"),
     **dict.fromkeys(_modules("e2e", "build_reference"), "the record of builds by podman"),
