@@ -74,8 +74,8 @@ OPTIONS: tuple[Option, ...] = (
 HELP = """Create and start what Kubernetes files describe.
 
 All files are checked first, and nothing is created when anything is wrong with any of them. A failure on the way removes
-what this call has created. Playing the same files again changes nothing; of files that have changed, --update changes in place what can be (and
-that stays so when something else fails), --replace makes everything anew.
+what this call has created. Playing the same files again changes nothing. When they have changed, --update changes in place what can be
+changed so (and that stays when something else fails), and --replace makes everything anew.
 
 Images that are not here are pulled first, as imagePullPolicy and imagePullSecrets say. The flags about registries are for this
 play; what a pod pulls later, when it is restarted or tries again, goes by the auth files, registries.conf and its pull secrets."""
