@@ -245,7 +245,8 @@ def test_a_command_killed_while_it_shows_the_layers_leaves_and_harms_nothing(mac
 
 
 def test_sc7_an_unmasked_proc_in_a_pod_with_its_own_users(machine: Machine) -> None:
-    text = "apiVersion: v1\nkind: Pod\nmetadata: {name: bare}\nspec:\n  hostUsers: false\n  terminationGracePeriodSeconds: 0\n  containers:\n"
+    text = "apiVersion: v1\nkind: Pod\nmetadata: {name: bare}\nspec:\n  hostUsers: false\n  terminationGracePeriodSeconds: 0\n"
+    text += "  containers:\n"
     text += "  - {name: main, image: 'busybox:1', command: [sleep, '1000'], securityContext: {procMount: Unmasked}}\n"
     text += "  - {name: other, image: 'busybox:1', command: [sleep, '1000']}\n"
     machine.play(text)
