@@ -7,6 +7,7 @@ pod stands for the pod.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kubeplay.cli import resolve
@@ -34,6 +35,7 @@ PODS = argument("POD", "Names or ids.", many=True, required=False, complete="pod
 NAMES = argument("NAME", "Pods or containers, by name or id.", many=True, required=False, complete="container")
 Target = PodRow | Found
 Act = Callable[["App", Target], "str | None"]
+Together = Callable[["App", "list[PodRow]"], str]
 
 
 def targets(
@@ -64,19 +66,29 @@ def _target(app: App, name: str) -> Target:
     return found.pod if len(resolve.plan(found.pod).containers) == 1 else found
 
 
-def each(app: App, found: Iterator[Target], act: Act) -> int:
-    """Act on every target, report every failure; the exit status."""
+def each(app: App, found: Iterator[Target], act: Act, together: Together | None = None) -> int:
+    """Act on every target, report every failure; the exit status. `together` does it to several pods side by side."""
     from kubeplay.cli.failure import report
 
     status = 0
+
+    def tried(what: Callable[[], str | None]) -> None:
+        nonlocal status
+        try:
+            text_ = what()
+            if text_:
+                print(text_)
+        except KubeplayError as error:
+            status = report(error, app.settings.log_level, app.settings.log_format)
+
     with app.supervised():
-        for target in list(found):
-            try:
-                text_ = act(app, target)
-                if text_:
-                    print(text_)
-            except KubeplayError as error:
-                status = report(error, app.settings.log_level, app.settings.log_format)
+        left = list(found)
+        pods = list({target.uid: target for target in left if isinstance(target, PodRow)}.values())
+        if together is not None and len(pods) > 1:  # one grace period for all of them, not one after the other
+            left = [target for target in left if not isinstance(target, PodRow)]
+            tried(partial(together, app, pods))
+        for target in left:
+            tried(partial(act, app, target))
     return status
 
 
@@ -99,6 +111,16 @@ def _stop(seconds: int | None) -> Act:
     return act
 
 
+def _stop_pods(seconds: int | None) -> Together:
+    def together(app: App, pods: list[PodRow]) -> str:
+        from kubeplay.play import lifecycle
+
+        lifecycle.stop_pods(app.engine, [pod.uid for pod in pods], seconds)
+        return "\n".join(pod.name for pod in pods)
+
+    return together
+
+
 def _existing(target: Found) -> runtime.ContainerRow:
     if target.container is None:
         raise NotRunning(f"container {target.pod.name}/{target.name} has not been created yet")
@@ -110,12 +132,12 @@ STOP: tuple[Option, ...] = (ALL, LATEST, IGNORE, TIME)
 
 @command("stop", "Stop pods, or single containers of them.", NAMES, STOP)
 def stop(app: App, *, name: tuple[str, ...], all: bool, latest: bool, ignore: bool, time: int | None) -> int:
-    return each(app, targets(app, name, all, latest, ignore=ignore), _stop(time))
+    return each(app, targets(app, name, all, latest, ignore=ignore), _stop(time), _stop_pods(time))
 
 
 @command("stop", "Stop pods; they stay, and can be started again.", PODS, STOP)
 def pod_stop(app: App, *, pod: tuple[str, ...], all: bool, latest: bool, ignore: bool, time: int | None) -> int:
-    return each(app, targets(app, pod, all, latest, ignore=ignore, pods_only=True), _stop(time))
+    return each(app, targets(app, pod, all, latest, ignore=ignore, pods_only=True), _stop(time), _stop_pods(time))
 
 
 # start
@@ -238,6 +260,20 @@ def _rm(force: bool, seconds: int | None) -> Act:
     return act
 
 
+def _rm_pods(force: bool, seconds: int | None) -> Together | None:
+    """Without force each is asked whether it runs, and the others go all the same."""
+    if not force:
+        return None
+
+    def together(app: App, pods: list[PodRow]) -> str:
+        from kubeplay.play import lifecycle
+
+        lifecycle.remove_pods(app.engine, [pod.uid for pod in pods], force=True, timeout=seconds)
+        return "\n".join(pod.name for pod in pods)
+
+    return together
+
+
 def _leave(app: App, target: Found, force: bool, seconds: int | None) -> str:
     """One of several containers of a pod that was made by hand (`run --pod`); what a file says is in a pod stays in it."""
     from kubeplay.cli import joining
@@ -257,12 +293,12 @@ RM: tuple[Option, ...] = (flag("-f", "--force", help="Also when it runs."), ALL,
 
 @command("rm", "Remove pods.", NAMES, RM)
 def rm(app: App, *, name: tuple[str, ...], force: bool, all: bool, latest: bool, ignore: bool, time: int | None) -> int:
-    return each(app, targets(app, name, all, latest, ignore=ignore), _rm(force, time))
+    return each(app, targets(app, name, all, latest, ignore=ignore), _rm(force, time), _rm_pods(force, time))
 
 
 @command("rm", "Remove pods.", PODS, RM)
 def pod_rm(app: App, *, pod: tuple[str, ...], force: bool, all: bool, latest: bool, ignore: bool, time: int | None) -> int:
-    return each(app, targets(app, pod, all, latest, ignore=ignore, pods_only=True), _rm(force, time))
+    return each(app, targets(app, pod, all, latest, ignore=ignore, pods_only=True), _rm(force, time), _rm_pods(force, time))
 
 
 # wait

@@ -180,3 +180,21 @@ def test_te1_a_second_stop_shortens_the_first(kp: Machine) -> None:
     first.communicate(timeout=300)
     assert first.returncode == 0 and kp.ended("slow")["exitCode"] == 137
     kp.down(text)
+
+
+def test_te2_pods_that_are_named_together_end_together(kp: Machine) -> None:
+    """Each needs the other's end to go: one after the other they would take their whole grace."""
+    meet = "trap 'touch /v/%s' TERM; touch /v/up-%s; until [ -e /v/%s ]; do sleep 0.05; done; exit 0"
+    both = one("here", meet % ("h", "h", "t"), grace=3000) + one("there", meet % ("t", "t", "h"), grace=3000)
+    mounts = "    volumeMounts: [{name: v, mountPath: /v}]\n  volumes: [{name: v, hostPath: {path: %s}}]\n---"
+    shared = kp.directory / "meet"
+    shared.mkdir()
+    text = both.replace("---", mounts % shared)
+    for command in (["stop"], ["rm", "-f"]):
+        for file in shared.iterdir():
+            file.unlink()
+        kp.play(text)
+        kp("start", "here", "there")
+        kp.wait(lambda: {file.name for file in shared.iterdir()} >= {"up-h", "up-t"})
+        assert set(kp(*command, "here", "there").lines) == {"here", "there"}
+    assert not {"here", "there"} & set(kp("pod", "ps", "--format", "{{.Name}}", "--noheading").lines)
