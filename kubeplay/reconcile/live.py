@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from kubeplay.engine.volumes.atomic import File
 
 KINDS = ("ConfigMap", "Secret")
-PATIENCE = 5.0  # for who else is at work on a pod
+PATIENCE = 10.0  # for who else is at work on a pod
 
 
 # who shows what
