@@ -261,8 +261,19 @@ def remove(engine: Engine, row: ContainerRow, *, keep_row: bool = False) -> None
         engine.store.runtime.delete_container(row.id)
 
 
-def clear(engine: Engine, container_id: str, uid: str) -> None:
-    """Remove everything of a container in the kernel and on disk except its log and row, whatever state a crash left it in."""
+def rest(engine: Engine, row: ContainerRow) -> None:
+    """See Engine.rest_container."""
+    if row.state in (CREATED, RUNNING):
+        row = stop(engine, row, 0)
+    with trace(f"{row.name}: rest"):
+        clear(engine, row.id, row.pod_uid, files=True)
+
+
+def clear(engine: Engine, container_id: str, uid: str, *, files: bool = False) -> None:
+    """Remove everything of a container in the kernel and on disk except its log and row, whatever state a crash left it in.
+
+    With `files` its root file system stays, mounted, and its bundle.
+    """
     from kubeplay.engine import bundle as bundles
     from kubeplay.engine.layers import overlay
     from kubeplay.engine.oci import conmon
@@ -281,7 +292,8 @@ def clear(engine: Engine, container_id: str, uid: str) -> None:
     state.end_monitor(conmon.monitor_pid(bundle))
     faults.point("remove:monitor")
     engine.runtime.forget(container_id)
-    overlay.remove_rootfs(container_id, engine.paths)
+    if not files:
+        overlay.remove_rootfs(container_id, engine.paths)
     faults.point("remove:rootfs")
     for group in groups:
         engine.cgroups.remove(group)
@@ -289,7 +301,8 @@ def clear(engine: Engine, container_id: str, uid: str) -> None:
     for path in (f"{engine.paths.exits}/{container_id}", facts.termination_log if facts else ""):
         if path and os.path.lexists(path):
             os.unlink(path)
-    remove_tree(bundle)
+    if not files:
+        remove_tree(bundle)
     faults.point("remove:bundle")
 
 

@@ -186,6 +186,12 @@ class Engine:
 
         container.remove(self, row, keep_row=keep_row)
 
+    def rest_container(self, row: ContainerRow) -> None:
+        """Kill a container and give back what it holds in the kernel, but for its root file system. Idempotent."""
+        from kubeplay.engine import container
+
+        container.rest(self, row)
+
     def refresh(self, uid: str = "") -> None:
         """Bring rows up to date with what runs. With `uid` the caller holds that pod's lock, so half-made containers are cleared too."""
         from kubeplay.engine import state

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kubeplay.engine.host import faults
-from kubeplay.engine.store.runtime import RUNNING, ContainerRow
+from kubeplay.engine.store.runtime import DELETE, RUNNING, ContainerRow
 from kubeplay.plan.volumes import Claim
 from kubeplay.reconcile import grace as graces
 from kubeplay.reconcile import parallel, room
@@ -50,12 +50,27 @@ def _stop(engine: Engine, look: Look, rows: list[ContainerRow], messages: dict[s
 def release(engine: Engine, look: Look, *, wait_net: bool = True) -> None:
     """Give back what containers and sandboxes hold; their rows and logs stay, to be shown."""
     rows = [row for instances in look.rows.values() for row in instances]
-    parallel.each(lambda row: engine.remove_container(row, keep_row=True), [row for row in rows if holds(engine, row)])
+    files = _files_kept(look)
+    parallel.each(lambda row: _let_go(engine, row, row.id in files), [row for row in rows if holds(engine, row)])
     faults.point("terminate:containers")
     for sandbox in look.sandboxes:
         engine.store.runtime.set_sandbox(sandbox.id, state=REMOVING)
         engine.remove_sandbox(sandbox, wait_net=wait_net)
     faults.point("terminate:sandbox")
+
+
+def _files_kept(look: Look) -> set[str]:
+    """Of a container made by hand (`run`) the files stay when it has ended, for `diff`, `commit` and `cp`, until it is made anew."""
+    if look.seen.plan.container_prefix or look.row.desired == DELETE:
+        return set()
+    return {instances[-1].id for instances in look.rows.values() if instances}
+
+
+def _let_go(engine: Engine, row: ContainerRow, files: bool) -> None:
+    if files:
+        engine.rest_container(row)
+    else:
+        engine.remove_container(row, keep_row=True)
 
 
 def holds(engine: Engine, row: ContainerRow) -> bool:

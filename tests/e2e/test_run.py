@@ -266,3 +266,16 @@ def test_secrets_are_files_and_variables(kp: Kubeplay) -> None:
 
 def test_a_deadline_ends_it_while_run_stays(kp: Kubeplay) -> None:
     assert kp("run", "--rm", "--timeout", "1", "--stop-timeout", "0", IMAGE, "sleep", "1000", status=None, timeout=100).status in (137, 143)
+
+
+def test_the_files_of_one_that_has_ended_are_there_until_it_is_made_anew(kp: Kubeplay) -> None:
+    kp("run", "--name", "files", "--stop-timeout", "0", IMAGE, "sh", "-c", "echo $RANDOM > /made; sleep 1000 & exit 1", status=1)
+    assert "A /made" in kp("diff", "files").lines
+    kp("cp", "files:/made", str(kp.directory / "copied"))
+    assert (kp.directory / "copied").read_text() == kp("cp", "files:/made", "-").out[512:].partition("\0")[0]
+    kp("commit", "-q", "files", "localhost/committed:1")
+    assert kp("run", "--rm", "localhost/committed:1", "cat", "/made").out == (kp.directory / "copied").read_text()
+    kp("init", "files")
+    assert "A /made" not in kp("diff", "files").lines
+    kp("rm", "-f", "files")
+    kp("rmi", "localhost/committed:1")
