@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from kubeplay.cli import joining
 from kubeplay.cli.declare import argument, command
 from kubeplay.cli.run_options import ALL, FOREGROUND
-from kubeplay.errors import AlreadyExists, InvalidInput, KubeplayError, NotSupported
+from kubeplay.errors import AlreadyExists, InvalidInput, KubeplayError, NotSupported, PodError
+from kubeplay.reconcile.model import UNSCHEDULED
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
@@ -99,7 +100,12 @@ def made(app: App, words: tuple[str, ...], given: dict[str, Any], *, start: bool
         except KubeplayError as error:
             error.hint = error.hint.replace(KEEP_HINT, "")
             raise
-    return result.pods[0]
+    made_ = result.pods[0]
+    if not made_.containers:  # it waits for room: in a file a wish, at a command line a failure
+        why = app.store.runtime.backoffs(made_.uid).get(UNSCHEDULED)
+        remove(app, pod)
+        raise PodError("Unschedulable", f"there is no room for {name}: {why.message if why else 'it was not started'}")
+    return made_
 
 
 def container_name(image: str, given: dict[str, Any]) -> str:

@@ -129,7 +129,8 @@ def _record(pod: PodRow, row: ContainerRow, now: Sample, before: Sample | None, 
     average = percent(now, None, row.started)
     memory = 100 * now.memory / now.limit if now.limit else 0.0
     return {
-        "ID": row.id if full else human.short(row.id), "Name": f"{pod.name}-{row.name}",
+        "ID": row.id if full else human.short(row.id),
+        "Name": row.name if '"container_prefix":false' in pod.plan else f"{pod.name}-{row.name}",
         "Pod": pod.uid if full else human.short_uid(pod.uid),
         "Namespace": pod.namespace, "CPUPerc": f"{percent(now, before, row.started):.2f}%", "AVGCPU": f"{average:.2f}%",
         "MemUsage": f"{human.size4(now.memory)} / {human.size4(now.limit)}", "MemUsageBytes": now.memory,

@@ -41,7 +41,7 @@ def update(app: App, *, name: str, container: str | None, limits: tuple[str, ...
         reason, message = resize.update(app.engine, found.pod.uid, found.name, wanted)
     if reason:
         print(f"Warning: the resize is {'tried again' if reason == 'Error' else reason.lower()}: {message}", file=sys.stderr)
-    print(f"{found.pod.name}-{found.name}")
+    print(resolve.container_name(resolve.plan(found.pod), found.name))
 
 
 def _amounts(field: str, words: tuple[str, ...]) -> dict[str, str]:

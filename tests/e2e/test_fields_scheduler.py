@@ -86,3 +86,13 @@ def test_lr1_too_large_for_the_machine_and_refused_by_name(kp: Machine) -> None:
     status = kp.pod("named")["status"]
     assert (status["phase"], status["reason"]) == ("Failed", "OutOfcpu")
     kp("pod", "rm", "-f", "-a")
+
+
+def test_limits_at_a_command_line_reserve_nothing(kp: Machine) -> None:
+    kp("run", "-d", "--name", "one", "--cpus", str(CPUS), "--memory", "64m", "busybox:1", "sleep", "1000")
+    assert kp("run", "--rm", "--cpus", str(CPUS), "busybox:1", "echo", "beside").out == "beside\n"
+    assert 'cpu: "0"' in kp("kube", "generate", "one").out
+    said = kp("run", "-d", "--name", "two", "--cpu-shares", str(2048 * CPUS), "busybox:1", "sleep", "1000", status=None)
+    assert said.status == 125 and "there is no room for two" in said.err and "Insufficient cpu" in said.err
+    assert kp("pod", "exists", "two", status=None).status == 1
+    kp("rm", "-f", "-t", "0", "one")

@@ -35,7 +35,7 @@ def build(name: str, namespace: str, given: Given, machine: Machine) -> pod.Made
         raise InvalidInput(f"--share {','.join(unknown)}: not known", hint="ipc, net and uts are shared always; pid can be")
     if "pid" in shared:
         draft.spec["shareProcessNamespace"] = True
-    whole = resources.of(given)
+    whole = resources.unreserved(resources.of(given))
     if whole:
         draft.spec["resources"] = whole
     return pod.assembled(name, namespace, draft, machine)

@@ -14,7 +14,7 @@ _SHARES = 1024  # of one CPU
 
 def fill(draft: Draft, given: Given) -> None:
     """Raises InvalidInput, NotSupported."""
-    made = of(given)
+    made = unreserved(of(given))
     if made:
         draft.container["resources"] = made
     for dest, key in (("cpuset_cpus", marks.CPUSET), ("cpuset_mems", marks.MEMS)):
@@ -41,6 +41,13 @@ def of(given: Given) -> dict[str, Any]:
         requests["cpu"] = f"{max(1, given['cpu_shares'] * 1000 // _SHARES)}m"
     _check_swap(given, limits)
     return {name: value for name, value in (("limits", limits), ("requests", requests)) if value}
+
+
+def unreserved(made: dict[str, Any]) -> dict[str, Any]:
+    """A limit at a command line reserves nothing, as with podman; in a Pod a limit alone would (RS1), and the machine were soon full."""
+    limits = made.get("limits", {})
+    requests = {**dict.fromkeys(limits, "0"), **made.get("requests", {})}
+    return {**made, "requests": requests} if requests else made
 
 
 def _check_swap(given: Given, limits: dict[str, str]) -> None:

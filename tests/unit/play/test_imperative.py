@@ -49,7 +49,8 @@ def test_variables_come_from_files_then_flags_and_the_last_of_a_name_counts() ->
     ({"workdir": "/x"}, {"workingDir": "/x"}),
     ({"stop_signal": "15"}, {"lifecycle": {"stopSignal": "SIGTERM"}}),
     ({"stop_signal": "usr1"}, {"lifecycle": {"stopSignal": "SIGUSR1"}}),
-    ({"memory": "64m", "cpus": "0.5"}, {"resources": {"limits": {"memory": "64Mi", "cpu": "500m"}}}),
+    ({"memory": "64m", "cpus": "0.5"},
+     {"resources": {"limits": {"memory": "64Mi", "cpu": "500m"}, "requests": {"memory": "0", "cpu": "0"}}}),
     ({"memory": "1g", "memory_swap": "1g", "memory_reservation": "512m"},
      {"resources": {"limits": {"memory": "1Gi"}, "requests": {"memory": "512Mi"}}}),
     ({"cpu_shares": 512}, {"resources": {"requests": {"cpu": "500m"}}}),
@@ -70,7 +71,8 @@ def test_variables_come_from_files_then_flags_and_the_last_of_a_name_counts() ->
      {"livenessProbe": {"exec": {"command": ["true"]}, "periodSeconds": 30, "timeoutSeconds": 30, "failureThreshold": 3},
       "startupProbe": {"exec": {"command": ["/bin/sh", "-c", "a; b"]}, "periodSeconds": 30, "timeoutSeconds": 30, "failureThreshold": 3}}),
     ({"health_cmd": "none"}, {}),
-    ({"device": ("vendor.com/gpu=0",), "memory": "1m"}, {"resources": {"limits": {"memory": "1Mi", "vendor.com/gpu=0": "1"}}}),
+    ({"device": ("vendor.com/gpu=0",), "memory": "1m"},
+     {"resources": {"limits": {"memory": "1Mi", "vendor.com/gpu=0": "1"}, "requests": {"memory": "0"}}}),
 ])  # fmt: skip
 def test_fields_of_the_container(given: dict[str, Any], wanted: dict[str, Any]) -> None:
     assert container(**given) == {**container(), **wanted}
