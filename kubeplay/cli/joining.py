@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli import resolve
 from kubeplay.errors import InvalidInput, KubeplayError, NotRunning, NotSupported, PodError
+from kubeplay.kube import ephemeral
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
@@ -46,8 +47,8 @@ def made(app: App, row: PodRow, words: tuple[str, ...], given: dict[str, Any], *
     if given["rootfs"]:
         raise NotSupported("--rootfs with --pod is not supported", hint="make the container in a pod of its own")
     with run.Reporter(given["quiet"]) as reporter:
-        name, stack = _stack(app, json.loads(stored.body), row, words, given, reporter)
-    body = next(planned.body for planned in stack.objects if planned.key.kind == "Pod")
+        name, stack = _stack(app, json.loads(ephemeral.without(stored.body)), row, words, given, reporter)
+    body = ephemeral.kept(stored.body, next(planned.body for planned in stack.objects if planned.key.kind == "Pod"))
     _claims(app, stack)
     plan = reshape.compiled(stack.pods, resolve.plan(row), name)
     container = reshape.join(app.engine, row.uid, name, body, plan, stored.body, start=start)

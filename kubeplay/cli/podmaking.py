@@ -10,6 +10,7 @@ from kubeplay.cli import resolve
 from kubeplay.cli.declare import Option, argument, command, flag, integer, text
 from kubeplay.cli.run_options import POD_OPTIONS
 from kubeplay.errors import InvalidInput
+from kubeplay.kube import ephemeral
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
@@ -116,7 +117,7 @@ def cloned(app: App, uid: str, wanted: str | None, *, start: bool, destroy: bool
     stored = app.store.objects.by_uid(uid)
     if stored is None:
         raise NotFound("the pod is gone")
-    obj = json.loads(stored.body)
+    obj = json.loads(ephemeral.without(stored.body))
     name = words.name("--name", wanted) if wanted else words.label(f"{obj['metadata']['name']}-clone")
     if not (destroy and name == obj["metadata"]["name"]):
         run.check_free(app, name)
