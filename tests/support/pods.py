@@ -59,6 +59,30 @@ container_security = some(
     runAsUser=ids, runAsGroup=ids, runAsNonRoot=booleans, readOnlyRootFilesystem=booleans, allowPrivilegeEscalation=st.just(True), privileged=booleans,  # noqa: E501
     capabilities=some(add=lists(st.sampled_from(["NET_ADMIN", "CHOWN"])), drop=st.just(["ALL"])), seLinuxOptions=selinux, seccompProfile=seccomp,  # noqa: E501
 )  # fmt: skip
+handler = st.one_of(
+    record(exec=record(command=st.lists(texts, min_size=1, max_size=3))),
+    record(httpGet=record(
+        {"path": paths.map("/".__add__), "scheme": st.sampled_from(["HTTP", "HTTPS"]), "host": st.just("127.0.0.1"),
+         "httpHeaders": lists(record(name=st.sampled_from(["X-A", "Host", "Accept"]), value=texts))},
+        port=st.one_of(ports, names.filter(lambda name: len(name) < 15 and any(c.isalpha() for c in name) and "--" not in name)),
+    )),
+    record(tcpSocket=record({"host": st.just("10.0.0.1")}, port=ports)),
+    record(grpc=record({"service": texts}, port=ports)),
+)  # fmt: skip
+seconds = st.integers(1, 3600)
+probe = {"initialDelaySeconds": st.integers(0, 60), "timeoutSeconds": seconds, "periodSeconds": seconds, "failureThreshold": seconds}
+
+
+def probes(**more: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Any handler with any of the times that this kind of probe may have."""
+    return st.builds(lambda how, when: {**when, **how}, handler, some(**probe, **more))
+
+
+probed = {
+    "livenessProbe": probes(terminationGracePeriodSeconds=seconds),
+    "startupProbe": probes(terminationGracePeriodSeconds=seconds, successThreshold=st.just(1)),
+    "readinessProbe": probes(successThreshold=seconds),
+}
 probe_free = {
     "imagePullPolicy": st.sampled_from(["Always", "IfNotPresent", "Never"]),
     "command": st.lists(texts, min_size=1, max_size=3),
@@ -140,7 +164,7 @@ def pods(draw: Draw) -> dict[str, Any]:
 
 
 def _container(draw: Draw, name: str, volumes: list[dict[str, Any]], init: bool) -> dict[str, Any]:
-    made = draw(st.fixed_dictionaries({}, optional=probe_free))
+    made = draw(st.fixed_dictionaries({}, optional=probe_free if init else {**probe_free, **probed}))
     made["name"], made["image"] = name, draw(images)
     if volumes:
         mount = st.tuples(
