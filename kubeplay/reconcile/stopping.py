@@ -135,7 +135,7 @@ class Stopping:
         try:
             hooks.pre_stop(self.engine, self.look, self.rows[name], self.plans[name], self.until - time.monotonic())
         except hooks.HookFailed:
-            if name not in self.ended:
+            if any(each.name == name and each.stage == order.HOOK for each in self.goings):  # one that was left behind says nothing more
                 key = key_of(self.look.row)
                 self.engine.store.events.add(key, self.look.row.uid, hooks.FAILED_PRE_STOP, hooks.PRE_STOP_FAILED, WARNING)
         finally:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import pytest
 
+from kubeplay.kube.status import ContainerView, Instance, PodView, pod_status
 from kubeplay.plan.container import APP, INIT, SIDECAR, ContainerPlan
 from kubeplay.plan.probe import Sleep
-from kubeplay.reconcile import order
+from kubeplay.reconcile import grace, order
+from kubeplay.reconcile.services import _is_ready
+from tests.support.simulator import pod
 
 NEVER = 1e9
 
@@ -163,3 +167,33 @@ def test_in4_no_grace_means_no_order() -> None:
 def test_in4_an_init_container_waits_for_nobody() -> None:
     found = end(30, init=Does(ends=1, kind=INIT), side=Does(ends=1, kind=SIDECAR))
     assert (found.at("signal", "init"), found.at("signal", "side")) == (0, 0)
+
+
+@pytest.mark.parametrize(("given", "catches", "kill"), [(0, True, 2.0), (0, False, 0.03), (1, False, 2.0), (30, True, 30.0)])
+def test_te2_no_grace_still_leaves_two_seconds_to_one_that_can_use_them(given: float, catches: bool, kill: float) -> None:
+    assert end(given, main=Does(least=grace.least(given, explicit=False, catches=catches))).at("kill", "main") == kill
+
+
+def _look(own: float, deleted: float | None) -> Any:
+    stored = None if deleted is None else SimpleNamespace(deleted=1.0, grace_seconds=deleted)
+    return SimpleNamespace(stored=stored, seen=SimpleNamespace(plan=SimpleNamespace(grace_seconds=own)))
+
+
+@pytest.mark.parametrize(("own", "probe", "deleted", "wanted"), [(30, None, None, 30), (30, 7, None, 7), (30, 7, 5, 5), (0, 9, None, 9)])
+def test_te3_the_deletion_then_the_probe_then_the_pod(own: float, probe: float | None, deleted: float | None, wanted: float) -> None:
+    assert grace.seconds(_look(own, deleted), probe) == wanted
+
+
+@pytest.mark.parametrize(("codes", "phase"), [((0, 0), "Succeeded"), ((0, 1), "Failed"), ((137,), "Failed")])
+def test_te4_the_end_shows_the_phase_that_the_exit_codes_say(codes: tuple[int, ...], phase: str) -> None:
+    plans = [ContainerPlan(f"c{number}", "i") for number in range(len(codes))]
+    ended = [ContainerView(plan, Instance("a", 0, "exited", started=1, finished=2, exit_code=code)) for plan, code in zip(plans, codes)]
+    view = PodView(pod(*plans), 0.0, tuple(ended), initialized=True, ending=True)
+    assert pod_status(view, 3.0, {"phase": "Running"})["phase"] == "Running"  # until everything is given back
+    status = pod_status(view._replace(finished=True), 3.0, {"phase": "Running"})
+    assert status["phase"] == phase and not _is_ready(status)
+
+
+def test_te5_a_forced_removal_kills_at_once() -> None:
+    found = end(0, main=Does(hook=9, least=grace.least(0, explicit=True, catches=True)))
+    assert (found.at("hook", "main"), found.at("kill", "main")) == (None, grace.NOTHING)
