@@ -66,6 +66,7 @@ SHOWN = {
     "15-probes": ("pod/probes condition met", ["wait", "pod/probes", "--for=condition=Ready", "--timeout=100s"]),
     "16-not-ready-yet": ("shop-early", ["get", "services"]),
     "17-liveness": ("alive again", ["logs", "liveness", "-c", "main"]),
+    "19-shutdown-order": ("job done\nproxy drained\nproxy closed\nshipped everything", ["logs", "shutdown", "-c", "shipper"]),
     "18-hooks": ("greeting written by the hook", ["logs", "hooks", "-c", "main"]),
     "27-read-only-all-the-way": ("nothing of the host can be written", ["logs", "careful", "-c", "main"]),
     "28-disk-limit": ("writes 3 MB", ["logs", "disk-limit", "-c", "main"]),
