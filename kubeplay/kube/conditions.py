@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from kubeplay.clock import rfc3339
 from kubeplay.kube.resize import FAILED as FAILED_RESIZE
-from kubeplay.kube.views import RESTARTING_ALL, SUCCEEDED, TERMINAL, Json, PodView
+from kubeplay.kube.restarts import RESTART_ALL, rule
+from kubeplay.kube.views import RESTARTING_ALL, SUCCEEDED, TERMINAL, ContainerView, Json, PodView
 from kubeplay.plan.container import SIDECAR
 
 # Conditions that we write; others are somebody else's and kept (CO1).
@@ -27,10 +28,19 @@ def conditions(view: PodView, reached: str, init: list[Json], app: list[Json], n
         found.append(("PodResizeInProgress" if view.resize[0] == FAILED_RESIZE else "PodResizePending", True, *view.resize))
     before = {c["type"]: c for c in old.get("conditions", [])}
     made = [condition(view, kind, value, reason, message, now, before.get(kind)) for kind, value, reason, message in found]
-    all_again = any(c.current is not None and c.current.reason == RESTARTING_ALL for c in view.containers)
+    all_again = not view.ending and not view.finished and any(_all_again(c) for c in view.containers)
     if all_again or "AllContainersRestarting" in before:
         made.append(condition(view, "AllContainersRestarting", all_again, "", "", now, before.get("AllContainersRestarting")))
     return made + [c for kind, c in before.items() if kind not in OURS]  # foreign ones are preserved (CO1)
+
+
+def _all_again(container: ContainerView) -> bool:
+    """Whether it asks for all containers to begin anew, or waits to (RR2)."""
+    current = container.current
+    if current is None or container.killed:
+        return False
+    asks = current.state == "exited" and rule(container.plan, current.exit_code) == RESTART_ALL
+    return asks or current.reason == RESTARTING_ALL
 
 
 def condition(view: PodView, kind: str, value: bool, reason: str, message: str, now: float, before: Json | None) -> Json:

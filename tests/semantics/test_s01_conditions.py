@@ -6,6 +6,7 @@ import pytest
 
 from kubeplay.kube.status import ContainerView, Instance, PodView, pod_status
 from kubeplay.plan.container import INIT, SIDECAR, ContainerPlan
+from kubeplay.plan.probe import RestartRule
 from tests.support.simulator import EPOCH, pod
 
 RUNS = Instance("r", 0, "running", started=EPOCH)
@@ -56,6 +57,13 @@ def test_co3_unready_containers_are_named_sidecars_first(views: tuple[ContainerV
     expected = ("False", "ContainersNotReady", f"containers with unready status: [{unready}]") if unready else ("True", "", "")
     assert condition("ContainersReady", *views, initialized=True) == expected
     assert condition("Ready", *views, initialized=True) == expected
+
+
+@pytest.mark.parametrize(("killed", "ending", "shown"), [("", False, "True"), ("liveness", False, None), ("", True, None)])
+def test_co1_all_containers_restarting_from_the_moment_one_asks_for_it_rr2(killed: str, ending: bool, shown: str | None) -> None:
+    plan = ContainerPlan("app", "i", restart_policy="Never", restart_rules=(RestartRule("RestartAllContainers", "In", (3,)),))
+    status = pod_status(PodView(pod(plan), EPOCH, (ContainerView(plan, BROKEN, killed=killed),), initialized=True, ending=ending), EPOCH)
+    assert {c["type"]: c["status"] for c in status["conditions"]}.get("AllContainersRestarting") == shown
 
 
 @pytest.mark.parametrize(("end", "reason"), [(DONE, "PodCompleted"), (BROKEN, "PodFailed")])
