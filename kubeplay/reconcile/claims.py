@@ -47,11 +47,13 @@ def attach(engine: Engine, uid: str, plan: PodPlan) -> None:
         sync(engine)
     for name in wanted:
         stored = engine.store.objects.find(ObjectKey(CLAIM, plan.namespace, name))
-        if engine.store.resources.volume(plan.namespace, name) is None:
+        row = engine.store.resources.volume(plan.namespace, name)
+        if row is None:
             if stored is None:
                 raise VolumeError(f'persistentvolumeclaim "{name}" not found')
             why = json.loads(stored.status or "{}").get("message", "")
             raise VolumeError(f'pod has unbound immediate PersistentVolumeClaims: persistentvolumeclaim "{name}": {why}')
+        engine.volumes.named.mend(row)
         if stored is not None and stored.deleted is not None:
             raise VolumeError(f'persistentvolumeclaim "{name}" is being deleted')
         if stored is not None and storage.ONE_POD in stored.body:
@@ -113,7 +115,8 @@ def _carry_out(engine: Engine, step: binding.Step, claim: StoredObject) -> bool:
     if isinstance(step, binding.Bind):
         volume, key = step.volume, claim.key
         options = (("type", volume.type),) if volume.type else ()
-        row = VolumeRow(key.namespace, key.name, volume.kind, options, (), engine.clock.now(), volume.path)
+        path = "/" + volume.path.lstrip("/")  # never below the directory of whoever comes by
+        row = VolumeRow(key.namespace, key.name, volume.kind, options, (), engine.clock.now(), path)
         with engine.store.write():
             engine.store.resources.bind(BindingRow(volume.name, key.namespace, key.name, claim.uid))
             engine.store.resources.add_volume(row)

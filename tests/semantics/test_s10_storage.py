@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kubeplay.engine.oci.mounts import MountPoint, bind
-from kubeplay.engine.volumes import emptydir, fsgroup
+from kubeplay.engine.volumes import emptydir, fsgroup, hostpath, subpath
 from kubeplay.errors import VolumeError
 from kubeplay.kube import check, storage
 from kubeplay.kube.storage import ClaimView, ClassView, Meta, VolumeView
 from kubeplay.plan.container import ContainerPlan, Resources
 from kubeplay.plan.pod import PodPlan, SandboxPlan
 from kubeplay.plan.stack import ObjectKey, Stack
-from kubeplay.plan.volumes import Claim, EmptyDir, Volume
+from kubeplay.plan.volumes import Claim, EmptyDir, HostPath, Mount, Volume
 from kubeplay.play import stack
 from kubeplay.reconcile import binding, eviction
 
@@ -235,3 +236,52 @@ def test_pv3_of_a_claim_only_the_request_changes_and_only_grows() -> None:
     assert "less than" in storage.claim_changes(spec, {**spec, "resources": {"requests": {"storage": "1000Mi"}}})[0]
     assert "immutable" in storage.claim_changes(spec, {**spec, "accessModes": ["ReadWriteMany"]})[0]
     assert "immutable" in storage.claim_changes(spec, {**spec, "storageClassName": "other"})[0]
+
+
+# VO8-VO10, VO12
+@pytest.mark.parametrize(("type_", "path", "why"), [
+    ("", "missing", ""), ("DirectoryOrCreate", "a/b", ""), ("FileOrCreate", "new", ""), ("Directory", "dir", ""), ("File", "file", ""),
+    ("Directory", "file", "is not a directory"), ("File", "dir", "is not a file"), ("Directory", "gone", "is not a directory"),
+    ("Socket", "file", "is not a socket"), ("CharDevice", "file", "is not a character device"), ("BlockDevice", "dir", "is not a block device"),
+    ("FileOrCreate", "gone/new", "is not a file"),
+])  # fmt: skip
+def test_vo8_host_paths_are_checked_and_made(tmp_path: Path, type_: str, path: str, why: str) -> None:
+    (tmp_path / "dir").mkdir()
+    (tmp_path / "file").write_text("")
+    if not why:
+        assert Path(hostpath.prepare(HostPath(str(tmp_path / path), type_))).exists()
+        return
+    with pytest.raises(VolumeError, match=f"hostPath type check failed: .*{why}"):
+        hostpath.prepare(HostPath(str(tmp_path / path), type_))
+
+
+def test_vo9_sub_paths_stay_in_their_volume(tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to("/")
+    tmp_path.chmod(0o770)
+    os.close(subpath.open_below(str(tmp_path), "made/here", create=True))
+    assert (tmp_path / "made/here").stat().st_mode & 0o777 == 0o770
+    for wanted in ("../x", "a/../../x", "out/etc"):
+        with pytest.raises(VolumeError):
+            subpath.open_below(str(tmp_path), wanted, create=True)
+
+
+def mounted(text: str, volume: str = "emptyDir: {}") -> tuple[Mount, ...]:
+    pod = f"""
+apiVersion: v1
+kind: Pod
+metadata: {{name: p}}
+spec:
+  volumes: [{{name: v, {volume}}}]
+  containers: [{{name: main, image: i, volumeMounts: {text}}}]
+"""
+    return built(pod).pods[0].containers[0].mounts
+
+
+def test_vo10_outer_mounts_come_first_and_relative_paths_are_absolute() -> None:
+    found = mounted("[{name: v, mountPath: /a/b/c}, {name: v, mountPath: x}, {name: v, mountPath: /a}]")
+    assert [mount.path for mount in found] == ["/x", "/a", "/a/b/c"]
+
+
+def test_vo12_an_image_is_read_only_and_may_be_mounted_in_part() -> None:
+    (found,) = mounted("[{name: v, mountPath: /i, subPath: usr}]", 'image: {reference: "data:1"}')
+    assert found.read_only and found.sub_path == "usr"

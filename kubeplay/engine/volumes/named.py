@@ -32,11 +32,19 @@ class NamedVolumes:
         row = VolumeRow(namespace, name, "local", *pairs, self._store.clock.now())
         if not self._store.resources.add_volume(row):
             return False
-        path = self.path(namespace, name)
-        os.makedirs(path, exist_ok=True)
-        owners.give(path, int(options.get("uid", 0)), int(options.get("gid", 0)), f"volume {namespace}/{name}")
-        os.chmod(path, MODE)
+        self._make(row)
         return True
+
+    def mend(self, row: VolumeRow) -> None:
+        """Make the directory of a volume of ours whose maker was killed between the row and it."""
+        if not row.path and not os.path.isdir(self.path(row.namespace, row.name)):
+            self._make(row)
+
+    def _make(self, row: VolumeRow) -> None:
+        path, options = self.path(row.namespace, row.name), dict(row.options)
+        os.makedirs(path, exist_ok=True)
+        owners.give(path, int(options.get("uid", 0)), int(options.get("gid", 0)), f"volume {row.namespace}/{row.name}")
+        os.chmod(path, MODE)
 
     def create(self, namespace: str, name: str, options: Mapping[str, str], labels: Mapping[str, str]) -> VolumeRow:
         """Raises AlreadyExists."""
