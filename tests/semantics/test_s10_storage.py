@@ -242,7 +242,8 @@ def test_pv3_of_a_claim_only_the_request_changes_and_only_grows() -> None:
 @pytest.mark.parametrize(("type_", "path", "why"), [
     ("", "missing", ""), ("DirectoryOrCreate", "a/b", ""), ("FileOrCreate", "new", ""), ("Directory", "dir", ""), ("File", "file", ""),
     ("Directory", "file", "is not a directory"), ("File", "dir", "is not a file"), ("Directory", "gone", "is not a directory"),
-    ("Socket", "file", "is not a socket"), ("CharDevice", "file", "is not a character device"), ("BlockDevice", "dir", "is not a block device"),
+    ("Socket", "file", "is not a socket"), ("CharDevice", "file", "is not a character device"),
+    ("BlockDevice", "dir", "is not a block device"),
     ("FileOrCreate", "gone/new", "is not a file"),
 ])  # fmt: skip
 def test_vo8_host_paths_are_checked_and_made(tmp_path: Path, type_: str, path: str, why: str) -> None:
