@@ -70,7 +70,7 @@ POINTS = sorted(set(re.findall(r'faults\.point\("([^"]+)"\)', _SOURCE)))
 DOWN = ("down:", "terminate:", "delete:", "unsandbox:", "remove:", "stop:")
 OTHERS = ("rootless:", "mapped:", "play:replaced", "play:taken", "reconcile:finished", "exec:", "copy:", "load:", "import:", "image:",
           "rotate:", "pull:", "commit:", "rmi:", "prune:", "collect:",
-          "join:", "leave:", "rename:", "reconcile:autoremove")  # fmt: skip
+          "join:", "leave:", "rename:", "reconcile:restarting-all", "reconcile:autoremove")  # fmt: skip
 PLAY_POINTS = [p for p in POINTS if not p.startswith(DOWN + OTHERS)]
 DOWN_POINTS = [p for p in POINTS if p.startswith(DOWN)]
 
@@ -107,6 +107,37 @@ def test_down_killed_then_taken_down(root: Root, point: str) -> None:
     assert killed.returncode in (-signal.SIGKILL, 0)
     root.down(STACK, force=True)
     assert root.leaks() == []
+
+
+AGAIN = """
+apiVersion: v1
+kind: Pod
+metadata: {name: again}
+spec:
+  terminationGracePeriodSeconds: 0
+  volumes: [{name: e, emptyDir: {}}]
+  initContainers:
+  - {name: side, image: "busybox:1", restartPolicy: Always, command: [sleep, "1000"]}
+  - name: i
+    image: busybox:1
+    command: [sh, -c, "test -e /e/f && exit 0; touch /e/f; exit 42"]
+    volumeMounts: [{name: e, mountPath: /e}]
+    restartPolicy: Never
+    restartPolicyRules: [{action: RestartAllContainers, exitCodes: {operator: In, values: [42]}}]
+  containers: [{name: main, image: "busybox:1", command: [sleep, "1000"]}]
+"""
+
+
+def test_rr2_killed_while_all_containers_are_restarted(root: Root) -> None:
+    """Who sees the exit first does it, this play or the supervisor; each container begins anew once, whoever goes on."""
+    root.command("play", AGAIN, KUBEPLAY_FAULT="reconcile:restarting-all")
+    root.play(AGAIN)
+    root.wait(lambda: root.container("again")["state"].get("running"))
+    assert [root.container("again", name)["restartCount"] for name in ("side", "i", "main")] == [1, 1, 0]
+    assert root.container("again", "i")["lastState"]["terminated"]["reason"] == "RestartingAllContainers"
+    assert len([r for r in root.rows("again") if r.state == "running"]) == 2
+    root.down(AGAIN, force=True)
+    root.wait(lambda: root.leaks() == [])
 
 
 def test_a_killed_play_of_another_file_is_undone(root: Root) -> None:
