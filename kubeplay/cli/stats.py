@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli import human, listing, resolve
-from kubeplay.cli.declare import Option, argument, command, flag, integer, text
-from kubeplay.cli.listing import Column, Fields, Listing, Look
+from kubeplay.cli.declare import LISTING, Option, argument, command, flag, integer
+from kubeplay.cli.listing import Column, Fields, Listing
 from kubeplay.engine.store.runtime import RUNNING, ContainerRow, PodRow
 from kubeplay.errors import InvalidInput
 
@@ -37,16 +37,17 @@ def _json(record: Fields) -> Fields:
     }  # fmt: skip
 
 
-LOOK = Listing(COLUMNS, "ID", {"name": listing.contains("Name"), "namespace": listing.equals("Namespace")}, _json)
+LOOK = Listing(
+    COLUMNS, "ID", {"id": listing.prefix("ID"), "name": listing.contains("Name"), "namespace": listing.equals("Namespace")}, _json
+)  # fmt: skip
 
 OPTIONS: tuple[Option, ...] = (
     flag("-a", "--all", help="Every container of the namespace; those that do not run take nothing."),
     flag("-l", "--latest", help="The newest pod."),
     flag("--no-stream", help="Show one look and end."),
     flag("--no-reset", help="Print one look below the other, without clearing the screen."),
-    flag("--no-trunc", help="Print long values in full."),
     integer("-i", "--interval", help="Seconds between two looks.", default=5),
-    text("--format", help="table, json, or a Go template such as '{{.Name}} {{.CPUPerc}}'."),
+    *LISTING,
 )
 
 
@@ -64,19 +65,19 @@ def pod_stats(app: App, *, pod: tuple[str, ...], **given: Any) -> None:
 
 def _stats(
     app: App, names: Sequence[str], columns: Sequence[Column], *, pods_only: bool, all: bool, latest: bool, no_stream: bool,
-    no_reset: bool, no_trunc: bool, interval: int, format: str | None,
+    no_reset: bool, interval: int, **given: Any,
 ) -> None:  # fmt: skip
     if sum((bool(names), all, latest)) > 1:
         raise InvalidInput("names, --all and --latest exclude each other")
     if interval < 1:
         raise InvalidInput(f"--interval {interval}: must be a second or more")
     find = _finder(app, names, everything=all, latest=latest, pods_only=pods_only)
-    look = Look(format=format, no_trunc=no_trunc)
+    look = listing.look(given)
     before: dict[str, Sample] = {}
-    clear = _CLEAR if sys.stdout.isatty() and not no_reset and not no_stream and not format else ""
+    clear = _CLEAR if sys.stdout.isatty() and not no_reset and not no_stream and not look.format else ""
     while True:
         app.engine.refresh()
-        records, before = _records(app, find(), before, full=no_trunc)
+        records, before = _records(app, find(), before, full=look.no_trunc)
         sys.stdout.write(clear)
         listing.show(LOOK._replace(columns=tuple(columns)), records, look)
         sys.stdout.flush()

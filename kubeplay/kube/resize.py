@@ -91,6 +91,13 @@ def _limits(wanted_: Resources) -> dict[str, int]:
     return {**{name: amount for name, amount in found.items() if amount is not None}, **dict(wanted_.others)}
 
 
+def promised(plan: PodPlan) -> dict[str, dict[str, Any]]:
+    """What of the node the whole pod has (record 104), and its own resources, as fields of its status."""
+    whole = {name: text(name, amount) for name, amount in sorted(amounts.demand(plan).items()) if "=" not in name}
+    own = shown(plan.resources) if plan.resources is not None else {}
+    return {key: value for key, value in (("allocatedResources", whole), ("resources", own)) if value}
+
+
 def text(name: str, amount: int) -> str:
     """An amount of a plan as a quantity: CPU in milli, bytes in the largest binary unit that fits."""
     if name == "cpu":

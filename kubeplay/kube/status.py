@@ -7,6 +7,7 @@ conditions from both (conditions.py). Nothing here looks at a clock or a disk.
 from __future__ import annotations
 
 from kubeplay.clock import rfc3339
+from kubeplay.kube import resize
 from kubeplay.kube.conditions import OURS as OURS
 from kubeplay.kube.conditions import condition, conditions
 from kubeplay.kube.container_status import container, exit_code, goes_on, noticed
@@ -50,6 +51,7 @@ def pod_status(view: PodView, now: float, previous: Json | None = None) -> Json:
     if debug:
         status["ephemeralContainerStatuses"] = debug
     status["qosClass"] = qos_class(view.plan)
+    status.update(resize.promised(view.plan))
     return status
 
 

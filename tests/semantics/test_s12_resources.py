@@ -159,6 +159,14 @@ def test_rs8_a_request_that_was_its_limit_stays_so() -> None:
     assert merged({}, {"requests": {"cpu": "1"}}) == {"requests": {"cpu": "1"}}
 
 
+def test_in6_what_the_whole_pod_has_been_promised_record_104() -> None:
+    assert resize.promised(pod(c(cpu_request=250, memory_request=32 * MI, memory_limit=64 * MI))) == {
+        "allocatedResources": {"cpu": "250m", "memory": "32Mi"}}  # fmt: skip
+    assert resize.promised(pod(c(), resources=Resources(memory_limit=MI))) == {
+        "allocatedResources": {"memory": "1Mi"}, "resources": {"limits": {"memory": "1Mi"}, "requests": {"memory": "1Mi"}}}  # fmt: skip
+    assert resize.promised(pod(c())) == {}
+
+
 @pytest.mark.parametrize(("name", "amount", "expected"), [
     ("cpu", 250, "250m"), ("cpu", 2000, "2"), ("memory", 64 * MI, "64Mi"), ("memory", 1000, "1000"), ("memory", 0, "0"),
     ("hugepages-2Mi", 4 * MI, "4Mi"), ("example.com/x", 1024, "1024"), ("ephemeral-storage", GI, "1Gi"),
