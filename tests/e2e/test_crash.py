@@ -70,7 +70,7 @@ POINTS = sorted(set(re.findall(r'faults\.point\("([^"]+)"\)', _SOURCE)))
 DOWN = ("down:", "terminate:", "delete:", "unsandbox:", "remove:", "stop:")
 OTHERS = ("rootless:", "mapped:", "play:replaced", "play:taken", "reconcile:finished", "exec:", "copy:", "load:", "import:", "image:",
           "rotate:", "pull:", "commit:", "rmi:", "prune:", "collect:",
-          "join:", "leave:", "rename:", "reconcile:restarting-all", "reconcile:autoremove")  # fmt: skip
+          "join:", "leave:", "rename:", "live:", "reconcile:bound", "reconcile:restarting-all", "reconcile:autoremove")  # fmt: skip
 PLAY_POINTS = [p for p in POINTS if not p.startswith(DOWN + OTHERS)]
 DOWN_POINTS = [p for p in POINTS if p.startswith(DOWN)]
 
