@@ -88,8 +88,8 @@ class Prober:
                         self.done()
                 wakes = self._tick()
                 self.tasks.turn(None if wakes is None else self._mono + (wakes - self._wall))
-            except (KubeplayError, OSError) as error:
-                print(f"kubeplay supervisor: probes: {error}", flush=True)
+            except Exception as error:  # whatever it is, the others are asked on
+                print(f"kubeplay supervisor: probes: {type(error).__name__}: {error}", flush=True)
                 time.sleep(AGAIN)
                 self.stale = True
             self._drain()
