@@ -181,8 +181,9 @@ def routing(status: dict[str, Any]) -> tuple[str, bool, bool]:
 def _finish(engine: Engine, uid: str) -> None:
     """Everything is torn down: show the terminal phase (PH1, PH3)."""
     found = look(engine, uid)
-    _write_status(engine, found, finished=True)
-    room.give_back(engine, uid)
+    with engine.store.write():  # a kill in between would leave an ended pod with its part of the machine
+        _write_status(engine, found, finished=True)
+        room.give_back(engine, uid)
     faults.point("reconcile:finished")
 
 
