@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kubeplay.engine.store.runtime import PAUSED
 from kubeplay.plan.container import ContainerPlan
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.probe import ExecAction, Grpc, HttpGet, Probe, TcpSocket
@@ -38,7 +39,7 @@ def asking(engine: Engine, plan: ContainerPlan, container_id: str, kind: str, pr
         from kubeplay.reconcile.handlers import exec as execs
 
         row = engine.store.runtime.container(container_id)
-        if row is not None:
+        if row is not None and row.reason != PAUSED:  # in one that stands still nothing can be run
             return execs.asking(engine, row, execs.static(handler.command, plan.env), probe.timeout, kind)
     return _nothing()
 
