@@ -28,7 +28,8 @@ TRAPS = {
 }  # fmt: skip
 
 
-OBEY = TRAPS.keys() - {"153-term-ignored", "159-term-grace0"}  # they end when told to: a busy machine may need longer than their grace
+# they end when told to: a busy machine may need longer for that than their grace
+OBEY = TRAPS.keys() - {"153-term-ignored", "159-term-grace0", "237-grace-negative"}
 
 
 def _minds(pid: int, signals: set[signal.Signals]) -> bool:
