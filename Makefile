@@ -33,6 +33,7 @@ chaos: ## 20 pods while supervisor, monitors, containers and commands are killed
 docs: ## write the generated pages
 	@.venv/bin/python docs/generate_cli.py
 	@.venv/bin/python docs/generate_matrix.py
+	@.venv/bin/python docs/generate_semantics.py
 
 setup:
 	@tools/setup.sh test
