@@ -168,6 +168,7 @@ def test_pr10_readiness_is_the_pods_and_its_services(kp: Machine) -> None:
 
 
 def test_pr11_what_listens_inside_the_pod_alone_is_not_reached(kp: Machine) -> None:
+    """PR13: the event has the text of a kubelet."""
     text = f"Readiness probe failed: dial tcp {kp.ip('inside')}:8080: connect: connection refused"
     kp.wait(lambda: told(kp, "inside", text))
     assert kp.status("inside")["ready"] is False and kp.status("inside")["started"] is True

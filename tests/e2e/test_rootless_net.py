@@ -196,6 +196,7 @@ def test_the_hosts_loopback_is_there_when_asked_for(lab: Lab, helper: str) -> No
 
 
 def test_a_published_port_shows_the_pod_its_client_and_answers_on_every_address(lab: Lab) -> None:
+    """LR4: through the forwarder."""
     lab.play(pod("web", "{containerPort: 80, hostPort: 8080}"))
     assert get(lab.host, "127.0.0.1", 8080) == "web"
     assert get(lab.host, lab.host_ip, 8080) == "web"
@@ -219,6 +220,7 @@ def test_host_ip_is_honoured(lab: Lab) -> None:
 
 
 def test_what_cannot_be_published_is_said_at_once(lab: Lab) -> None:
+    """LR4: ports below the kernel's limit among them."""
     said = lab.play(pod("low", "{containerPort: 80, hostPort: 80}"), status=125)
     assert "port 80 is kept for root: this machine gives its users the ports from 1024 on" in said
     assert "net.ipv4.ip_unprivileged_port_start=80" in said
