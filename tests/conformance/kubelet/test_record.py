@@ -21,7 +21,7 @@ from tests.support.kubeplay import PROGRAM
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 CASES = sorted(path.name for path in compare.RECORD.iterdir() if path.is_dir() and path.name not in DELETES)  # those: test_deletions.py
-WORKERS = 6  # machines side by side: a case mostly waits
+WORKERS = 8  # machines side by side: a case mostly waits
 LOOKS = 30  # at least so often, as in these seconds here: a slower machine looks more slowly, too
 
 
