@@ -45,6 +45,7 @@ def _differences(root: Root, name: str, theirs: dict[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("case", sorted(DELETES))
 def test_deleted_as_by_the_kubelet(root: Root, case: str) -> None:
+    """TE4: the terminal phase comes when everything has ended."""
     entries = compare.timeline(case)
     name = entries[0]["pod"]
     root.play((compare.RECORD / case / "manifest.yaml").read_text(), keep_on_failure=True)
