@@ -60,5 +60,6 @@ def test_deleted_as_by_the_kubelet(root: Root, case: str) -> None:
         assert _differences(root, name, final[-1]) == []
     if case in IGNORED_LOGS:
         return
-    wanted = compare.normalised((compare.RECORD / case / "logs" / "main__0.txt").read_text(), "node1", {})
-    root.wait(lambda: compare.normalised(root.log(name), os.uname().nodename, {}) == wanted)
+    ordered = compare.in_order(case)
+    wanted = compare.normalised((compare.RECORD / case / "logs" / "main__0.txt").read_text(), "node1", {}, ordered=ordered)
+    root.wait(lambda: compare.normalised(root.log(name), os.uname().nodename, {}, ordered=ordered) == wanted)

@@ -136,17 +136,24 @@ def _differences(kubeplay: Kubeplay, wanted: dict[str, Any]) -> list[str]:
 
 
 def _compare_logs(kubeplay: Kubeplay, case: str, result: dict[str, Any], names: dict[str, str]) -> None:
-    drawn = {mine: name for name, mine in names.items() if mine != name}
+    """The output of each container's last instance, and of the one before it."""
     for pod, status in result["pods"].items():
         for container in status["init"] + status["containers"]:
-            path = compare.RECORD / case / "logs" / f"{container['name']}__0.txt"
-            if not path.exists() or container["restartCount"]:
-                continue
-            theirs = compare.normalised(path.read_text(encoding="utf-8", errors="replace"), "node1", {})
-            for look in range(LOOKS):
-                logs = kubeplay.run("logs", names[pod], "-c", container["name"])
-                ours = compare.normalised(logs.stdout + logs.stderr, os.uname().nodename, drawn)
-                if ours == theirs:
-                    break
-                time.sleep(0.1 * look)  # it runs, but has not said everything yet
-            assert ours == theirs
+            count = container["restartCount"]
+            for attempt, flags in ((count, ()), (count - 1, ("--previous",))):
+                path = compare.RECORD / case / "logs" / f"{container['name']}__{attempt}.txt"
+                if path.exists():
+                    _compare_log(kubeplay, case, path, names, (names[pod], "-c", container["name"], *flags))
+
+
+def _compare_log(kubeplay: Kubeplay, case: str, path: Path, names: dict[str, str], words: tuple[str, ...]) -> None:
+    drawn = {mine: name for name, mine in names.items() if mine != name}
+    ordered = compare.in_order(case)
+    theirs = compare.normalised(path.read_text(encoding="utf-8", errors="replace"), "node1", {}, ordered=ordered)
+    for look in range(LOOKS):
+        logs = kubeplay.run("logs", *words)
+        ours = compare.normalised(logs.stdout + logs.stderr, os.uname().nodename, drawn, ordered=ordered)
+        if ours == theirs:
+            break
+        time.sleep(0.1 * look)  # it runs, but has not said everything yet
+    assert ours == theirs, words
