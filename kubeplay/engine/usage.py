@@ -67,8 +67,8 @@ def measure(engine: Engine) -> Usage:
     images = tuple(_image(row, owners, sizes, [c for c in containers if c.image_id == row.id]) for row in rows)
     free = sum(size for layer, size in sizes.items() if not owners[layer] & used)
     blobs = sum(size for _, size in (*engine.images.blobs.whole(), *engine.images.blobs.partial()))
-    writable = tuple(ContainerUse(row, writable(f"{engine.paths.container(row.id)}")) for row in containers)
-    return Usage(images, writable, _volumes(engine), sum(sizes.values()), free, blobs, size_of(f"{engine.paths.root}/build-cache"))
+    uses = tuple(ContainerUse(row, writable(f"{engine.paths.container(row.id)}")) for row in containers)
+    return Usage(images, uses, _volumes(engine), sum(sizes.values()), free, blobs, size_of(f"{engine.paths.root}/build-cache"))
 
 
 def writable(container: str) -> int:

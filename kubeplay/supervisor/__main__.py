@@ -1,4 +1,4 @@
-"""`python -m kubeplay.supervisor NAME=VALUE...`: settings by name, as start.py writes them."""
+"""`python -m kubeplay.supervisor NAME=VALUE... [shell=PID]`: settings by name, as start.py writes them, and the shell that respawns it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ def main(words: list[str]) -> int:
     from kubeplay.supervisor.loop import run
 
     given: dict[str, str | bool] = {}
+    shell = 0
     for word in words:
         name, _, value = word.partition("=")
         if name in Settings._fields:
             given[name] = value == "True" if name in BOOLEAN else value
-    return run(settings({}, **given))
+        elif name == "shell":
+            shell = int(value)
+    return run(settings({}, **given), shell)
 
 
 if __name__ == "__main__":

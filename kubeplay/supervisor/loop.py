@@ -37,8 +37,9 @@ LINGER = 0.5  # a burst of exits is served by one process
 FAILED_SECONDS = 10.0  # RB5: after an error of ours
 
 
-def run(settings: Settings) -> int:
-    """The supervisor's life: 0 when nothing is due any more or another one runs."""
+def run(settings: Settings, shell: int = 0) -> int:
+    """The supervisor's life: 0 when nothing is due any more or another one runs. `shell` is who starts it again, 0 = nobody."""
+    parent = _pidfd(os.getppid())
     for number in (signal.SIGHUP, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     os.chdir("/")
@@ -49,12 +50,14 @@ def run(settings: Settings) -> int:
     if not lock.try_take():
         return 0
     engine.cgroups.adopt_monitor(os.getpid())
+    if shell and os.getppid() != shell:  # killed before we could watch it
+        _hand_over(engine, lock)
     try:
         engine.mend()
     except (KubeplayError, OSError):
         pass  # a person's command says it, or the next pod that needs it
-    loop = Loop(engine, lock)
-    if loop.parent >= 0:  # who started it may have been too slow to move it before it forked us
+    loop = Loop(engine, lock, parent)
+    if parent >= 0:  # who started it may have been too slow to move it before it forked us
         engine.cgroups.adopt_monitor(os.getppid())
     while True:
         if not loop.run():
@@ -68,7 +71,7 @@ def run(settings: Settings) -> int:
 class Loop:
     """One supervisor's loop; `run` returns when nothing is due. `lock` is the supervisor's own, which its replacement will want."""
 
-    def __init__(self, engine: Engine, lock: Lock | None = None) -> None:
+    def __init__(self, engine: Engine, lock: Lock | None = None, parent: int = -1) -> None:
         self.engine, self.lock = engine, lock
         # open for writing too: the FIFO then never reports end of file
         self.fifo = os.open(engine.paths.wake, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -84,7 +87,7 @@ class Loop:
         self.next_logs = 0.0
         self.watching = False  # a log that grows fast, a pod that may take so much of the disk
         self.measuring = False
-        self.parent = _pidfd(os.getppid())
+        self.parent = parent
         self.prober = Prober(engine, self.settled, lambda: self._nudge(b"i"))
 
     def run(self) -> bool:
@@ -275,11 +278,16 @@ class Loop:
         """The respawning shell was killed: leave it to a new one, which starts a new supervisor."""
         os.close(self.parent)
         self.parent = -1
-        start.install(self.engine)
-        if self.lock is not None:
-            self.lock.release()  # the new one ends when it finds the lock taken, and so would its shell: nobody would be left
-        start.begin(self.engine)
-        os._exit(0)
+        _hand_over(self.engine, self.lock)
+
+
+def _hand_over(engine: Engine, lock: Lock | None) -> None:
+    """Leave everything to a new shell, which starts a new supervisor. Does not return."""
+    start.install(engine)
+    if lock is not None:
+        lock.release()  # the new one ends when it finds the lock taken, and so would its shell: nobody would be left
+    start.begin(engine)
+    os._exit(0)
 
 
 def _pidfd(pid: int) -> int:

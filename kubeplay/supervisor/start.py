@@ -35,7 +35,7 @@ exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&-
 while [ -e boot_id ]; do
     exec 9>locks/{loop}
     flock -n 9 || exit 0
-    until (cd / && exec {command}) 9>&-; do
+    until (cd / && exec {command} shell=$$) 9>&-; do
         sleep {pause}
         [ -e boot_id ] || exit 0
     done
