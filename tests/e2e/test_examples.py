@@ -32,7 +32,7 @@ class Machine:
 
     def until(self, text: str, *args: str) -> None:
         """Wait until the command prints `text`."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 100
         while text not in (shown := self.run(*args)):
             assert time.monotonic() < deadline, shown
             time.sleep(0.2)
@@ -100,7 +100,7 @@ def test_example(machine: Machine, path: Path) -> None:
         if path.stem == "11-build":
             assert "built by play kube" in page("http://127.0.0.1:18001/")
     finally:
-        machine.run("kube", "down", "--force", str(path))
+        machine.run("kube", "down", "--force", "-t", "1", str(path))  # a `sleep` minds no TERM: its 30 s of grace are not what is shown
     assert json.loads(machine.run("pod", "ps", "-A", "--format", "json")) == []
     assert machine.run("volume", "ls", "-q") == ""
 
