@@ -12,7 +12,7 @@ only, the others for everything below too. A note's number is the issue that bri
 
 from __future__ import annotations
 
-from kubeplay.play.field_table_probes import PROBES
+from kubeplay.play.field_table_probes import HOOKS, PROBES
 from kubeplay.play.field_table_workloads import DEPLOYMENT as DEPLOYMENT
 from kubeplay.play.field_table_workloads import REPLICAS as REPLICAS
 from kubeplay.play.field_table_workloads import SERVICE as SERVICE
@@ -236,7 +236,7 @@ CLAIM_META = "\n".join(
     for line in META.strip().splitlines()
 ).replace("| data; which ones change what runs is listed below", "|")
 
-CONTAINER = PROBES + """
+CONTAINER = PROBES + HOOKS + """
 name | + |
 image | + |
 imagePullPolicy | + | an Always that is the default of `:latest` falls back on the local image; localhost/ names are never pulled
@@ -316,34 +316,6 @@ restartPolicyRules[].exitCodes.operator | + |
 restartPolicyRules[].exitCodes.values[] | + |
 lifecycle | + |
 lifecycle.stopSignal | + |
-lifecycle.postStart | + |
-lifecycle.postStart.exec | + |
-lifecycle.postStart.exec.command[] | + |
-lifecycle.postStart.httpGet | + |
-lifecycle.postStart.httpGet.host | + |
-lifecycle.postStart.httpGet.httpHeaders[] | + |
-lifecycle.postStart.httpGet.httpHeaders[].name | + |
-lifecycle.postStart.httpGet.httpHeaders[].value | + |
-lifecycle.postStart.httpGet.path | + |
-lifecycle.postStart.httpGet.port | + |
-lifecycle.postStart.httpGet.scheme | + |
-lifecycle.postStart.sleep | + |
-lifecycle.postStart.sleep.seconds | + |
-lifecycle.postStart.tcpSocket | - | a kubelet accepts it and then fails the hook
-lifecycle.preStop | + |
-lifecycle.preStop.exec | + |
-lifecycle.preStop.exec.command[] | + |
-lifecycle.preStop.httpGet | + |
-lifecycle.preStop.httpGet.host | + |
-lifecycle.preStop.httpGet.httpHeaders[] | + |
-lifecycle.preStop.httpGet.httpHeaders[].name | + |
-lifecycle.preStop.httpGet.httpHeaders[].value | + |
-lifecycle.preStop.httpGet.path | + |
-lifecycle.preStop.httpGet.port | + |
-lifecycle.preStop.httpGet.scheme | + |
-lifecycle.preStop.sleep | + |
-lifecycle.preStop.sleep.seconds | + |
-lifecycle.preStop.tcpSocket | - | a kubelet accepts it and then fails the hook
 securityContext | + |
 securityContext.runAsUser | + |
 securityContext.runAsGroup | + |

@@ -14,7 +14,7 @@ from kubeplay.engine.host.trace import trace
 from kubeplay.engine.store.locks import Lock
 from kubeplay.engine.store.runtime import DELETE
 from kubeplay.errors import NotFound
-from kubeplay.kube.status import CRASH_LOOP, FAILED, TERMINAL, pod_status
+from kubeplay.kube.status import FAILED, TERMINAL, pod_status
 from kubeplay.plan.container import APP, INIT
 from kubeplay.reconcile import autoremove, room, terminate
 from kubeplay.reconcile import decide as brain
@@ -29,9 +29,7 @@ from kubeplay.reconcile.model import (
     Failure,
     KillPod,
     MakeSandbox,
-    Note,
     Outcome,
-    Reject,
     Seen,
 )
 from kubeplay.reconcile.observe import Look, key_of, look, view
@@ -93,31 +91,25 @@ def _locked(engine: Engine, uid: str, wait_net: bool, grace: float | None) -> Ou
         files_at = _live(engine, found)
         decision = brain.decide(found.seen, engine.clock.now())
         routes = _write_status(engine, found) or routes
-        # a CrashLoopBackOff is shown at a later sync (CS6), an ImagePullBackOff at once
-        settled = all(isinstance(action, Note) and action.reason == CRASH_LOOP for action in decision.actions)
-        if not settled or decision.actions:
+        if decision.actions:  # a note changes what is shown, so it too is followed by another look (CS6, record 204)
             actor = Actor(engine, found, wait_net, grace)
             actor.carry_out(decision.actions)
             routes = routes or any(isinstance(a, (MakeSandbox, KillPod)) for a in decision.actions)
             if actor.wanted:
                 return Outcome(pulls=tuple(actor.wanted), routes=routes)
-        if any(isinstance(a, KillPod) and a.finish for a in decision.actions) and found.row.desired != DELETE:
-            _finish(engine, uid)
-        if any(isinstance(a, Reject) for a in decision.actions):
+            if any(isinstance(a, KillPod) and a.finish for a in decision.actions) and found.row.desired != DELETE:
+                _finish(engine, uid)
             continue
-        if settled and decision.actions and any(a.name in _failed_starts(found) for a in decision.actions if isinstance(a, Note)):
-            continue  # what is shown already as a failed start goes on as a back-off at once (record 204)
-        if settled:
-            if found.row.desired == DELETE:
-                terminate.forget(engine, found)
-                _unlock_for_ever(engine, uid)
-                return Outcome(gone=True, routes=True)
-            wake_at = min((time for time in (decision.wake_at, files_at) if time is not None), default=None)
-            if autoremove.wanted(found):
-                if autoremove.begin(engine, found):
-                    continue
-                wake_at = engine.clock.now() + autoremove.AGAIN
-            return _settle(engine, uid, found, wake_at, routes)
+        if found.row.desired == DELETE:
+            terminate.forget(engine, found)
+            _unlock_for_ever(engine, uid)
+            return Outcome(gone=True, routes=True)
+        wake_at = min((time for time in (decision.wake_at, files_at) if time is not None), default=None)
+        if autoremove.wanted(found):
+            if autoremove.begin(engine, found):
+                continue
+            wake_at = engine.clock.now() + autoremove.AGAIN
+        return _settle(engine, uid, found, wake_at, routes)
     raise AssertionError(f"pod {uid}: decisions do not settle")
 
 
@@ -128,12 +120,6 @@ def _live(engine: Engine, found: Look) -> float | None:
     from kubeplay.reconcile import live
 
     return live.refresh(engine, found)
-
-
-def _failed_starts(found: Look) -> set[str]:
-    """Containers whose last start failed, not by an end of their own."""
-    noted = ((c.plan.name, found.seen.backoffs.get(START + c.plan.name)) for c in found.seen.containers)
-    return {name for name, why in noted if why is not None and why.reason != CRASH_LOOP}
 
 
 def _observe(engine: Engine, uid: str) -> Look:

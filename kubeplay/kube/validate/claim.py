@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from kubeplay.errors import InvalidInput
 from kubeplay.kube import names, quantity
 from kubeplay.kube.validate import metadata
@@ -53,6 +55,11 @@ def _size(faults: Faults, path: str, spec: Object) -> None:
     if text is None:
         faults.required(path, hint="resources.requests.storage says how much, as 1Gi")
         return
+    more_than_nothing(faults, path, text)
+
+
+def more_than_nothing(faults: Faults, path: str, text: Any) -> None:
+    """A size of storage, of a claim or of a volume."""
     try:
         amount = quantity.parse(text)
     except InvalidInput as error:

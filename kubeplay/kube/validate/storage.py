@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from kubeplay.errors import InvalidInput
-from kubeplay.kube import names, quantity
+from kubeplay.kube import names
 from kubeplay.kube.validate import metadata, paths, volumes
-from kubeplay.kube.validate.claim import MODES
-from kubeplay.kube.validate.report import NEGATIVE, NOT_POSITIVE, Faults, Object, record
+from kubeplay.kube.validate.claim import MODES, more_than_nothing
+from kubeplay.kube.validate.report import Faults, Object, record
 from kubeplay.kube.validate.volumes_remote import REMOTE
 
 _POLICIES = ("Delete", "Recycle", "Retain")
@@ -50,16 +49,7 @@ def _capacity(faults: Faults, capacity: Object) -> None:
     if "storage" not in capacity or len(capacity) > 1:
         faults.unsupported("spec.capacity", capacity or None, ("storage",))
     for name, text in capacity.items():
-        path = f"spec.capacity[{name}]"
-        try:
-            amount = quantity.parse(text)
-        except InvalidInput as error:
-            faults.invalid(path, text, error.message)
-            continue
-        if amount.nanos < 0:
-            faults.invalid(path, amount.canonical(), NEGATIVE)
-        if amount.nanos <= 0:
-            faults.invalid(path, amount.canonical(), NOT_POSITIVE)
+        more_than_nothing(faults, f"spec.capacity[{name}]", text)
 
 
 def _sources(faults: Faults, spec: Object) -> None:
