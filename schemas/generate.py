@@ -128,7 +128,7 @@ def render() -> dict[Path, str]:
     files = {TYPES: "{\n" + lines + "\n}\n"}
     for entry in kinds.table().values():
         if entry.schema:
-            files[HERE / f"{entry.kind.lower()}.json"] = json.dumps(document(entry, records), indent=1) + "\n"
+            files[HERE / f"{entry.schema.lower()}.json"] = json.dumps(document(entry, records), indent=1) + "\n"
     return files
 
 

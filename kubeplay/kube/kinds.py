@@ -12,7 +12,7 @@ from kubeplay.record import Record
 
 
 class Kind(Record):
-    """A kind as the API server names it; `schema` is its record in types.json (empty while unsupported)."""
+    """A kind as the API server names it; `schema` is its record in types.json (empty where we know no fields)."""
 
     group: str
     version: str
@@ -35,6 +35,15 @@ _SLICE = frozenset(
     ("Pod", "Deployment", "ReplicaSet", "ConfigMap", "Secret", "PersistentVolumeClaim", "PersistentVolume", "StorageClass", "Namespace",
      "Service")
 )  # fmt: skip
+
+# Kinds whose fields are known beside those of the slice: what comes with workloads and Services.
+_KNOWN = frozenset(
+    ("DaemonSet", "StatefulSet", "ControllerRevision", "Job", "CronJob", "Ingress", "IngressClass", "NetworkPolicy", "HorizontalPodAutoscaler",
+     "PodDisruptionBudget", "Endpoints", "EndpointSlice", "LimitRange", "ResourceQuota", "ServiceAccount", "Role", "RoleBinding",
+     "ClusterRole", "ClusterRoleBinding", "PriorityClass")
+)  # fmt: skip
+# The record of a kind that two versions have: the later one's is named by its version, as the model is.
+_VERSIONED = {("autoscaling/v2", "HorizontalPodAutoscaler"): "V2HorizontalPodAutoscaler"}
 
 # group/version, then: Kind plural [short,names] [-cluster]
 _TABLE = """
@@ -157,8 +166,9 @@ def table() -> dict[tuple[str, str], Kind]:
         name = words[0]
         here = name in _SLICE
         kinds[api_version, name] = Kind(
-            group, version, name, words[1], name.lower(), short, not cluster, "slice" if here else "later", name if here else ""
-        )
+            group, version, name, words[1], name.lower(), short, not cluster, "slice" if here else "later",
+            _VERSIONED.get((api_version, name), name) if here or name in _KNOWN else "",
+        )  # fmt: skip
     return kinds
 
 

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from kubeplay.kube.kinds import Kind
 
 # Several groups have a model of this name; the package sets the group before it.
-_PREFIX = re.compile(r"^(?:[A-Z][a-z]+)?V\d(?:(?:alpha|beta)\d)?(?=[A-Z])")
+_PREFIX = re.compile(r"^(?:[A-Z][a-z]+)?V1(?=[A-Z])")
+# Two models of one name: the older one keeps it.
+_SAME = {"DiscoveryV1EndpointPort": "DiscoveryEndpointPort"}
 
 
 class Field(Record):
@@ -37,8 +39,8 @@ def model_name(kind: Kind) -> str:
 
 
 def short_name(name: str) -> str:
-    """`PodSpec` for V1PodSpec."""
-    return _PREFIX.sub("", name)
+    """`PodSpec` for V1PodSpec; what is of a later version keeps that (V2MetricSpec)."""
+    return _SAME.get(name) or _PREFIX.sub("", name)
 
 
 def fields(name: str) -> list[Field]:

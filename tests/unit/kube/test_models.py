@@ -18,5 +18,5 @@ def test_typed_and_back() -> None:
 def test_names() -> None:
     assert models.short_name("V1PodSpec") == "PodSpec"
     assert models.short_name("CoreV1ResourceClaim") == "ResourceClaim"
-    assert models.short_name("V2MetricSpec") == "MetricSpec"
+    assert models.short_name("V2MetricSpec") == "V2MetricSpec"
     assert models.Field("imagePullPolicy", "str") in models.fields("V1Container")
