@@ -50,7 +50,7 @@ class SandboxPlan(Record):
     """Namespaces and network of a pod. `attachments` empty and not `host_network` = loopback only; `users` None = the host's.
 
     `engine_network`, with `host_network`: of the host's namespaces all but the network's, which is where the engine's networks are (the
-    host's as well for root; an ordinary user's own).
+    host's as well for root; an ordinary user's own). `named`: the manifest gives the host name, so that DNS knows it too (EP1).
     """
 
     hostname: str
@@ -66,6 +66,7 @@ class SandboxPlan(Record):
     host_aliases: tuple[HostAlias, ...] = ()
     engine_network: bool = False
     users: Users | None = None
+    named: bool = False
 
 
 class LogPlan(Record):

@@ -18,7 +18,7 @@ class ServicePort(Record):
 class ServicePlan(Record):
     """A Service; `cluster_ip` "" = to be given, "None" = headless. `affinity_seconds` 0 = no session affinity.
 
-    `publish_not_ready`: every pod with an address counts as ready (EP1).
+    `publish_not_ready`: every pod with an address counts as ready (EP1). `external_name`: what an ExternalName stands for.
     """
 
     namespace: str
@@ -30,6 +30,14 @@ class ServicePlan(Record):
     affinity_seconds: int = 0
     external_ips: tuple[str, ...] = ()
     publish_not_ready: bool = False
+    external_name: str = ""
+
+
+class Address(Record):
+    """One ready address behind a Service, as its name server tells it (DN5); `hostname` "" = it has none of its own there."""
+
+    ip: str
+    hostname: str = ""
 
 
 class Endpoint(Record):
@@ -42,8 +50,9 @@ class Endpoint(Record):
 class ServiceRoute(Record):
     """What nft and DNS get: one Service with its given addresses and present endpoints per port.
 
-    `endpoints[i]` belongs to `service.ports[i]`.
+    `endpoints[i]` belongs to `service.ports[i]`. `addresses`: who is ready, for names: also without any port, never who is ending.
     """
 
     service: ServicePlan
     endpoints: tuple[tuple[Endpoint, ...], ...] = ()
+    addresses: tuple[Address, ...] = ()

@@ -14,7 +14,7 @@ from kubeplay.kube.status import TERMINAL
 from kubeplay.plan import codec
 from kubeplay.plan.container import APP, SIDECAR
 from kubeplay.plan.pod import PodPlan
-from kubeplay.plan.service import Endpoint, ServicePlan, ServicePort, ServiceRoute
+from kubeplay.plan.service import Address, Endpoint, ServicePlan, ServicePort, ServiceRoute
 from kubeplay.plan.stack import ObjectKey
 from kubeplay.reconcile.observe import plan_of
 
@@ -140,7 +140,14 @@ def route(service: ServicePlan, pods: list[_Pod]) -> ServiceRoute:
     selected = [p for p in pods if service.selector and p.namespace == service.namespace and _selects(service, p)]
     ready = [p for p in selected if service.publish_not_ready or (p.ready and not p.terminating)]
     chosen = ready or [p for p in selected if p.ready]
-    return ServiceRoute(service, tuple([_endpoints(port, chosen) for port in service.ports]))
+    named = tuple(sorted(Address(p.address, _hostname(service, p.plan)) for p in ready))
+    return ServiceRoute(service, tuple([_endpoints(port, chosen) for port in service.ports]), named)
+
+
+def _hostname(service: ServicePlan, plan: PodPlan) -> str:
+    """The name a pod has below the Service's (EP1): of a host name and a subdomain that is the Service's name."""
+    sandbox = plan.sandbox
+    return sandbox.hostname if sandbox.named and sandbox.domain.partition(".")[0] == service.name else ""
 
 
 def _selects(service: ServicePlan, pod: _Pod) -> bool:

@@ -71,6 +71,7 @@ def sandbox(obj: Mapping[str, Any], options: CompileOptions) -> SandboxPlan:
         sysctls=tuple([(s["name"], s.get("value") or "") for s in sysctls]),
         attachments=() if host else wanted.attachments,
         dns=dns.resolver(spec),
+        named=bool(spec.get("hostname")) and not host,
         host_aliases=dns.aliases(spec),
         users=users.of(meta, {**spec, "hostNetwork": host}),
     )

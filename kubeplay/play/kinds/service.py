@@ -27,6 +27,7 @@ def plan(obj: Object) -> ServicePlan:
         affinity_seconds=_affinity(spec),
         external_ips=tuple(spec.get("externalIPs") or ()),
         publish_not_ready=bool(spec.get("publishNotReadyAddresses")),
+        external_name=spec.get("externalName") or "",
     )
 
 

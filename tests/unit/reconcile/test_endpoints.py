@@ -6,7 +6,7 @@ import pytest
 
 from kubeplay.plan.container import INIT, ContainerPlan, Port
 from kubeplay.plan.pod import PodPlan, SandboxPlan
-from kubeplay.plan.service import Endpoint, ServicePlan, ServicePort
+from kubeplay.plan.service import Address, Endpoint, ServicePlan, ServicePort
 from kubeplay.reconcile.services import _Pod, route, target
 
 
@@ -53,3 +53,17 @@ def test_sv3_without_a_ready_pod_those_that_serve_while_they_end() -> None:
 
 def test_ep2_no_selector_no_endpoints() -> None:
     assert route(service(selector=()), [_Pod(plan(), "10.0.0.1", True)]).endpoints == ((),)
+
+
+def test_dn5_addresses_for_names_are_ready_ones_with_the_host_names_they_were_given() -> None:
+    def of(name: str, subdomain: str, named: bool = True) -> PodPlan:
+        return plan(name)._replace(sandbox=SandboxPlan(name, f"{subdomain}.default.svc.cluster.local" if subdomain else "", named=named))
+
+    pods = [
+        _Pod(of("web-0", "web"), "10.0.0.1", True), _Pod(of("web-1", "web", named=False), "10.0.0.2", True),
+        _Pod(of("web-2", "other"), "10.0.0.3", True), _Pod(of("web-3", "web"), "10.0.0.4", False),
+    ]  # fmt: skip
+    expected = (Address("10.0.0.1", "web-0"), Address("10.0.0.2"), Address("10.0.0.3"))
+    assert route(service(), pods).addresses == expected
+    assert route(service()._replace(ports=()), pods).addresses == expected
+    assert route(service(), [_Pod(plan("a"), "10.0.0.1", True, terminating=True)]).addresses == ()
