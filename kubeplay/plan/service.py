@@ -18,7 +18,12 @@ class ServicePort(Record):
 class ServicePlan(Record):
     """A Service; `cluster_ip` "" = to be given, "None" = headless. `affinity_seconds` 0 = no session affinity.
 
-    `publish_not_ready`: every pod with an address counts as ready (EP1). `external_name`: what an ExternalName stands for.
+    `families` are those it wants, in order; `cluster_ips` its addresses in the same order, the first of them `cluster_ip` (() before
+    they are given). `prefer_dual`: of two families the second only where the machine has it.
+    `publish_not_ready`: every pod with an address counts as ready (EP1).
+    `external_name`: what an ExternalName Service is another name of.
+    `load_balancer_ip` and `source_ranges` are what a LoadBalancer asks for; `ingress` is the host's address it was given, "" while it
+    has none, for the reason in `pending`.
     """
 
     namespace: str
@@ -31,6 +36,14 @@ class ServicePlan(Record):
     external_ips: tuple[str, ...] = ()
     publish_not_ready: bool = False
     external_name: str = ""
+    families: tuple[str, ...] = ("IPv4",)
+    prefer_dual: bool = False
+    cluster_ips: tuple[str, ...] = ()
+    load_balancer_ip: str = ""
+    source_ranges: tuple[str, ...] = ()
+    node_ports: bool = True
+    ingress: str = ""
+    pending: str = ""
 
 
 class Address(Record):
