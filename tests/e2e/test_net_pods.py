@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from kubeplay.engine.host.userns import ranges
-from kubeplay.engine.net import netns, nft, rtnl
+from kubeplay.engine.net import apply, netns, rtnl
 from kubeplay.engine.net.netlink import Netlink
 from kubeplay.engine.net.networks import DEFAULT
 from kubeplay.engine.rootless import who
@@ -290,7 +290,7 @@ def test_reset_removes_a_half_made_pod_and_everything_of_the_root(net: Lab) -> N
     assert len(net.devices()) == 2
     net.net.reset()
     assert net.devices() == set()
-    assert who.rootless() or not nft.exists(net.settings.nft_table)  # a user's namespace is gone, with all tables
+    assert who.rootless() or not apply.exists(net.settings.nft_table)  # a user's namespace is gone, with all tables
     assert not os.path.exists(f"{net.settings.runroot}/net")
     assert not net.store.leases.held()
     assert net.net.list() == []

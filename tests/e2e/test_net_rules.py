@@ -15,7 +15,7 @@ import pytest
 
 from kubeplay.engine.host import syscalls
 from kubeplay.engine.host.threads import in_thread
-from kubeplay.engine.net import netns, nft
+from kubeplay.engine.net import apply, netns
 from kubeplay.engine.net.networks import DEFAULT
 from kubeplay.errors import Conflict, InvalidInput
 from kubeplay.plan.container import Port
@@ -299,12 +299,12 @@ def test_teardown_if_idle_leaves_other_tables_and_removes_ours(net: Lab) -> None
     try:
         pod = net.pod()
         net.net.sync()
-        assert nft.exists(net.settings.nft_table)
+        assert apply.exists(net.settings.nft_table)
         assert net.net.teardown_if_idle() is False
         net.remove(pod)
         assert net.net.teardown_if_idle() is True
-        assert not nft.exists(net.settings.nft_table)
-        assert nft.exists(f"foreign_{net.settings.tag}")
+        assert not apply.exists(net.settings.nft_table)
+        assert apply.exists(f"foreign_{net.settings.tag}")
         assert not Path(f"/sys/class/net/{net.settings.bridge}").exists()
         assert not Path(net.net.dns_directory).exists()
         assert not Path(f"/run/kubeplay-claims/{net.settings.bridge}").exists()

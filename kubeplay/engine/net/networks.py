@@ -13,9 +13,10 @@ from zlib import crc32
 from kubeplay.config import Settings
 from kubeplay.engine.host import userns
 from kubeplay.engine.host.paths import Paths, ensure_directory
-from kubeplay.engine.net import bridge, claims, conntrack, dns, ipam, nft, ports, rtnl, services, subnets, tcp, veth
+from kubeplay.engine.net import apply, bridge, claims, conntrack, dns, ipam, nft, ports, rtnl, services, subnets, tcp, veth
 from kubeplay.engine.net.addresses import Subnet, number, subnet, text
 from kubeplay.engine.net.netlink import Netlink
+from kubeplay.engine.net.table import NOTHING
 from kubeplay.engine.store.db import Store
 from kubeplay.engine.store.locks import Lock
 from kubeplay.engine.store.resources import NetworkRow
@@ -47,6 +48,7 @@ class Networks:
         self.store = store
         self.paths = paths
         self.directory = f"{paths.runroot}/net"
+        self._rules = apply.Applied(settings.nft_table, f"{self.directory}/rules")
         self._probe: ports.Probe = ports.check_bindable
 
     # networks
@@ -224,7 +226,7 @@ class Networks:
         return self._bring(self.state())
 
     def _bring(self, state: nft.NetState) -> bool:
-        rules = nft.apply(state, f"{self.directory}/rules.nft")
+        rules = self._rules.bring(nft.rules(state))
         if rules:
             self._forget_udp(state)
         return self._write_dns(state) or rules
@@ -328,7 +330,7 @@ class Networks:
             for name in names:
                 bridge.delete(netlink, name)
         claims.forget(self.settings.bridge)
-        nft.apply(nft.NetState(self.settings.nft_table), f"{self.directory}/rules.nft")
+        self._rules.bring(NOTHING)
         shutil.rmtree(self.directory, ignore_errors=True)
         shutil.rmtree(self.dns_directory, ignore_errors=True)
 

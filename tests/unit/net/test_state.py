@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kubeplay.engine.net import addresses, conntrack, dns, ipam, nft, ports, services, subnets
+from kubeplay.engine.net import addresses, conntrack, dns, ipam, nft, ports, services, subnets, table
 from kubeplay.engine.store.db import Store
 from kubeplay.engine.store.resources import NetworkRow
 from kubeplay.errors import Conflict, Exhausted, InvalidInput
@@ -68,11 +68,15 @@ def test_subnets_in_use_are_passed_over() -> None:
 
 
 def test_nothing_up_removes_the_table_and_says_no_more() -> None:
-    assert nft.render(nft.NetState("kubeplay_x")) == "add table inet kubeplay_x\ndelete table inet kubeplay_x\n"
+    assert text_of(nft.NetState("kubeplay_x")) == "add table inet kubeplay_x\ndelete table inet kubeplay_x\n"
+
+
+def text_of(state: nft.NetState) -> str:
+    return table.whole(state.table, nft.rules(state))
 
 
 def rules(*endpoints: Endpoint, plan: ServicePlan = WEB) -> str:
-    return nft.render(STATE._replace(routes=(ServiceRoute(plan, (endpoints,)),)))
+    return text_of(STATE._replace(routes=(ServiceRoute(plan, (endpoints,)),)))
 
 
 def test_sv3_one_endpoint_several_and_none() -> None:
@@ -81,7 +85,10 @@ def test_sv3_one_endpoint_several_and_none() -> None:
     assert "numgen random mod 2 map { 0 : 10.244.0.2 . 8080, 1 : 10.244.0.10 . 8080 }" in several
     assert "10.96.1.1 . tcp . 80 : goto svc_10_96_1_1_tcp_80" in several and "tcp . 30080 : goto" in several
     assert "10.96.1.1" not in rules()
-    assert "jhash ip saddr mod 2" in rules(Endpoint("10.244.0.3", 1), Endpoint("10.244.0.2", 1), plan=WEB._replace(affinity_seconds=9))
+    clinging = rules(Endpoint("10.244.0.3", 1), Endpoint("10.244.0.2", 1), plan=WEB._replace(affinity_seconds=9))
+    own = "svc_10_96_1_1_tcp_80_at_10_244_0_2_1"
+    for line in (f"ip saddr @{own} goto {own}", f"update @{own} {{ ip saddr }}", "timeout 9s"):
+        assert f"    {line}\n" in clinging
 
 
 def test_sv3_headless_services_have_no_rules() -> None:
@@ -93,7 +100,7 @@ def test_equal_states_give_equal_texts_whatever_the_order() -> None:
     assert rules(a, b) == rules(b, a, a)
 
 
-@pytest.mark.parametrize("text", ["10.1.1.1 }; flush ruleset; {", "None", "::1", ""])
+@pytest.mark.parametrize("text", ["10.1.1.1 }; flush ruleset; {", "None", ""])
 def test_text_of_a_manifest_never_gets_into_the_rules(text: str) -> None:
     with pytest.raises(InvalidInput):
         rules(Endpoint(text, 80))
@@ -110,7 +117,7 @@ def test_nft_accepts_all_that_is_rendered() -> None:
     ends = (Endpoint("10.244.0.2", 53), Endpoint("192.0.2.9", 53))
     published = (ports.Published("*", "UDP", 53, "10.244.0.2", 53), ports.Published("127.0.0.1", "TCP", 53, "10.244.0.2", 53))
     state = STATE._replace(published=published, routes=(ServiceRoute(WEB, (ends,)), ServiceRoute(udp, (ends, ends))))
-    processes.run([processes.program("nft"), "-c", "-f", "-"], stdin=nft.render(state).encode())
+    processes.run([processes.program("nft"), "-c", "-f", "-"], stdin=text_of(state).encode())
 
 
 def test_dn5_records_of_services_endpoints_and_pods() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from kubeplay.engine.net.nft import NetState, render
+from kubeplay.engine.net import table
+from kubeplay.engine.net.nft import NetState, rules
 from kubeplay.engine.net.ports import Published
 from kubeplay.engine.net.rootless import forwarder, forwards, mend, place, relay, wayout
 from kubeplay.engine.net.rootless.wayout import PASTA, SLIRP
@@ -82,10 +83,10 @@ def test_host_ports_lead_to_pods_and_node_ports_to_their_service() -> None:
 
 def test_answers_to_the_forwarder_carry_another_mark_than_what_it_sends() -> None:
     assert forwarder.MARK == place.MARK
-    text = render(_state())
+    text = table.whole("t", rules(_state()))
     assert f"meta mark {place.MARK:#x} ct mark set {place.MARK:#x}" in text
     assert f"iifgroup 7 ct direction reply ct mark {place.MARK:#x} meta mark set {place.ANSWER:#x}" in text
-    assert "mark" not in render(_state()._replace(mark=0)), "root's rules know of none"
+    assert "mark" not in table.whole("t", rules(_state()._replace(mark=0))), "root's rules know of none"
 
 
 def test_outside_runs_in_the_calling_thread_and_errors_come_back() -> None:
