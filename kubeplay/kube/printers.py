@@ -35,10 +35,15 @@ class Printer(Record):
 
 def printer(kind: str) -> Printer:
     """How objects of `kind` are listed."""
-    return _PRINTERS.get(kind, _PLAIN)
+    found = _PRINTERS.get(kind)
+    if found is None and kind in _ELSEWHERE:
+        from importlib import import_module
+
+        found = import_module(f"kubeplay.kube.printers_{_ELSEWHERE[kind]}").PRINTERS[kind]
+    return found or _PLAIN
 
 
-def _columns(text: str) -> tuple[Column, ...]:
+def columns_of(text: str) -> tuple[Column, ...]:
     """`A,B C|WIDE,..`: what is after the bar is wide."""
     shown, _, wide = text.partition("|")
     return (*(Column(h) for h in shown.split(",")), *(Column(h, True) for h in wide.split(",") if h))
@@ -47,6 +52,11 @@ def _columns(text: str) -> tuple[Column, ...]:
 def since(body: Json, now: float) -> str:
     """The AGE column."""
     return ago(body.get("metadata", {}).get("creationTimestamp"), now)
+
+
+def created(body: Json) -> str:
+    """The CREATED AT column."""
+    return str(body.get("metadata", {}).get("creationTimestamp") or "")
 
 
 def ago(stamp: str | None, now: float) -> str:
@@ -244,29 +254,36 @@ def _event(body: Json, now: float) -> list[str]:
 
 
 _EVENT = (
-    *_columns("LAST SEEN,TYPE,REASON,OBJECT|SOURCE"), Column("MESSAGE"), Column("FIRST SEEN", True), Column("COUNT", True),
+    *columns_of("LAST SEEN,TYPE,REASON,OBJECT|SOURCE"), Column("MESSAGE"), Column("FIRST SEEN", True), Column("COUNT", True),
     Column("NAME", True),
 )  # fmt: skip
 _WORKLOAD = "CONTAINERS,IMAGES,SELECTOR"
-_PLAIN = Printer(_columns("AGE"), _plain)
+_PLAIN = Printer(columns_of("AGE"), _plain)
 _PRINTERS = {
-    "Pod": Printer(_columns("READY,STATUS,RESTARTS,AGE|IP,NODE,NOMINATED NODE,READINESS GATES"), _pod),
-    "Deployment": Printer(_columns(f"READY,UP-TO-DATE,AVAILABLE,AGE|{_WORKLOAD}"), _deployment),
-    "ReplicaSet": Printer(_columns(f"DESIRED,CURRENT,READY,AGE|{_WORKLOAD}"), _replica_set),
-    "StatefulSet": Printer(_columns("READY,AGE|CONTAINERS,IMAGES"), _stateful_set),
-    "DaemonSet": Printer(_columns(f"DESIRED,CURRENT,READY,UP-TO-DATE,AVAILABLE,NODE SELECTOR,AGE|{_WORKLOAD}"), _daemon_set),
-    "Job": Printer(_columns(f"STATUS,COMPLETIONS,DURATION,AGE|{_WORKLOAD}"), _job),
-    "CronJob": Printer(_columns(f"SCHEDULE,TIMEZONE,SUSPEND,ACTIVE,LAST SCHEDULE,AGE|{_WORKLOAD}"), _cron_job),
-    "Service": Printer(_columns("TYPE,CLUSTER-IP,EXTERNAL-IP,PORT(S),AGE|SELECTOR"), _service),
-    "ConfigMap": Printer(_columns("DATA,AGE"), _config_map),
-    "Secret": Printer(_columns("TYPE,DATA,AGE"), _secret),
-    "Namespace": Printer(_columns("STATUS,AGE"), _namespace),
+    "Pod": Printer(columns_of("READY,STATUS,RESTARTS,AGE|IP,NODE,NOMINATED NODE,READINESS GATES"), _pod),
+    "Deployment": Printer(columns_of(f"READY,UP-TO-DATE,AVAILABLE,AGE|{_WORKLOAD}"), _deployment),
+    "ReplicaSet": Printer(columns_of(f"DESIRED,CURRENT,READY,AGE|{_WORKLOAD}"), _replica_set),
+    "StatefulSet": Printer(columns_of("READY,AGE|CONTAINERS,IMAGES"), _stateful_set),
+    "DaemonSet": Printer(columns_of(f"DESIRED,CURRENT,READY,UP-TO-DATE,AVAILABLE,NODE SELECTOR,AGE|{_WORKLOAD}"), _daemon_set),
+    "Job": Printer(columns_of(f"STATUS,COMPLETIONS,DURATION,AGE|{_WORKLOAD}"), _job),
+    "CronJob": Printer(columns_of(f"SCHEDULE,TIMEZONE,SUSPEND,ACTIVE,LAST SCHEDULE,AGE|{_WORKLOAD}"), _cron_job),
+    "Service": Printer(columns_of("TYPE,CLUSTER-IP,EXTERNAL-IP,PORT(S),AGE|SELECTOR"), _service),
+    "ConfigMap": Printer(columns_of("DATA,AGE"), _config_map),
+    "Secret": Printer(columns_of("TYPE,DATA,AGE"), _secret),
+    "Namespace": Printer(columns_of("STATUS,AGE"), _namespace),
     "PersistentVolumeClaim": Printer(
-        _columns("STATUS,VOLUME,CAPACITY,ACCESS MODES,STORAGECLASS,VOLUMEATTRIBUTESCLASS,AGE|VOLUMEMODE"), _claim
+        columns_of("STATUS,VOLUME,CAPACITY,ACCESS MODES,STORAGECLASS,VOLUMEATTRIBUTESCLASS,AGE|VOLUMEMODE"), _claim
     ),
     "PersistentVolume": Printer(
-        _columns("CAPACITY,ACCESS MODES,RECLAIM POLICY,STATUS,CLAIM,STORAGECLASS,VOLUMEATTRIBUTESCLASS,REASON,AGE|VOLUMEMODE"), _volume
+        columns_of("CAPACITY,ACCESS MODES,RECLAIM POLICY,STATUS,CLAIM,STORAGECLASS,VOLUMEATTRIBUTESCLASS,REASON,AGE|VOLUMEMODE"), _volume
     ),
     "Event": Printer(_EVENT, _event, named=False),
-    "StorageClass": Printer(_columns("PROVISIONER,RECLAIMPOLICY,VOLUMEBINDINGMODE,ALLOWVOLUMEEXPANSION,AGE"), _storage_class),
+    "StorageClass": Printer(columns_of("PROVISIONER,RECLAIMPOLICY,VOLUMEBINDINGMODE,ALLOWVOLUMEEXPANSION,AGE"), _storage_class),
 }
+# Kinds whose columns are in printers_NAME.py, read when the first of them is listed.
+_ELSEWHERE = {
+    **dict.fromkeys(("Ingress", "IngressClass", "NetworkPolicy", "Endpoints", "EndpointSlice"), "network"),
+    **dict.fromkeys(("HorizontalPodAutoscaler", "PodDisruptionBudget", "ResourceQuota", "LimitRange"), "policy"),
+    **dict.fromkeys(("Node", "PriorityClass", "ServiceAccount", "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding",
+                     "ControllerRevision"), "cluster"),
+}  # fmt: skip

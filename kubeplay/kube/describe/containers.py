@@ -10,13 +10,13 @@ from kubeplay.kube.describe.text import NONE, Page, moment
 Json = dict[str, Any]
 
 
-def containers(page: Page, label: str, specs: Sequence[Json], statuses: Sequence[Json]) -> None:
-    """`Containers:`, each with what it should be and how it is."""
-    known = {one["name"]: one for one in statuses}
+def containers(page: Page, label: str, specs: Sequence[Json], statuses: Sequence[Json] | None) -> None:
+    """`Containers:`, each with what it should be and how it is; those of a template (None) have no state."""
+    known = {one["name"]: one for one in statuses or ()}
     page.line(0, f"{label}:")
     for spec in specs:
         page.line(1, f"{spec['name']}:")
-        _basics(page, spec, known.get(spec["name"], {}))
+        _basics(page, spec, None if statuses is None else known.get(spec["name"], {}))
         _words(page, "Command", spec.get("command"))
         _words(page, "Args", spec.get("args"))
         if spec["name"] in known:
@@ -30,10 +30,12 @@ def containers(page: Page, label: str, specs: Sequence[Json], statuses: Sequence
         _mounts(page, spec)
 
 
-def _basics(page: Page, spec: Json, status: Json) -> None:
-    page.pair(2, "Container ID", status.get("containerID", ""))
+def _basics(page: Page, spec: Json, status: Json | None) -> None:
+    if status is not None:
+        page.pair(2, "Container ID", status.get("containerID", ""))
     page.pair(2, "Image", spec.get("image", ""))
-    page.pair(2, "Image ID", status.get("imageID", ""))
+    if status is not None:
+        page.pair(2, "Image ID", status.get("imageID", ""))
     ports = spec.get("ports") or []
     s = "s" if len(ports) > 1 else ""
     page.pair(2, f"Port{s}", ", ".join(map(_port, ports)) or NONE)

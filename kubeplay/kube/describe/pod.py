@@ -71,9 +71,7 @@ def _how(page: Page, body: Json, spec: Json, status: Json, now: float) -> None:
     page.line(0, "IPs:" + ("" if status.get("podIPs") else f"\t{NONE}"))
     for one in status.get("podIPs") or []:
         page.pair(1, "IP", one.get("ip", ""))
-    owner = next((one for one in meta.get("ownerReferences") or [] if one.get("controller")), None)
-    if owner:
-        page.pair(0, "Controlled By", f"{owner.get('kind')}/{owner.get('name')}")
+    text.controlled(page, body)
 
 
 def _conditions(page: Page, spec: Json, status: Json) -> None:

@@ -19,10 +19,11 @@ class Page:
 
     def __init__(self) -> None:
         self._lines: list[str] = []
+        self.base = 0  # levels that everything is moved in by
 
     def line(self, level: int, text: str) -> None:
         """One line; tabs separate its cells, line ends of values are made visible."""
-        self._lines.append(INDENT * level + text.replace("\n", "\\n"))
+        self._lines.append(INDENT * (self.base + level) + text.replace("\n", "\\n"))
 
     def pair(self, level: int, label: str, value: Any) -> None:
         self.line(level, f"{label}:\t{value}")
@@ -110,3 +111,22 @@ def events(page: Page, found: Sequence[Json], now: float) -> None:
 
 def lasted(seconds: float) -> str:
     return columns.age(seconds)
+
+
+def conditions(page: Page, found: Sequence[Json], *fields: str) -> None:
+    """The Conditions section: Type, Status and these fields of each."""
+    if not found:
+        return
+    page.line(0, "Conditions:")
+    words = ("Type", "Status", *[field[:1].upper() + field[1:] for field in fields])
+    page.line(1, "\t".join(words))
+    page.line(1, "\t".join("-" * len(word) for word in words))
+    for one in found:
+        page.line(1, "\t".join([one.get("type", ""), one.get("status", ""), *[str(one.get(field) or "") for field in fields]]))
+
+
+def controlled(page: Page, body: Json) -> None:
+    """`Controlled By: KIND/NAME`, where somebody does."""
+    owner = next((one for one in body["metadata"].get("ownerReferences") or [] if one.get("controller")), None)
+    if owner:
+        page.pair(0, "Controlled By", f"{owner.get('kind')}/{owner.get('name')}")
