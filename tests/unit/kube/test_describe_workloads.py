@@ -35,7 +35,8 @@ def test_deployment() -> None:
             {"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable"}]},
     }  # fmt: skip
     shown = words(workloads.deployment(body, PODS, [the_set("web-1", "1", 2), the_set("web-2", "2", 2)], [], NOW))
-    for part in ("Replicas: 3 desired | 2 updated | 4 total | 3 available | 1 unavailable", "StrategyType: RollingUpdate MinReadySeconds: 0",
+    for part in ("Replicas: 3 desired | 2 updated | 4 total | 3 available | 1 unavailable",
+                 "StrategyType: RollingUpdate MinReadySeconds: 0",
                  "RollingUpdateStrategy: 1 max unavailable, 25% max surge", "Pod Template: Labels: app=web Init Containers: first:",
                  "main: Image: i:1 Port: 80/TCP", "Available True MinimumReplicasAvailable",
                  "OldReplicaSets: web-1 (2/2 replicas created) NewReplicaSet: web-2 (2/2 replicas created)", "Events: <none>"):  # fmt: skip
@@ -44,11 +45,13 @@ def test_deployment() -> None:
 
 
 def test_sets() -> None:
-    body: dict[str, Any] = {"metadata": META, "spec": {"replicas": 3, "selector": SELECTOR, "template": TEMPLATE}, "status": {"replicas": 2}}
+    spec = {"replicas": 3, "selector": SELECTOR, "template": TEMPLATE}
+    body: dict[str, Any] = {"metadata": META, "spec": spec, "status": {"replicas": 2}}
     shown = words(workloads.replica_set(body, PODS, [], [], NOW))
     assert "Replicas: 2 current / 3 desired Pods Status: 2 Running / 1 Waiting / 0 Succeeded / 1 Failed" in shown
     body["spec"] |= {"updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}, "volumeClaimTemplates": [
-        {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}}]}  # fmt: skip
+        {"metadata": {"name": "data"}, "spec": {"accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "1Gi"}}}}]}  # fmt: skip
     shown = words(workloads.stateful_set(body, PODS, [], [], NOW))
     assert "Replicas: 3 desired | 2 total Update Strategy: RollingUpdate Partition: 1" in shown
     assert "Volume Claims: Name: data" in shown and "Capacity: 1Gi Access Modes: [ReadWriteOnce]" in shown
@@ -63,7 +66,8 @@ def test_batch() -> None:
               "conditions": [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "message": "too long"}]}  # fmt: skip
     shown = words(batch.job({"metadata": META, "spec": spec, "status": status}, PODS, [], [], NOW))
     for part in ("Parallelism: 2 Completions: 3 Completion Mode: Indexed Suspend: false Backoff Limit: 6", "Duration: 50s",
-                 "Pods Statuses: 0 Active (0 Ready) / 3 Succeeded / 0 Failed Completed Indexes: 0-2", "DeadlineExceeded too long"):  # fmt: skip
+                 "Pods Statuses: 0 Active (0 Ready) / 3 Succeeded / 0 Failed Completed Indexes: 0-2",
+                 "DeadlineExceeded too long"):  # fmt: skip
         assert part in shown, (part, shown)
     cron = {"metadata": META, "spec": {"schedule": "*/5 * * * *", "jobTemplate": {"spec": {"template": TEMPLATE}}}}
     shown = words(batch.cron_job(cron, [], [], [], NOW))
@@ -79,7 +83,8 @@ def test_networks() -> None:
               "ports": [{"port": 80, "endPort": 90}]}, {}]  # fmt: skip
     body = {"metadata": META, "spec": {"podSelector": {}, "ingress": rules, "egress": [], "policyTypes": ["Ingress", "Egress"]}}
     shown = words(network.network_policy(body, [], NOW))
-    for part in ("PodSelector: <none> (Allowing the specific traffic to all pods in this namespace)", "To Port: 80-90/TCP", "PodSelector: b=c",
+    for part in ("PodSelector: <none> (Allowing the specific traffic to all pods in this namespace)",
+                 "To Port: 80-90/TCP", "PodSelector: b=c",
                  "IPBlock: CIDR: 10.0.0.0/8 Except: 10.1.0.0/16 ----------", "From: <any> (traffic not restricted by source)",
                  "<none> (Selected pods are isolated for egress connectivity)", "Policy Types: Ingress, Egress"):  # fmt: skip
         assert part in shown, (part, shown)
@@ -89,11 +94,14 @@ def test_networks() -> None:
 def test_policies() -> None:
     spec = {"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "maxReplicas": 4, "metrics": [
         {"type": "Resource", "resource": {"name": "cpu", "target": {"averageUtilization": 50}}}],
-        "behavior": {"scaleDown": {"stabilizationWindowSeconds": 60, "policies": [{"type": "Pods", "value": 1, "periodSeconds": 15}]}}}  # fmt: skip
+        "behavior": {"scaleDown": {"stabilizationWindowSeconds": 60,
+            "policies": [{"type": "Pods", "value": 1, "periodSeconds": 15}]}}}  # fmt: skip
     shown = words(policy.autoscaler({"metadata": META, "spec": spec, "status": {"currentReplicas": 2}}, [], NOW))
-    assert "resource cpu on pods (as a percentage of request): <unknown> / 50%" in shown and "Deployment pods: 2 current / 0 desired" in shown
+    assert "resource cpu on pods (as a percentage of request): <unknown> / 50%" in shown
+    assert "Deployment pods: 2 current / 0 desired" in shown
     assert "Scale Down: Stabilization Window: 60 seconds" in shown
-    shown = words(policy.budget({"metadata": META, "spec": {"minAvailable": 2, "selector": SELECTOR}, "status": {"expectedPods": 3}}, [], NOW))
+    bounded = {"metadata": META, "spec": {"minAvailable": 2, "selector": SELECTOR}, "status": {"expectedPods": 3}}
+    shown = words(policy.budget(bounded, [], NOW))
     assert "Min available: 2 Selector: app=web Status: Allowed disruptions: 0 Current: 0 Desired: 0 Total: 3" in shown
     quota = {"metadata": META, "status": {"hard": {"pods": "2"}, "used": {"pods": "1"}}}
     limits = {"metadata": META, "spec": {"limits": [{"type": "Container", "max": {"cpu": "1"}, "default": {"memory": "64Mi"}}]}}
@@ -107,7 +115,8 @@ def test_policies() -> None:
     assert "Role: Kind: Role Name: r Subjects:" in words(policy.binding(bound, [], NOW))
     assert "Name: web Value: 5 GlobalDefault: false" in words(policy.priority_class({"metadata": META, "value": 5}, [], NOW))
     assert "Image pull secrets: <none>" in words(policy.service_account({"metadata": META}, [], NOW))
-    shown = words(policy.endpoints({"metadata": META, "subsets": [{"addresses": [{"ip": "10.0.0.1"}], "ports": [{"port": 80}]}]}, [], NOW))
+    subsets = [{"addresses": [{"ip": "10.0.0.1"}], "ports": [{"port": 80}]}]
+    shown = words(policy.endpoints({"metadata": META, "subsets": subsets}, [], NOW))
     assert "Addresses: 10.0.0.1 NotReadyAddresses: <none> Ports:" in shown
 
 

@@ -83,7 +83,8 @@ def test_cluster() -> None:
         "nodeInfo": {"kubeletVersion": "v1", "kernelVersion": "6"}}}  # fmt: skip
     assert some("Node", "STATUS,ROLES,VERSION,INTERNAL-IP,KERNEL-VERSION,OS-IMAGE", **node) == [
         "Ready,SchedulingDisabled", "<none>", "v1", "10.0.0.1", "6", "<unknown>"]  # fmt: skip
-    assert some("PriorityClass", "VALUE,GLOBAL-DEFAULT,PREEMPTIONPOLICY", value=7, globalDefault=True) == ["7", "true", "PreemptLowerPriority"]
+    found = some("PriorityClass", "VALUE,GLOBAL-DEFAULT,PREEMPTIONPOLICY", value=7, globalDefault=True)
+    assert found == ["7", "true", "PreemptLowerPriority"]
     subjects = [{"kind": "User", "name": "me"}, {"kind": "ServiceAccount", "name": "sa", "namespace": "shop"}]
     found = some("RoleBinding", "ROLE,USERS,GROUPS,SERVICEACCOUNTS", roleRef={"kind": "Role", "name": "r"}, subjects=subjects)
     assert found == ["Role/r", "me", "", "shop/sa"]
