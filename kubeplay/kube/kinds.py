@@ -38,9 +38,9 @@ _SLICE = frozenset(
 
 # Kinds whose fields are known beside those of the slice: what comes with workloads and Services.
 _KNOWN = frozenset(
-    ("DaemonSet", "StatefulSet", "ControllerRevision", "Job", "CronJob", "Ingress", "IngressClass", "NetworkPolicy", "HorizontalPodAutoscaler",
-     "PodDisruptionBudget", "Endpoints", "EndpointSlice", "LimitRange", "ResourceQuota", "ServiceAccount", "Role", "RoleBinding",
-     "ClusterRole", "ClusterRoleBinding", "PriorityClass")
+    ("DaemonSet", "StatefulSet", "ControllerRevision", "Job", "CronJob", "Ingress", "IngressClass", "NetworkPolicy",
+     "HorizontalPodAutoscaler", "PodDisruptionBudget", "Endpoints", "EndpointSlice", "LimitRange", "ResourceQuota", "ServiceAccount",
+     "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "PriorityClass")
 )  # fmt: skip
 # The record of a kind that two versions have: the later one's is named by its version, as the model is.
 _VERSIONED = {("autoscaling/v2", "HorizontalPodAutoscaler"): "V2HorizontalPodAutoscaler"}

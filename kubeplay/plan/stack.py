@@ -11,7 +11,8 @@ if TYPE_CHECKING:  # the store needs ObjectKey alone: `ps` must not pay for ever
     from kubeplay.plan.service import ServicePlan
 
 
-CLUSTER_WIDE = ("Namespace", "PersistentVolume", "StorageClass")  # kinds that live in no namespace
+# kinds that live in no namespace
+CLUSTER_WIDE = ("Namespace", "PersistentVolume", "StorageClass", "PriorityClass", "IngressClass", "ClusterRole", "ClusterRoleBinding")
 
 
 class ObjectKey(Record):

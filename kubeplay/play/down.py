@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
 
 
+WORKLOADS = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob")  # what has a controller
 STORAGE = ("PersistentVolumeClaim", "PersistentVolume")  # what is protected while it is used (PV3)
 
 
@@ -121,6 +122,8 @@ def _mark(engine: Engine, found: list[StoredObject], timeout: float | None) -> N
     """From here on nothing of it starts again, whoever dies (TE1)."""
     with engine.store.write():
         for obj in found:
+            if obj.key.kind in WORKLOADS:  # its controller must not replace what goes now
+                engine.store.objects.mark_deleted(obj.key, 0)
             if obj.key.kind == "Pod":
                 row = _row(engine, obj)
                 if row is None:
@@ -230,3 +233,14 @@ def _network(engine: Engine, changed: bool) -> None:
     with trace("network"):
         if not engine.net.teardown_if_idle():
             services.refresh(engine)
+
+
+def clear(engine: Engine) -> list[str]:
+    """After pods have gone without a command: what they needed goes too; the uid of the DNS server when it has to end."""
+    dns = engine.store.runtime.find_pod(system.NAMESPACE, system.NAME)
+    if dns is not None and dns.desired != DELETE and system.idle(engine):
+        engine.store.runtime.set_pod(dns.uid, desired=DELETE)
+        return [dns.uid]
+    if dns is None:
+        engine.net.teardown_if_idle()
+    return []

@@ -16,7 +16,7 @@ from kubeplay.engine.store.runtime import DELETE
 from kubeplay.errors import NotFound
 from kubeplay.kube.status import FAILED, TERMINAL, pod_status
 from kubeplay.plan.container import APP, INIT
-from kubeplay.reconcile import autoremove, room, terminate
+from kubeplay.reconcile import autoremove, room, rouse, terminate
 from kubeplay.reconcile import decide as brain
 from kubeplay.reconcile.act import Actor
 from kubeplay.reconcile.model import (
@@ -154,6 +154,8 @@ def _write_status(engine: Engine, found: Look, finished: bool = False) -> bool:
     import json
 
     engine.store.objects.set_status(key_of(found.row), json.dumps(new, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+    if found.stored.owner_uid:  # its controller may be waiting for this, and the command that does this work may wait for the controller
+        rouse.wake(engine)
     faults.point("reconcile:status")
     return routing(new) != routing(found.status)
 

@@ -23,11 +23,13 @@ from kubeplay.errors import KubeplayError
 from kubeplay.reconcile import eviction, patience, rouse, services
 from kubeplay.reconcile.model import Outcome
 from kubeplay.reconcile.pod import reconcile
-from kubeplay.supervisor import logs, start
+from kubeplay.supervisor import controllers, logs, start
 from kubeplay.supervisor.probing import Prober
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from kubeplay.supervisor.controllers.manager import Manager
 
 WORKERS = 8
 MOST = 256  # pods looked after at once, counting those that only wait for a grace period or a hook
@@ -88,6 +90,9 @@ class Loop:
         self.watching = False  # a log that grows fast, a pod that may take so much of the disk
         self.measuring = False
         self.parent = parent
+        self.manager: Manager | None = None
+        self.seen = -1  # the newest change of the store that no controller was interested in
+        self.ended = False  # a pod has gone
         self.prober = Prober(engine, self.settled, lambda: self._nudge(b"i"))
 
     def run(self) -> bool:
@@ -100,6 +105,7 @@ class Loop:
                 return False
             self._collect()
             now = self.engine.clock.now()
+            self._control(now)
             self._begin(now)
             self._rotate()
             if self._busy():
@@ -111,7 +117,24 @@ class Loop:
     def _busy(self) -> bool:
         return bool(
             self.active or self.waiting or self.watching or self.prober.busy or self.engine.store.runtime.next_wake() is not None
-        )
+            or (self.manager is not None and self.manager.timers)
+        )  # fmt: skip
+
+    def _control(self, now: float) -> None:
+        """Let the controllers decide. Where nothing is controlled they are not even imported."""
+        try:
+            if self.manager is None:
+                newest = self.engine.store.controllers.newest()
+                if newest == self.seen or not controllers.due(self.engine):
+                    self.seen = newest
+                    return
+                from kubeplay.supervisor.controllers.manager import Manager
+
+                self.manager = Manager(self.engine)
+            for uid in self.manager.turn(now):
+                self.waiting[uid] = 0.0
+        except (KubeplayError, OSError) as error:
+            print(f"kubeplay supervisor: controllers: {error}", flush=True)
 
     def settled(self, uid: str) -> None:
         """A probe's result has flipped, or a pod is to be evicted: the pod is to be looked at, by us or by whoever holds it."""
@@ -204,12 +227,16 @@ class Loop:
                 self.waiting[uid] = now + BUSY_SECONDS
             else:
                 self.routes = self.routes or outcome.routes
+                self.ended = self.ended or outcome.gone
             if uid in self.again:
                 self.again.discard(uid)
                 self.waiting.setdefault(uid, 0.0)
         if self.routes and not self._working():
             self.routes = False
             self._refresh_services()
+        if self.ended and not self.active:
+            self.ended = False
+            self.waiting.update(dict.fromkeys(self._clear(), 0.0))
 
     def _refresh_services(self) -> None:
         try:
@@ -217,6 +244,16 @@ class Loop:
         except (KubeplayError, OSError) as error:
             self.routes = True
             print(f"kubeplay supervisor: services: {error}", flush=True)
+
+    def _clear(self) -> list[str]:
+        """The last pods may have gone without a command: the network and the DNS server go with them; the latter's uid."""
+        from kubeplay.play import down
+
+        try:
+            return down.clear(self.engine)
+        except (KubeplayError, OSError) as error:
+            print(f"kubeplay supervisor: network: {error}", flush=True)
+            return []
 
     def _rotate(self) -> None:
         if time.monotonic() < self.next_logs:
@@ -262,6 +299,9 @@ class Loop:
         """When something is to be begun. What is due by now has been begun or waits for its turn: its wake time means nothing more."""
         if self._full():
             return  # one that is done wakes us
+        control = self.manager.next_wake() if self.manager is not None else None
+        if control is not None:
+            yield control
         due = self.engine.store.runtime.next_wake(now)
         if due is not None:
             yield due

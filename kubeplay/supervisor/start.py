@@ -97,11 +97,11 @@ def _put(path: str, text: str) -> None:
 
 def due(engine: Engine) -> bool:
     """Whether anything of the root waits for a time or for somebody, is probed, or writes so much that it must be watched."""
-    from kubeplay.supervisor import logs
+    from kubeplay.supervisor import controllers, logs
 
     runtime = engine.store.runtime
     waits = runtime.next_wake() is not None or any(row.desired == DELETE for row in runtime.pods()) or bool(marked(engine))
-    if waits or engine.store.probes.due() or logs.growing(engine):
+    if waits or engine.store.probes.due() or controllers.due(engine) or logs.growing(engine):
         return True
     from kubeplay.reconcile import eviction
 

@@ -16,6 +16,7 @@ from typing import Any
 from kubeplay.clock import Clock, RealClock
 from kubeplay.engine.store import migrations, reserve
 from kubeplay.engine.store.builds import BuildRows
+from kubeplay.engine.store.controllers import Controllers
 from kubeplay.engine.store.events import Events
 from kubeplay.engine.store.images import ImageRows
 from kubeplay.engine.store.leases import Leases
@@ -50,6 +51,7 @@ class Store:
         self.resources = Resources(self)
         self.events = Events(self)
         self.probes = Probes(self)
+        self.controllers = Controllers(self)
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:

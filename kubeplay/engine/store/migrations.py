@@ -119,4 +119,11 @@ STEPS: tuple[str, ...] = (
     """
     ALTER TABLE containers ADD COLUMN user TEXT NOT NULL DEFAULT '';
     """,
+    # the controllers' cursor (the row without a name) and timers; whose object it was that changed
+    """
+    CREATE TABLE controllers (
+        kind TEXT NOT NULL, namespace TEXT NOT NULL, name TEXT NOT NULL, seen INTEGER NOT NULL DEFAULT 0, wake_at REAL,
+        PRIMARY KEY (kind, namespace, name)) WITHOUT ROWID;
+    ALTER TABLE watch ADD COLUMN owner TEXT NOT NULL DEFAULT '';
+    """,
 )

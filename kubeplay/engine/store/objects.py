@@ -55,7 +55,7 @@ class Objects:
         with self._store.write() as db:
             if self.find(key) is not None:
                 raise AlreadyExists(f"{key} already exists")
-            version = self._log(db, "ADDED", key, uid)
+            version = self._log(db, "ADDED", key, uid, owner_uid)
             db.execute(
                 f"INSERT INTO objects ({_COLUMNS}) VALUES (?,?,?,?,?,1,?,NULL,NULL,?,?,'')",
                 (*key, uid, version, now, owner_uid, body),
@@ -89,7 +89,7 @@ class Objects:
                 raise Conflict(f"{key} was changed by someone else")
             if old.body == body:
                 return old
-            version = self._log(db, "MODIFIED", key, old.uid)
+            version = self._log(db, "MODIFIED", key, old.uid, old.owner_uid)
             db.execute(
                 "UPDATE objects SET body=?, resource_version=?, generation=generation+? WHERE uid=?", (body, version, int(spec), old.uid)
             )
@@ -102,13 +102,22 @@ class Objects:
             old = self.get(key)
             if self.find(new) is not None:
                 raise AlreadyExists(f"{new} already exists")
-            self._log(db, "DELETED", key, old.uid)
-            version = self._log(db, "ADDED", new, old.uid)
+            self._log(db, "DELETED", key, old.uid, old.owner_uid)
+            version = self._log(db, "ADDED", new, old.uid, old.owner_uid)
             db.execute(
                 "UPDATE objects SET name=?, body=?, resource_version=?, generation=generation+1 WHERE uid=?", (name, body, version, old.uid)
             )
             db.execute("UPDATE events SET name=? WHERE uid=?", (name, old.uid))
         return old._replace(key=new, body=body, resource_version=version, generation=old.generation + 1)
+
+    def set_owner(self, key: ObjectKey, owner_uid: str, body: str) -> None:
+        """Give an object another controller ("" = none) and the body that says so; the change is both owners' business. Raises NotFound."""
+        with self._store.write() as db:
+            old = self.get(key)
+            if old.owner_uid:
+                self._log(db, "MODIFIED", key, old.uid, old.owner_uid)
+            version = self._log(db, "MODIFIED", key, old.uid, owner_uid)
+            db.execute("UPDATE objects SET owner_uid=?, body=?, resource_version=? WHERE uid=?", (owner_uid, body, version, old.uid))
 
     def set_status(self, key: ObjectKey, status: str) -> None:
         """Store the status text; no write when it is equal or the object is gone."""
@@ -116,7 +125,7 @@ class Objects:
             old = self.find(key)
             if old is None or old.status == status:
                 return
-            version = self._log(db, "MODIFIED", key, old.uid)
+            version = self._log(db, "MODIFIED", key, old.uid, old.owner_uid)
             db.execute("UPDATE objects SET status=?, resource_version=? WHERE uid=?", (status, version, old.uid))
 
     def mark_deleted(self, key: ObjectKey, grace_seconds: int) -> None:
@@ -126,7 +135,7 @@ class Objects:
             due = self._store.clock.now() + grace_seconds
             if old.deleted is not None and old.deleted <= due:
                 return
-            version = self._log(db, "MODIFIED", key, old.uid)
+            version = self._log(db, "MODIFIED", key, old.uid, old.owner_uid)
             db.execute(
                 "UPDATE objects SET deleted=?, grace_seconds=?, resource_version=? WHERE uid=?", (due, grace_seconds, version, old.uid)
             )
@@ -137,9 +146,10 @@ class Objects:
             old = self.find(key)
             if old is None:
                 return False
-            self._log(db, "DELETED", key, old.uid)
+            self._log(db, "DELETED", key, old.uid, old.owner_uid)
             db.execute("DELETE FROM objects WHERE uid=?", (old.uid,))
             db.execute("DELETE FROM backoffs WHERE pod_uid=?", (old.uid,))
+            db.execute("DELETE FROM controllers WHERE kind=? AND namespace=? AND name=?", key)
         return True
 
     def changes(self, since: int) -> list[tuple[int, str, ObjectKey, str]]:
@@ -149,9 +159,10 @@ class Objects:
         )
         return [(r[0], r[1], ObjectKey(r[2], r[3], r[4]), r[5]) for r in rows]
 
-    def _log(self, db: Any, type_: str, key: ObjectKey, uid: str) -> int:
+    def _log(self, db: Any, type_: str, key: ObjectKey, uid: str, owner_uid: str) -> int:
         cursor = db.execute(
-            "INSERT INTO watch (type, kind, namespace, name, uid, time) VALUES (?,?,?,?,?,?)", (type_, *key, uid, self._store.clock.now())
+            "INSERT INTO watch (type, kind, namespace, name, uid, time, owner) VALUES (?,?,?,?,?,?,?)",
+            (type_, *key, uid, self._store.clock.now(), owner_uid),
         )
         version: int = cursor.lastrowid
         if version % 1000 == 0:  # the log serves watchers that were away for a moment, not history

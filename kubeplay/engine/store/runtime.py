@@ -111,6 +111,11 @@ class RuntimeRows:
         rows = self._store.rows(sql, namespace, namespace)
         return [_pod(row) for row in rows]
 
+    def desired(self, *wanted: str) -> list[str]:
+        """Uids of the pods of which one of these is wanted."""
+        marks = ",".join("?" * len(wanted))
+        return [r[0] for r in self._store.rows(f"SELECT uid FROM pods WHERE desired IN ({marks})", *wanted)]
+
     def due(self, now: float) -> list[str]:
         """Uids of pods whose wake time has come."""
         return [r[0] for r in self._store.rows("SELECT uid FROM pods WHERE wake_at IS NOT NULL AND wake_at<=?", now)]

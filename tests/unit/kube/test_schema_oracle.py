@@ -55,7 +55,8 @@ def _short(entry: dict[str, Any]) -> str:
     """A property of the official schema as a short type; the models' `object` fields are compared loosely."""
     if "$ref" in entry:
         name = entry["$ref"].rpartition(".")[2]
-        return {"Quantity": "q", "IntOrString": "x", "Time": "t", "MicroTime": "t", "FieldsV1": "o", "RawExtension": "o"}.get(name, "@" + _named(entry["$ref"]))
+        simple = {"Quantity": "q", "IntOrString": "x", "Time": "t", "MicroTime": "t", "FieldsV1": "o", "RawExtension": "o"}
+        return simple.get(name, "@" + _named(entry["$ref"]))
     kind = entry.get("type")
     kind = next(name for name in kind if name != "null") if isinstance(kind, list) else kind
     if kind == "array":
