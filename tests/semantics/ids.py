@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
-_KINDS = "ph|co|cs|rb|rr|in|pr|lh|te|ad|tm|en|cm|da|vo|pv|sc|rs|dn|lr"
+_KINDS = "ph|co|cs|rb|rr|in|pr|lh|te|ad|tm|en|cm|da|vo|pv|sc|rs|dn|de|rp|lr"
 _IN_NAME = re.compile(rf"(?:^test_|_)((?:{_KINDS})\d+)(?=_|$)")
 _IN_TEXT = re.compile(rf"\b((?:{_KINDS.upper()})\d+)\b")
 
@@ -163,6 +163,16 @@ SECTIONS: dict[str, dict[str, str]] = {
         "DN5": "records of Services",
         "DN6": "records of pods",
     },
+    "14 Deployment, ReplicaSet": {
+        "DE1": "surge, unavailable and the other defaults",
+        "DE2": "names and the hash of the template",
+        "DE3": "steps of a rollout, Recreate, rollback",
+        "DE4": "revisions, marks, history; what is available",
+        "DE5": "status, conditions, progress deadline",
+        "DE6": "paused; scaling in proportion",
+        "RP1": "which pods go first; adoption; ended pods",
+        "RP2": "owners, cascades, slow start",
+    },
     "19 One machine": {
         "LR1": "the scheduler's verdict",
         "LR2": "hostIP and capacity",
@@ -175,7 +185,6 @@ SECTIONS: dict[str, dict[str, str]] = {
 
 # id -> why nothing tests it here
 NOT_HERE: dict[str, str] = {
-    "TE6": "owners come with the controllers (issue 'Workloads and Services'); today a Deployment's pods go with it",
 }
 
 

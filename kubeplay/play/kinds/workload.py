@@ -38,15 +38,25 @@ def pods_of(replica_set: Object, templates: list[Object], inherited: dict[str, s
 
 
 def _pod(template: Object, replica_set: Object, name: str, base: str, inherited: dict[str, str]) -> Object:
+    made = _of_template(template, {"name": name, "generateName": base, "namespace": key(replica_set).namespace}, inherited)
+    made["metadata"]["ownerReferences"] = [owner_reference(replica_set)]
+    return made
+
+
+def pod_body(owner: Object) -> Object:
+    """One more pod of a workload's template, for its controller: without a name and an owner, which whoever stores it gives it."""
+    place = key(owner)
+    return _of_template(owner["spec"]["template"], {"generateName": f"{place.name}-", "namespace": place.namespace}, podman_marks(owner))
+
+
+def _of_template(template: Object, meta: Object, inherited: dict[str, str]) -> Object:
     from kubeplay.kube import defaults, kinds
 
     given = template.get("metadata") or {}
-    meta: Object = {"name": name, "generateName": base, "namespace": key(replica_set).namespace}
     marks = {**inherited, **(given.get("annotations") or {})}
     if marks:
         meta["annotations"] = marks
     meta["labels"] = dict(given.get("labels") or {})
-    meta["ownerReferences"] = [owner_reference(replica_set)]
     kind = kinds.find("v1", "Pod")
     assert kind is not None
     return defaults.apply({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template["spec"]}, kind)
@@ -73,4 +83,4 @@ def joined(first: tuple[PlannedObject, ...], pods: Part) -> Part:
     return Part(first + pods.objects, pods.claims, pods=pods.pods)
 
 
-__all__ = ["ObjectKey", "joined", "owner_reference", "podman_marks", "pods_of", "templates_of"]
+__all__ = ["ObjectKey", "joined", "owner_reference", "podman_marks", "pod_body", "pods_of", "templates_of"]

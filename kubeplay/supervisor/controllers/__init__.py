@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
 
 # kind -> its module in this package
-CONTROLLERS: dict[str, str] = {}
+CONTROLLERS: dict[str, str] = {
+    "Deployment": "deployment",
+    "ReplicaSet": "replicaset",
+}
 # Kinds whose controllers look at pods that they do not own: while an object of one exists, every change is looked at.
 BROAD: tuple[str, ...] = ()
 # Kinds that own others, whose deletion garbage.py finishes. A claim in use goes with its last user (PV3), a pod with its containers.

@@ -1,0 +1,45 @@
+"""What belongs to workloads that are stored already: their controllers have made it and go on with it, a play leaves it to them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kubeplay.engine.store.runtime import DELETE, PodRow
+from kubeplay.plan.stack import ObjectKey, Stack
+
+if TYPE_CHECKING:
+    from kubeplay.engine.engine import Engine
+
+WORKLOADS = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob")
+
+
+def left_out(engine: Engine, stack: Stack) -> Stack:
+    """The stack without what stored workloads own: only the workload itself is compared with the store."""
+    gone = {one.key for one in stack.objects if one.owner is None and one.key.kind in WORKLOADS and engine.store.objects.find(one.key)}
+    if not gone:
+        return stack
+    owned: set[ObjectKey] = set()
+    for one in stack.objects:  # owners come first
+        if one.owner in gone or one.owner in owned:
+            owned.add(one.key)
+    return stack._replace(
+        objects=tuple([one for one in stack.objects if one.key not in owned]),
+        pods=tuple([plan for plan in stack.pods if ObjectKey("Pod", plan.namespace, plan.name) not in owned]),
+        claims=tuple([one for one in stack.claims if ObjectKey("PersistentVolumeClaim", one.namespace, one.name) not in owned]),
+    )
+
+
+def standing(engine: Engine, key: ObjectKey) -> list[PodRow]:
+    """The pods that a stored workload owns, itself or through others, those that are ending aside."""
+    stored = engine.store.objects.find(key)
+    queue = [stored.uid] if stored is not None else []
+    found = []
+    while queue:
+        for one in engine.store.objects.list(owner_uid=queue.pop()):
+            if one.key.kind != "Pod":
+                queue.append(one.uid)
+                continue
+            row = engine.store.runtime.find_pod(one.key.namespace, one.key.name)
+            if row is not None and row.uid == one.uid and row.desired != DELETE:
+                found.append(row)
+    return found
