@@ -35,7 +35,7 @@ class Program(Record):
 PROGRAMS = (
     Program("conmon", "watches each container", "conmon"),
     Program("nft", "published ports, NAT and Services", "nftables"),
-    Program("dnsmasq", "names of Services and pods", "dnsmasq-base"),
+    Program("unbound", "names of Services and pods", "unbound"),
     Program("catatonit", "PID 1 of pods with shareProcessNamespace", "catatonit", False),
     Program("sh", "conmon's exit command", "dash"),
     Program("gpg", "signatures of images (image trust, image sign)", "gpg", False),

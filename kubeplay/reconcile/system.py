@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kubeplay.engine.host import processes
 from kubeplay.engine.host.paths import ensure_directory
+from kubeplay.engine.net.nameserver import SEEN_AT
 from kubeplay.engine.store.runtime import DELETE, RUN, PodRow
 from kubeplay.errors import AlreadyExists
 from kubeplay.plan import codec
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
 
 NAMESPACE, NAME = "kube-system", "kube-dns"
-RECORDS = "/records"  # where the server sees its records
 ACCOUNTS = ("passwd", "group")  # it gives up root for `nobody`, which it looks up by name
 DNS_SECONDS = 2.0  # by then something is wrong with it, and its own events say what
 KEY = ObjectKey("Pod", NAMESPACE, NAME)
@@ -39,18 +39,18 @@ def needs_dns(plan: PodPlan) -> bool:
 
 
 def dns_plan(argv: tuple[str, ...], directory: str) -> PodPlan:
-    """The DNS server's pod; `directory` holds its records on the host."""
-    mounts = (Mount("records", RECORDS, read_only=True), *[Mount(name, f"/etc/{name}", read_only=True) for name in ACCOUNTS])
+    """The DNS server's pod; `directory` holds its zones on the host."""
+    mounts = (Mount("zones", SEEN_AT), *[Mount(name, f"/etc/{name}", read_only=True) for name in ACCOUNTS])
     container = ContainerPlan("dns", "host", command=argv, host_rootfs=True, pull_policy="Never", mounts=mounts)
     sandbox = SandboxPlan(NAME, host_network=True, dns=Dns("Default"), engine_network=True)
-    volumes = (Volume("records", HostPath(directory)), *[Volume(name, HostPath(f"/etc/{name}", "File")) for name in ACCOUNTS])
+    volumes = (Volume("zones", HostPath(directory)), *[Volume(name, HostPath(f"/etc/{name}", "File")) for name in ACCOUNTS])
     return PodPlan(NAMESPACE, NAME, sandbox, (container,), volumes, grace_seconds=2, controlled=True)
 
 
 def ensure_dns(engine: Engine) -> str:
-    """Store the DNS pod unless it is there; its uid, to be reconciled. Raises MissingPrerequisite without dnsmasq."""
+    """Store the DNS pod unless it is there; its uid, to be reconciled. Raises MissingPrerequisite without unbound."""
     row = engine.store.runtime.find_pod(NAMESPACE, NAME)
-    argv = tuple(engine.net.dns_argv(processes.program("dnsmasq"), RECORDS))
+    argv = tuple(engine.net.dns_argv(processes.program("unbound")))
     if row is not None and row.desired == RUN and plan_of(row).containers[0].command == argv:
         return row.uid
     if row is not None:

@@ -295,12 +295,12 @@ def test_system_check_on_a_bare_machine(alice: User, tmp_path: Path) -> None:
     """Everything is missing at once; the check itself works, names each thing and its remedy, and makes nothing."""
     empty = tmp_path / "empty"
     empty.touch()
-    names = ("newuidmap", "catatonit", "conmon", "nft", "dnsmasq", "pasta", "slirp4netns", "runc", "crun")
+    names = ("newuidmap", "catatonit", "conmon", "nft", "unbound", "pasta", "slirp4netns", "runc", "crun")
     hidden = {path: str(empty) for name in names for path in (f"/usr/bin/{name}", f"/usr/sbin/{name}") if os.path.exists(path)}
     hidden |= {"/etc/subuid": str(empty), "/etc/subgid": str(empty)}
     said = without(alice, hidden, "system", "check")
     assert said.returncode == 1 and not said.stderr, said
-    for package in ("uidmap", "catatonit", "conmon", "nftables", "dnsmasq-base", "passt", "runc"):
+    for package in ("uidmap", "catatonit", "conmon", "nftables", "unbound", "passt", "runc"):
         assert any(line.strip().startswith("apt-get install") and package in line for line in said.stdout.splitlines()), package
     assert f"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {alice.name}" in said.stdout
     assert not (alice.home / ".local/share/kubeplay").exists() and not holders(alice)

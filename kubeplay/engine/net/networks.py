@@ -13,7 +13,7 @@ from zlib import crc32
 from kubeplay.config import Settings
 from kubeplay.engine.host import userns
 from kubeplay.engine.host.paths import Paths, ensure_directory
-from kubeplay.engine.net import apply, bridge, claims, conntrack, dns, ipam, nft, ports, rtnl, services, subnets, tcp, veth
+from kubeplay.engine.net import apply, bridge, claims, conntrack, dns, ipam, nameserver, nft, ports, rtnl, services, subnets, tcp, veth
 from kubeplay.engine.net.addresses import Subnet, number, subnet, text
 from kubeplay.engine.net.netlink import Netlink
 from kubeplay.engine.net.table import NOTHING
@@ -41,6 +41,7 @@ class Networks:
 
     netns = ""  # where they are: "" = the namespace of this process
     mtu = 0  # of networks; 0 = the uplink's
+    dns_seen_at = nameserver.SEEN_AT  # where the name server sees `dns_directory`
 
     def __init__(self, settings: Settings, store: Store, paths: Paths, resolv_conf: str = "/etc/resolv.conf") -> None:
         self.settings = settings
@@ -265,13 +266,16 @@ class Networks:
     def _write_dns(self, state: nft.NetState) -> bool:
         if not state.dns:
             return False
-        addresses = {lease.holder: lease.key for lease in reversed(self.store.leases.held(ipam.pool(DEFAULT)))}
-        for row in self.list():
-            for lease in self.store.leases.held(ipam.pool(row.name)):
-                addresses.setdefault(lease.holder, lease.key)
-        pods = dns.pod_names(addresses, self.store.rows("SELECT uid, namespace, plan FROM pods"))
-        found = dns.records(state.routes, pods, text(subnet(state.services).base + services.KUBERNETES))
-        return dns.write(self.dns_directory, dns.render_hosts(found), dns.upstream(self.node_resolver(), state.dns))
+        rows = self.list()
+        leases = [(lease.holder, lease.key) for row in rows for lease in self.store.leases.held(ipam.pool(row.name))]
+        pods = dns.pod_names(leases, self.store.rows("SELECT uid, namespace FROM pods"))
+        cluster = dns.Cluster(
+            text(subnet(state.services).base + services.KUBERNETES), state.dns, (state.services, *(row.subnet for row in rows))
+        )
+        zones = dns.zones(cluster, state.routes, pods)
+        servers = dns.upstream(self.node_resolver(), state.dns)
+        config = dns.config(self.dns_seen_at, state.dns, zones, servers, dns.nobody())
+        return nameserver.write(self.dns_directory, (nameserver.config_name(state.dns), config), zones)
 
     def node_resolver(self) -> str:
         """The node's resolv.conf as it is of use to pods with a network of their own; "" when there is none."""
@@ -283,14 +287,17 @@ class Networks:
 
     @property
     def dns_directory(self) -> str:
-        """The files dnsmasq reads: to be seen by the process of `dns_argv` at the `directory` given there."""
+        """The files of the name server."""
         return f"{self.paths.runroot}/dns"
 
-    def dns_argv(self, program: str = "dnsmasq", directory: str = "") -> tuple[str, ...]:
-        """The DNS server's command, to be run in the host's network namespace; `directory` "" = `dns_directory`."""
-        range_ = self.service_range()
-        mine = [subnet(row.subnet) for row in self.list()]
-        return dns.argv(program, directory or self.dns_directory, self.dns_address(), [range_, *mine], dns.nobody())
+    def dns_argv(self, program: str = "unbound") -> tuple[str, ...]:
+        """The name server's command, to be run in the host's network namespace; its files are there. Raises as `service_range`."""
+        self.service_range()
+        address = self.dns_address()
+        if not os.path.exists(f"{self.dns_directory}/{nameserver.config_name(address)}"):
+            with self._lock():
+                self._write_dns(self.state())
+        return nameserver.argv(program, self.dns_seen_at, address)
 
     # the end
     def teardown_if_idle(self) -> bool:

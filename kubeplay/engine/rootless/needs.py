@@ -21,7 +21,7 @@ PROGRAMS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("runc", "crun"), "runc"),
     (("catatonit",), "catatonit"),
     (("nft",), "nftables"),
-    (("dnsmasq",), "dnsmasq-base"),
+    (("unbound",), "unbound"),
     (("pasta", "slirp4netns"), "passt slirp4netns"),  # Debian 12's passt is old: slirp4netns is taken then (net/rootless/wayout.py)
 )
 

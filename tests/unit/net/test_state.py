@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kubeplay.engine.net import addresses, conntrack, dns, ipam, nft, ports, services, subnets, table
+from kubeplay.engine.net import addresses, conntrack, ipam, nft, ports, services, subnets, table
 from kubeplay.engine.store.db import Store
 from kubeplay.engine.store.resources import NetworkRow
 from kubeplay.errors import Conflict, Exhausted, InvalidInput
@@ -118,32 +118,6 @@ def test_nft_accepts_all_that_is_rendered() -> None:
     published = (ports.Published("*", "UDP", 53, "10.244.0.2", 53), ports.Published("127.0.0.1", "TCP", 53, "10.244.0.2", 53))
     state = STATE._replace(published=published, routes=(ServiceRoute(WEB, (ends,)), ServiceRoute(udp, (ends, ends))))
     processes.run([processes.program("nft"), "-c", "-f", "-"], stdin=text_of(state).encode())
-
-
-def test_dn5_records_of_services_endpoints_and_pods() -> None:
-    headless = ServicePlan("data", "db", ports=(ServicePort(5432, 5432),), cluster_ip="None")
-    pods = (
-        dns.PodName("10.244.0.2", "data", "db-0.db.data.svc.cluster.local"),
-        dns.PodName("10.244.0.3", "data", "other.elsewhere.data.svc.cluster.local"),
-    )
-    ends = (Endpoint("10.244.0.2", 5432), Endpoint("10.244.0.3", 5432))
-    external = ServicePlan("default", "ext", "ExternalName")
-    found = dns.records([ServiceRoute(WEB, ((),)), ServiceRoute(headless, (ends,)), ServiceRoute(external)], pods, "10.96.0.1")
-    assert dns.render_hosts(found).splitlines() == [
-        "10.96.0.1 kubernetes.default.svc.cluster.local",
-        "10.244.0.2 db-0.db.data.svc.cluster.local",
-        "10.244.0.3 10-244-0-3.db.data.svc.cluster.local",
-        "10.244.0.2 db.data.svc.cluster.local",
-        "10.244.0.3 db.data.svc.cluster.local",
-        "10.96.1.1 web.default.svc.cluster.local",
-        "10.244.0.2 10-244-0-2.data.pod.cluster.local",
-        "10.244.0.3 10-244-0-3.data.pod.cluster.local",
-    ]
-
-
-def test_dn6_reverse_zones_are_ours() -> None:
-    argv = dns.argv("dnsmasq", "/d", "10.96.0.10", [addresses.subnet("10.96.0.0/16"), addresses.subnet("10.244.3.0/24")])
-    assert "--local=/96.10.in-addr.arpa/" in argv and "--local=/3.244.10.in-addr.arpa/" in argv
 
 
 def test_udp_flows_that_go_elsewhere_are_stale_and_no_others() -> None:
