@@ -11,6 +11,7 @@ import os
 from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM, socket
 from collections.abc import Mapping
 
+from kubeplay.engine.net import dns
 from kubeplay.errors import KubeplayError
 
 SEEN_AT = "/var/lib/unbound"  # in its container: a place that Debian's AppArmor profile of unbound lets it read and write
@@ -35,6 +36,16 @@ def config_name(address: str) -> str:
 
 def zone_file(zone: str) -> str:
     return f"{zone}.zone"
+
+
+def configured(directory: str, address: str) -> bool:
+    return os.path.exists(f"{directory}/{config_name(address)}")
+
+
+def bring(directory: str, seen_at: str, cluster: dns.Cluster, zones: Mapping[str, str], host: str) -> bool:
+    """`write` for these zones; the server sees `directory` at `seen_at`; `host`: the node's resolv.conf."""
+    text = dns.config(seen_at, cluster.address, zones, dns.upstream(host, cluster.address), dns.nobody())
+    return write(directory, (config_name(cluster.address), text), zones)
 
 
 def write(directory: str, config: tuple[str, str], zones: Mapping[str, str]) -> bool:

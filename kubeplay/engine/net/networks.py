@@ -269,13 +269,9 @@ class Networks:
         rows = self.list()
         leases = [(lease.holder, lease.key) for row in rows for lease in self.store.leases.held(ipam.pool(row.name))]
         pods = dns.pod_names(leases, self.store.rows("SELECT uid, namespace FROM pods"))
-        cluster = dns.Cluster(
-            text(subnet(state.services).base + services.KUBERNETES), state.dns, (state.services, *(row.subnet for row in rows))
-        )
-        zones = dns.zones(cluster, state.routes, pods)
-        servers = dns.upstream(self.node_resolver(), state.dns)
-        config = dns.config(self.dns_seen_at, state.dns, zones, servers, dns.nobody())
-        return nameserver.write(self.dns_directory, (nameserver.config_name(state.dns), config), zones)
+        master = text(subnet(state.services).base + services.KUBERNETES)
+        cluster = dns.Cluster(master, state.dns, (state.services, *(row.subnet for row in rows)))
+        return nameserver.bring(self.dns_directory, self.dns_seen_at, cluster, dns.zones(cluster, state.routes, pods), self.node_resolver())
 
     def node_resolver(self) -> str:
         """The node's resolv.conf as it is of use to pods with a network of their own; "" when there is none."""
@@ -293,11 +289,10 @@ class Networks:
     def dns_argv(self, program: str = "unbound") -> tuple[str, ...]:
         """The name server's command, to be run in the host's network namespace; its files are there. Raises as `service_range`."""
         self.service_range()
-        address = self.dns_address()
-        if not os.path.exists(f"{self.dns_directory}/{nameserver.config_name(address)}"):
+        if not nameserver.configured(self.dns_directory, self.dns_address()):
             with self._lock():
                 self._write_dns(self.state())
-        return nameserver.argv(program, self.dns_seen_at, address)
+        return nameserver.argv(program, self.dns_seen_at, self.dns_address())
 
     # the end
     def teardown_if_idle(self) -> bool:
