@@ -60,7 +60,7 @@ def _hurry(engine: Engine, keys: Sequence[ObjectKey], timeout: float | None) -> 
     (TE1: a second deletion may shorten the first); whoever holds them sees that they go.
     """
     found = _owned(engine, [obj for key in keys if (obj := engine.store.objects.find(key))])
-    _mark(engine, found, timeout)
+    mark(engine, found, timeout)
     uids = [obj.uid for obj in found if obj.key.kind == "Pod" and _row(engine, obj) is not None]
 
     def end(uid: str) -> None:
@@ -88,7 +88,7 @@ def remove(
     named = list(dict.fromkeys(keys))
     found = _owned(engine, [obj for key in named if (obj := engine.store.objects.find(key))])
     pods = [row for obj in found if obj.key.kind == "Pod" and (row := _row(engine, obj))]
-    _mark(engine, found, timeout)
+    mark(engine, found, timeout)
     faults.point("down:marked")
     _end(engine, pods, timeout, progress)
     faults.point("down:pods")
@@ -118,7 +118,7 @@ def _row(engine: Engine, obj: StoredObject) -> PodRow | None:
     return row if row is not None and row.uid == obj.uid else None
 
 
-def _mark(engine: Engine, found: list[StoredObject], timeout: float | None) -> None:
+def mark(engine: Engine, found: list[StoredObject], timeout: float | None) -> None:
     """From here on nothing of it starts again, whoever dies (TE1)."""
     with engine.store.write():
         for obj in found:
@@ -170,7 +170,8 @@ def _end(engine: Engine, pods: list[PodRow], timeout: float | None, progress: Pr
 def _objects(engine: Engine, found: list[StoredObject], progress: Progress) -> list[ObjectKey]:
     removed: list[ObjectKey] = []
     showing: list[str] = []
-    for obj in reversed(found):
+    namespaces = [obj for obj in found if obj.key.kind == "Namespace"]
+    for obj in [*[obj for obj in reversed(found) if obj not in namespaces], *namespaces]:
         if obj.key.kind == "Service":
             services.release(engine, obj.key.namespace, obj.key.name)
         if obj.key.kind == "Namespace" and engine.store.objects.list(namespace=obj.key.name):

@@ -43,7 +43,7 @@ ROOT_ONLY = {
     "e2e/test_readme_as_user.py": "root makes the user who has just come",
     "e2e/test_rootless_attacks.py": "root makes the users who attack one another",
     **dict.fromkeys(_modules("e2e", "fields_scheduler fields_devices fields_resize"), "the machine's own devices and CPUs"),
-    **dict.fromkeys(_modules("e2e", "crash engine_crash disk termination chaos"), "chaos: kills at every step and full disks"),
+    **dict.fromkeys(_modules("e2e", "crash engine_crash disk termination chaos deletion"), "chaos: kills at every step and full disks"),
     **dict.fromkeys(_modules("conformance/kubelet", "surprises record deletions cm_update"), "the kubelet's record"),
     **dict.fromkeys(_modules("e2e", "build_reference"), "the record of builds by podman"),
     **dict.fromkeys(_modules("e2e", "image_commands images images_whole manifest transfer"), "image formats"),
