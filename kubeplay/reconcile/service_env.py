@@ -22,14 +22,15 @@ def variables(services: Iterable[ServicePlan], namespace: str, links: bool) -> d
 
 def _of(service: ServicePlan) -> dict[str, str]:
     name, ip, first = _name(service.name), service.cluster_ip, service.ports[0]
+    host = f"[{ip}]" if ":" in ip else ip
     made = {f"{name}_SERVICE_HOST": ip, f"{name}_SERVICE_PORT": str(first.port)}
     for port in service.ports:
         if port.name:
             made[f"{name}_SERVICE_PORT_{_name(port.name)}"] = str(port.port)
-    made[f"{name}_PORT"] = f"{first.protocol.lower()}://{ip}:{first.port}"
+    made[f"{name}_PORT"] = f"{first.protocol.lower()}://{host}:{first.port}"
     for port in service.ports:
         prefix = f"{name}_PORT_{port.port}_{port.protocol}"
-        made[prefix] = f"{port.protocol.lower()}://{ip}:{port.port}"
+        made[prefix] = f"{port.protocol.lower()}://{host}:{port.port}"
         made.update({f"{prefix}_PROTO": port.protocol.lower(), f"{prefix}_PORT": str(port.port), f"{prefix}_ADDR": ip})
     return made
 

@@ -21,6 +21,12 @@ def test_sv4_names_and_values() -> None:
     }  # fmt: skip
 
 
+def test_sv4_an_ipv6_address_stands_in_brackets_where_a_port_follows() -> None:
+    found = variables([DB._replace(cluster_ip="fd00::7", ports=PORTS[:1])], "shop", True)
+    assert found["MY_DB_SERVICE_HOST"] == found["MY_DB_PORT_5432_TCP_ADDR"] == "fd00::7"
+    assert found["MY_DB_PORT"] == found["MY_DB_PORT_5432_TCP"] == "tcp://[fd00::7]:5432"
+
+
 def test_sv4_other_namespaces_headless_and_portless_are_left_out() -> None:
     headless = DB._replace(name="h", cluster_ip="None")
     bare = DB._replace(name="b", ports=())
