@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from kubeplay.engine.host import processes
 from kubeplay.engine.host.paths import ensure_directory
-from kubeplay.engine.net.nameserver import SEEN_AT
+from kubeplay.engine.net import nameserver
 from kubeplay.engine.store.runtime import DELETE, RUN, PodRow
 from kubeplay.errors import AlreadyExists
 from kubeplay.plan import codec
@@ -40,7 +40,7 @@ def needs_dns(plan: PodPlan) -> bool:
 
 def dns_plan(argv: tuple[str, ...], directory: str) -> PodPlan:
     """The DNS server's pod; `directory` holds its zones on the host."""
-    mounts = (Mount("zones", SEEN_AT), *[Mount(name, f"/etc/{name}", read_only=True) for name in ACCOUNTS])
+    mounts = (Mount("zones", nameserver.SEEN_AT), *[Mount(name, f"/etc/{name}", read_only=True) for name in ACCOUNTS])
     container = ContainerPlan("dns", "host", command=argv, host_rootfs=True, pull_policy="Never", mounts=mounts)
     sandbox = SandboxPlan(NAME, host_network=True, dns=Dns("Default"), engine_network=True)
     volumes = (Volume("zones", HostPath(directory)), *[Volume(name, HostPath(f"/etc/{name}", "File")) for name in ACCOUNTS])
@@ -74,7 +74,7 @@ _one = threading.Lock()
 
 
 def await_dns(engine: Engine) -> None:
-    """Hold a container's start until the DNS server made beside it runs, as it always does on a cluster.
+    """Hold a container's start until the DNS server made beside it takes questions, as it always does on a cluster.
 
     Bounded, because a pod can live without names. Of many containers one asks the database, the others wait for what it learns.
     """
@@ -84,7 +84,7 @@ def await_dns(engine: Engine) -> None:
     with _one:
         until = engine.clock.monotonic() + DNS_SECONDS
         while row is not None and row.uid not in _settled and engine.clock.monotonic() < until:
-            if any(c.started for c in engine.store.runtime.containers(row.uid)):
+            if nameserver.listening(engine.net.dns_directory):
                 break
             engine.clock.sleep(0.003)
             row = engine.store.runtime.find_pod(NAMESPACE, NAME)

@@ -110,6 +110,23 @@ def command(directory: str, words: str) -> str:
     return text
 
 
+def listening(directory: str) -> bool:
+    """Whether the server takes questions: its sockets for them are there before that for commands, and keep what comes too early."""
+    try:
+        at = os.open(f"{directory}/{CONTROL}", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC)
+    try:
+        sock.connect(f"/proc/self/fd/{at}/socket")
+        return True
+    except OSError:
+        return False
+    finally:
+        sock.close()
+        os.close(at)
+
+
 def _marked(directory: str) -> list[str] | None:
     text = _read(f"{directory}/{_MARK}")
     return None if text is None else text.split("\n")
