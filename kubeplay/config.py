@@ -23,7 +23,7 @@ def lie_below(home: str, runtime: str) -> None:
     _default["runroot"] = f"{runtime}/kubeplay"
 
 
-BOOLEAN = ("seccomp_default", "host_loopback")  # settings that are yes or no
+BOOLEAN = ("seccomp_default", "host_loopback", "ipv6")  # settings that are yes or no
 
 
 class Settings(Record):
@@ -31,6 +31,8 @@ class Settings(Record):
     vfs or "" (the first that works).
 
     `cdi_spec_dir` are the directories, separated by `:`, in which devices are described (CDI); later ones come first.
+
+    `ipv6`: the default network and the Services' range get IPv6 beside IPv4; a network that has it keeps it.
 
     Only for an ordinary user: `network_helper` pasta, slirp4netns, none or "" (what is installed); `host_loopback`: pods reach the host's
     own 127.0.0.1 at 169.254.77.2.
@@ -48,6 +50,7 @@ class Settings(Record):
     network_helper: str = ""
     host_loopback: bool = False
     cdi_spec_dir: str = "/etc/cdi:/var/run/cdi"
+    ipv6: bool = False
 
     @property
     def tag(self) -> str:

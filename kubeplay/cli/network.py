@@ -1,39 +1,67 @@
-"""network ls, inspect, exists, create and rm."""
+"""network create, ls, inspect, exists and rm; networkpods.py has what touches pods."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli import listing
-from kubeplay.cli.declare import LISTING, argument, command, flag, many, text
+from kubeplay.cli.declare import LISTING, argument, command, flag, integer, many, text
 from kubeplay.cli.listing import Column, Listing
 from kubeplay.engine.store.resources import NetworkRow
-from kubeplay.errors import InvalidInput, NotFound
+from kubeplay.errors import Conflict, NotFound
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
 
 COLUMNS = (
-    Column("NAME", "Name"), Column("DRIVER", "Driver"), Column("SUBNET", "Subnet"), Column("GATEWAY", "Gateway", True),
-    Column("BRIDGE", "Interface", True),
+    Column("NETWORK ID", "ID"), Column("NAME", "Name"), Column("DRIVER", "Driver"), Column("SUBNET", "Subnet"),
+    Column("GATEWAY", "Gateway", True), Column("BRIDGE", "Interface", True), Column("INTERNAL", "Internal", True),
     Column("PODS", "Pods", True),
 )  # fmt: skip
-LOOK = Listing(COLUMNS, "Name", {"name": listing.contains("Name"), "driver": listing.equals("Driver"), "label": listing.label})
+FILTERS = {
+    "name": listing.contains("Name"), "id": listing.prefix("_Id"), "driver": listing.equals("Driver"), "label": listing.label,
+    "until": listing.older("_Created"), "dangling": lambda record, value: (value.lower() in ("true", "1")) == (not record["Pods"]),
+}  # fmt: skip
+LOOK = Listing(COLUMNS, "Name", FILTERS)
+_SHORT_ID = 12
 
 
 @command("ls", "List networks.", LISTING)
 def ls(app: App, **given: Any) -> None:
-    listing.show(LOOK, [_record(app, row) for row in app.store.resources.networks()], listing.look(given))
+    look = listing.look(given)
+    listing.show(LOOK, [record(app, row, short=not look.no_trunc) for row in app.store.resources.networks()], look)
 
 
-def _record(app: App, row: NetworkRow) -> dict[str, Any]:
+def record(app: App, row: NetworkRow, *, short: bool = True) -> dict[str, Any]:
     from kubeplay.clock import rfc3339
 
+    full = _id(row.name)
     return {
-        "Name": row.name, "Driver": "bridge", "Subnet": row.subnet, "Gateway": row.gateway, "Interface": row.bridge,
-        "Created": rfc3339(row.created),
-        "Labels": {}, "Pods": len(app.store.leases.held(f"ip:{row.name}")),
+        "ID": full[:_SHORT_ID] if short else full, "_Id": full, "Name": row.name, "Driver": row.driver, "Subnet": list(row.prefixes),
+        "Gateway": [way for way in (row.gateway, row.gateway6) if way], "Interface": _device(row),
+        "Created": rfc3339(row.created), "_Created": row.created, "Internal": str(row.internal).lower(),
+        "Labels": dict(row.labels), "Pods": len(_addresses(app, row)),
     }  # fmt: skip
+
+
+def _id(name: str) -> str:
+    """As podman gives them: they follow from the name."""
+    from hashlib import sha256
+
+    return sha256(name.encode()).hexdigest()
+
+
+def _device(row: NetworkRow) -> str:
+    return row.bridge or row.option("parent")
+
+
+def _addresses(app: App, row: NetworkRow) -> dict[str, list[str]]:
+    """Those of each pod on the network, by uid."""
+    found: dict[str, list[str]] = {}
+    for prefix in ("ip:", "ip6:"):  # engine.net.ipam's pools
+        for lease in app.store.leases.held(f"{prefix}{row.name}"):
+            found.setdefault(lease.holder, []).append(lease.key)
+    return found
 
 
 def described(app: App, row: NetworkRow) -> dict[str, Any]:
@@ -41,13 +69,45 @@ def described(app: App, row: NetworkRow) -> dict[str, Any]:
     from kubeplay.clock import rfc3339
 
     pods = {one.uid: one for one in app.store.runtime.pods()}
-    held = [lease for lease in app.store.leases.held(f"ip:{row.name}") if lease.holder in pods]
-    return {
-        "name": row.name, "driver": "bridge", "network_interface": row.bridge, "created": rfc3339(row.created),
-        "subnets": [{"subnet": row.subnet, "gateway": row.gateway}], "ipv6_enabled": False, "internal": False, "dns_enabled": True,
-        "options": dict(row.options),
-        "pods": {f"{pods[one.holder].namespace}/{pods[one.holder].name}": one.key for one in held},
+    held = {uid: addresses for uid, addresses in _addresses(app, row).items() if uid in pods}
+    said: dict[str, Any] = {
+        "name": row.name, "id": _id(row.name), "driver": row.driver, "network_interface": _device(row), "created": rfc3339(row.created),
+        "subnets": [_subnet(row, prefix, way) for prefix, way in ((row.subnet, row.gateway), (row.subnet6, row.gateway6)) if prefix],
+        "ipv6_enabled": bool(row.subnet6), "internal": row.internal, "dns_enabled": row.dns,
     }  # fmt: skip
+    if row.labels:
+        said["labels"] = dict(row.labels)
+    return {
+        **said,
+        "options": {key: value for key, value in row.options if key != "auto"},
+        "ipam_options": {"driver": "host-local"},
+        "containers": _containers(app, row, held),
+        "pods": {f"{pods[uid].namespace}/{pods[uid].name}": ",".join(addresses) for uid, addresses in held.items()},
+    }
+
+
+def _subnet(row: NetworkRow, prefix: str, gateway: str) -> dict[str, Any]:
+    said: dict[str, Any] = {"subnet": prefix, "gateway": gateway}
+    for one in row.ranges:
+        if (":" in one) == (":" in prefix):
+            first, _, last = one.partition("-")
+            said["lease_range"] = {"start_ip": first, "end_ip": last}
+    return said
+
+
+def _containers(app: App, row: NetworkRow, held: dict[str, list[str]]) -> dict[str, Any]:
+    """By the id of the sandbox, which is what podman's infra container is."""
+    found = {}
+    for sandbox in app.store.runtime.sandboxes():
+        if sandbox.pod_uid in held:
+            pod = app.store.runtime.pod(sandbox.pod_uid)
+            lengths = {":" in prefix: prefix.partition("/")[2] for prefix in row.prefixes}
+            leases = app.store.leases.held(holder=sandbox.pod_uid)
+            device = next((lease.value for lease in leases if lease.pool in (f"ip:{row.name}", f"ip6:{row.name}")), "")
+            nets = [{"ipnet": f"{ip}/{lengths.get(':' in ip, '')}", "gateway": row.gateway6 if ":" in ip else row.gateway}
+                    for ip in held[sandbox.pod_uid]]  # fmt: skip
+            found[sandbox.id] = {"name": pod.name, "interfaces": {f"eth{device or 0}": {"subnets": nets}}}
+    return found
 
 
 @command(
@@ -69,36 +129,89 @@ def exists(app: App, *, network: str) -> int:
 
 @command(
     "create",
-    "Create a bridge network.",
-    argument("NAME", "Name of the network."),
-    text("--subnet", help="Its IPv4 subnet in CIDR form; a free one when it is not given.", metavar="CIDR"),
-    text("--gateway", help="Address of the bridge; the subnet's first when it is not given.", metavar="IP"),
-    text("-d", "--driver", help="Only `bridge`.", default="bridge"),
-    many("-o", "--opt", help="An option, KEY=VALUE.", metavar="KEY=VALUE"),
+    "Create a network.",
+    argument("NAME", "Name of the network; kubeplay1, kubeplay2... when it is not given.", required=False),
+    many("--subnet", help="A subnet in CIDR form, one of each family; a free IPv4 one when none is given.", metavar="CIDR"),
+    many("--gateway", help="Address of the bridge in its subnet; the first one when it is not given.", metavar="IP"),
+    many("--ip-range", help="Give pods addresses from this part of the subnet only: CIDR, or FIRST-LAST.", metavar="RANGE"),
+    flag("--ipv6", help="Dual stack: an IPv4 and an IPv6 subnet; what of them is not given is chosen."),
+    flag("--internal", help="Reached from its own pods and from this machine only, and its pods reach nothing else."),
+    flag("--disable-dns", help="Pods that are on such networks only do not ask the cluster's DNS."),
+    text("-d", "--driver", help="bridge, macvlan or ipvlan.", default="bridge"),
+    many("-o", "--opt", metavar="KEY=VALUE", help="An option: mtu; no_default_route; of bridge networks isolate (true: not reached from"
+         " other isolated networks, strict: from no other); of macvlan and ipvlan parent (a device) and mode."),
+    many("--label", help="A label.", metavar="KEY=VALUE"),
     flag("--ignore", help="A network that is there already is no error."),
-)
-def create(app: App, *, name: str, subnet: str | None, gateway: str | None, driver: str, opt: tuple[str, ...], ignore: bool) -> None:
+)  # fmt: skip
+def create(app: App, *, name: str | None, **given: Any) -> None:
     from kubeplay.cli.volume import pairs
+    from kubeplay.engine.net.definition import Wanted
 
-    if driver != "bridge":
-        raise InvalidInput(f"network driver {driver!r} is not known", hint="the only driver is bridge")
-    if not (ignore and app.store.resources.network(name)):
-        app.engine.net.create(name, subnet or "", gateway or "", pairs("--opt", opt))
-    print(name)
+    called = name or _unused(app)
+    if not (given["ignore"] and app.store.resources.network(called)):
+        labels = tuple(tuple(one.partition("=")[::2]) for one in given["label"])
+        app.engine.net.create(Wanted(
+            called, given["subnet"], given["gateway"], given["ip_range"], given["driver"], pairs("--opt", given["opt"]), labels,
+            given["ipv6"], given["internal"], not given["disable_dns"],
+        ))  # fmt: skip
+    print(called)
+
+
+def _unused(app: App) -> str:
+    taken = {row.name for row in app.store.resources.networks()}
+    return next(name for number in range(1, len(taken) + 2) if (name := f"kubeplay{number}") not in taken)
 
 
 @command(
     "rm",
     "Remove networks that no pod uses.",
     argument("NETWORK", "Networks.", many=True, complete="network"),
-    flag("-f", "--force", help="A network that is not there is no error."),
+    flag("-f", "--force", help="Remove the pods on them first; a network that is not there is no error."),
+    integer("-t", "--time", help="With --force: end pods after this many seconds instead of their own grace.", metavar="SECONDS"),
 )
-def rm(app: App, *, network: tuple[str, ...], force: bool) -> None:
+def rm(app: App, *, network: tuple[str, ...], force: bool, time: int | None) -> None:
     for name in network:
         try:
+            app.engine.net.inspect(name)
+            if force:
+                _remove_pods(app, name, time)
             app.engine.net.remove(name)
         except NotFound:
             if not force:
                 raise
             continue
         print(name)
+
+
+def _remove_pods(app: App, name: str, seconds: int | None) -> None:
+    from kubeplay.plan.stack import ObjectKey
+    from kubeplay.play.down import down
+
+    keys = [ObjectKey("Pod", row.namespace, row.name) for row in app.store.runtime.pods() if row.uid in app.engine.net.users(name)]
+    if keys:
+        with app.supervised():
+            down(app.engine, keys, timeout=seconds)
+
+
+@command(
+    "prune",
+    "Remove all networks that no pod uses, but the default one.",
+    flag("-f", "--force", help="Do not ask."),
+    many("--filter", dest="filters", help="Only those with label=KEY[=VALUE] (label!=... without), or made before until=TIME.",
+         metavar="KEY=VALUE"),
+)  # fmt: skip
+def prune(app: App, *, force: bool, filters: tuple[str, ...]) -> None:
+    from kubeplay.cli.imagefs import agreed
+    from kubeplay.engine.net.definitions import DEFAULT
+
+    kinds = Listing(COLUMNS, "Name", {key: FILTERS[key] for key in ("label", "until")})
+    chosen = listing.filtered(kinds, [record(app, row) for row in app.store.resources.networks()], filters)
+    if not force and not agreed("WARNING! This will remove all networks not used by at least one pod."):
+        return
+    for one in chosen:
+        try:
+            if one["Name"] != DEFAULT:
+                app.engine.net.remove(one["Name"])
+                print(one["Name"])
+        except Conflict:  # a pod is on it
+            continue

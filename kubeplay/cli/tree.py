@@ -89,7 +89,8 @@ TREE = Group(
         "search": "login:search",
         "volume": Group("Volumes; a claim uses the one of its name.", "volume", "ls inspect rm create exists prune export",
                         {"list": "volume:ls", "import": "volume:import_"}),
-        "network": Group("Networks.", "network", "ls inspect create rm exists", {"list": "network:ls"}),
+        "network": Group("Networks.", "network", "ls inspect create rm exists prune", {"list": "network:ls", **{
+            verb: f"networkpods:{verb}" for verb in ("connect", "disconnect", "reload")}}),
         "secret": _object("Secrets.", "secret"),
         "configmap": _object("ConfigMaps.", "configmap"),
         "events": "events:events",

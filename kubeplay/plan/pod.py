@@ -24,12 +24,13 @@ class Dns(Record):
 
 
 class Attachment(Record):
-    """One network the pod joins; `ip` and `mac` "" = given by the network."""
+    """One network the pod joins; `ip`, `ip6` and `mac` "" = given by the network."""
 
     network: str
     ip: str = ""
     mac: str = ""
     aliases: tuple[str, ...] = ()
+    ip6: str = ""
 
 
 AUTO, KEEP, NOMAP = "auto", "keep-id", "nomap"

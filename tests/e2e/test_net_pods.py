@@ -17,6 +17,7 @@ import pytest
 
 from kubeplay.engine.host.userns import ranges
 from kubeplay.engine.net import apply, netns, rtnl
+from kubeplay.engine.net.definition import Wanted
 from kubeplay.engine.net.netlink import Netlink
 from kubeplay.engine.net.networks import DEFAULT
 from kubeplay.engine.rootless import who
@@ -108,7 +109,7 @@ def test_static_address_and_hardware_address(net: Lab) -> None:
 
 
 def test_an_exhausted_network_says_so_and_can_be_used_again(net: Lab) -> None:
-    net.net.create("small", "10.199.7.0/29")
+    net.net.create(Wanted("small", ("10.199.7.0/29",)))
     pods = [net.pod("small") for _ in range(5)]  # 8 less network, broadcast and gateway
     assert len({pod.ip for pod in pods}) == 5
     with pytest.raises(Exhausted, match="no address left"):
@@ -118,7 +119,7 @@ def test_an_exhausted_network_says_so_and_can_be_used_again(net: Lab) -> None:
 
 
 def test_a_pod_on_two_networks_has_two_devices_and_one_default_route(net: Lab) -> None:
-    net.net.create("second", "10.199.8.0/24")
+    net.net.create(Wanted("second", ("10.199.8.0/24",)))
     uid = str(uuid.uuid4())
     pins = net.namespaces(uid)
     first, second = net.net.attach(uid, pins.net, SandboxPlan("p", attachments=(Attachment(DEFAULT), Attachment("second"))))

@@ -34,7 +34,7 @@ COMMANDS |= _modules("e2e", "fields_probes volume_commands pausing")
 LIBRARY = (
     _modules("e2e", "build build_attacks build_cache build_copy build_instructions build_run")
     | _modules("e2e", "commit engine engine_copy engine_exec engine_logs engine_seccomp security_exec")
-    | _modules("e2e", "net_dns net_pods net_rules security_net handlers_exec probes")
+    | _modules("e2e", "net_dns net_pods net_rules networks security_net handlers_exec probes")
     | _modules("e2e", "fields_images play_cache play_services play_up supervisor")
     | _modules("unit/layers", "overlay depot")
     | _modules("unit/volumes", "manager")

@@ -131,7 +131,7 @@ def fetch(netns_path: str, address: str, port: int, timeout: float = 60.0, sourc
     """What the server at that place says; raises OSError when it cannot be reached."""
 
     def work() -> str:
-        with socket.socket() as sock:
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as sock:
             sock.settimeout(timeout)
             if source:
                 sock.bind((source, 0))
@@ -162,7 +162,7 @@ def listening(address: str, port: int) -> socket.socket:
 
 
 def _bound(kind: socket.SocketKind, address: str, port: int) -> socket.socket:
-    sock = socket.socket(type=kind)
+    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind((address, port))
     return sock

@@ -82,7 +82,7 @@ class Applied:
                     self._write(wanted, generation(netlink), print_of(netlink, self.name, wanted))
                 return False
             if known is None and wanted == NOTHING and not _exists(netlink, self.name):
-                self._forget()
+                self.forget()
                 return False
         self._change(known[0] if known else None, wanted)
         with Netlink(NETLINK_NETFILTER) as netlink:
@@ -130,7 +130,7 @@ class Applied:
             file.write(f"{now} {seen}\n{tables.dumps(wanted)}")
         os.rename(f"{self.record}.new", self.record)
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
         if os.path.exists(self.record):
             os.unlink(self.record)
 

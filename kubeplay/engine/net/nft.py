@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from kubeplay.engine.net import reach
 from kubeplay.engine.net.families import FAMILIES, V4, Family, of, plain, prefix
 from kubeplay.engine.net.ports import ANY, Published
 from kubeplay.engine.net.table import NOTHING, Chain, Set, Table, elements
@@ -38,6 +39,7 @@ class NetState(Record):
     gateway6: str = ""
     services6: str = ""
     dns6: str = ""
+    networks: tuple[reach.Reach, ...] = ()
 
 
 class _Side(Record):
@@ -61,7 +63,7 @@ def rules(state: NetState) -> Table:
         tuple([one for side in sides for one in _sets(side)] + [one for side in sides for way in side.ways for one in chains(way)[0]]),
         tuple(
             [one for side in sides for way in side.ways for one in chains(way)[1]]
-            + [*_redirects(sides), _source(state, sides), *_filters(state, sides)]
+            + [*_redirects(sides), _source(state, sides), *_filters(state, sides), *reach.chains(state.group, state.networks)]
         ),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
-from kubeplay.engine.net.addresses import Subnet, packed
+from kubeplay.engine.net.addresses import V4, V6, Subnet, packed
 from kubeplay.engine.net.netlink import NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, Message, Netlink, attr, attributes, nested, text, u32
 from kubeplay.record import Record
 
@@ -15,7 +15,7 @@ RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_NEWNEIGH, RTM_NEWRULE = 28, 32
 IFF_UP = 1
 _AF_INET, _AF_INET6 = 2, 10
-_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINKINFO = 1, 3, 4, 18
+_IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_LINK, _IFLA_LINKINFO = 1, 3, 4, 5, 18
 _IFLA_AF_SPEC, _IFLA_GROUP, _IFLA_NET_NS_FD, _IFLA_EXT_MASK = 26, 27, 28, 29
 _KIND, _DATA = 1, 2  # IFLA_INFO_*
 _VETH_INFO_PEER, _IFLA_INET_CONF, _IFLA_INET6_ADDR_GEN_MODE = 1, 1, 8
@@ -26,6 +26,7 @@ _RTNH_F_ONLINK = 4
 _RT_HOST, _RTN_LOCAL = 254, 2
 _FR_ACT_TO_TBL, _FRA_FWMARK, _FRA_TABLE = 1, 10, 15  # linux/fib_rules.h
 _NUD_PERMANENT = 0x80
+_IFA_F_NODAD = 2
 
 
 class Link(Record):
@@ -40,7 +41,7 @@ class Link(Record):
 
 
 class Route(Record):
-    """An IPv4 route of the main table; `gateway` "" = directly reachable."""
+    """A route; `gateway` empty = directly reachable."""
 
     destination: Subnet
     device: int
@@ -68,6 +69,16 @@ def veth(name: str, mac: bytes, group: int, mtu: int, peer: str, peer_mac: bytes
     return Message(RTM_NEWLINK, payload, f"create veth {name}", NLM_F_CREATE | NLM_F_EXCL)
 
 
+def child(kind: str, mode: int, parent: int, name: str, mac: bytes, mtu: int, netns: int) -> Message:
+    """Make a macvlan or ipvlan device of `parent` as `name` inside the network namespace of descriptor `netns`."""
+    payload = _info() + text(_IFLA_IFNAME, name) + u32(_IFLA_LINK, parent) + u32(_IFLA_NET_NS_FD, netns)
+    payload += (u32(_IFLA_MTU, mtu) if mtu else b"") + (attr(_IFLA_ADDRESS, mac) if mac else b"")
+    # IFLA_MACVLAN_MODE is 32 bits wide, IFLA_IPVLAN_MODE 16 (linux/if_link.h)
+    option = u32(1, mode) if kind == "macvlan" else attr(1, struct.pack("=H", mode))
+    payload += nested(_IFLA_LINKINFO, text(_KIND, kind), nested(_DATA, option))
+    return Message(RTM_NEWLINK, payload, f"create {kind} {name}", NLM_F_CREATE | NLM_F_EXCL)
+
+
 def open_port(name: str, sysctls: Sequence[tuple[int, int]]) -> Message:
     """Bring a host end up with these IPV4_DEVCONF_* values and without an IPv6 address of its own."""
     values = nested(_IFLA_INET_CONF, *(u32(key, value) for key, value in sysctls))
@@ -91,20 +102,31 @@ def delete_group(group: int) -> Message:
     return Message(RTM_DELLINK, _info() + u32(_IFLA_GROUP, group), f"delete the links of group {group}")
 
 
+def _family(raw: bytes) -> int:
+    return _AF_INET6 if len(raw) == 16 else _AF_INET
+
+
 def add_address(index: int, address: str, length: int) -> Message:
+    """An IPv6 address is usable at once: whose it is the lease says, nobody has to be asked (RFC 4862 5.4)."""
     raw = packed(address)
-    payload = struct.pack("=BBBBi", _AF_INET, length, 0, _RT_UNIVERSE, index) + attr(2, raw) + attr(1, raw)  # IFA_LOCAL, IFA_ADDRESS
+    flags = _IFA_F_NODAD if len(raw) == 16 else 0
+    payload = struct.pack("=BBBBi", _family(raw), length, flags, _RT_UNIVERSE, index)
+    payload += attr(2, raw) + attr(1, raw)  # IFA_LOCAL, IFA_ADDRESS
     return Message(RTM_NEWADDR, payload, f"add address {address}/{length}", NLM_F_CREATE | NLM_F_REPLACE)
 
 
 def add_route(index: int, destination: Subnet | None, gateway: str = "", source: str = "") -> Message:
-    """A route in the main table; with a `gateway` it is used though no prefix of the device holds it (onlink)."""
+    """A route in the main table; with a `gateway` it is used though no prefix of the device holds it (onlink).
+
+    `destination` None: everything of the gateway's family.
+    """
     scope, flags = (_RT_UNIVERSE, _RTNH_F_ONLINK) if gateway else (_RT_LINK, 0)
-    length = destination.length if destination else 0
-    payload = struct.pack("=BBBBBBBBI", _AF_INET, length, 0, 0, _RT_MAIN, _RTPROT_STATIC, scope, _RTN_UNICAST, flags)
+    bits = destination.bits if destination else V6 if ":" in gateway else V4
+    length, family = (destination.length if destination else 0), _AF_INET6 if bits == V6 else _AF_INET
+    payload = struct.pack("=BBBBBBBBI", family, length, 0, 0, _RT_MAIN, _RTPROT_STATIC, scope, _RTN_UNICAST, flags)
     payload += u32(_RTA_OIF, index)
     if destination:
-        payload += attr(_RTA_DST, destination.base.to_bytes(4, "big"))
+        payload += attr(_RTA_DST, destination.base.to_bytes(bits // 8, "big"))
     if gateway:
         payload += attr(_RTA_GATEWAY, packed(gateway))
     if source:
@@ -123,7 +145,8 @@ def answers_here(mark: int, table: int) -> tuple[Message, Message]:
 
 def add_neighbour(index: int, address: str, mac: bytes) -> Message:
     """Say once and for all which hardware address an IP has: nobody asks, nobody can answer in its stead."""
-    payload = struct.pack("=BxHiHBB", _AF_INET, 0, index, _NUD_PERMANENT, 0, 0) + attr(1, packed(address)) + attr(2, mac)
+    raw = packed(address)
+    payload = struct.pack("=BxHiHBB", _family(raw), 0, index, _NUD_PERMANENT, 0, 0) + attr(1, raw) + attr(2, mac)
     return Message(RTM_NEWNEIGH, payload, f"add neighbour {address}", NLM_F_CREATE | NLM_F_REPLACE)
 
 
@@ -143,27 +166,29 @@ def links(netlink: Netlink) -> list[Link]:
     return [_link(body) for body in netlink.dump(RTM_GETLINK, _info(), "list devices")]
 
 
-def addresses(netlink: Netlink) -> list[tuple[int, bytes, int]]:
-    """(device index, address, prefix length) of every IPv4 address."""
+def addresses(netlink: Netlink, bits: int = V4) -> list[tuple[int, bytes, int]]:
+    """(device index, address, prefix length) of every address of one family."""
     found = []
-    for body in netlink.dump(RTM_GETADDR, struct.pack("=BBBBi", _AF_INET, 0, 0, 0, 0), "list addresses"):
+    family = _AF_INET6 if bits == V6 else _AF_INET
+    for body in netlink.dump(RTM_GETADDR, struct.pack("=BBBBi", family, 0, 0, 0, 0), "list addresses"):
         _, length, _, _, index = struct.unpack_from("=BBBBi", body)
         values = attributes(body[8:])
-        found.append((index, values.get(2, values.get(1, b"\0\0\0\0")), length))
+        found.append((index, values.get(2, values.get(1, bytes(bits // 8))), length))
     return found
 
 
-def routes(netlink: Netlink) -> list[Route]:
-    """The IPv4 unicast routes of every table but the local one."""
+def routes(netlink: Netlink, bits: int = V4) -> list[Route]:
+    """The unicast routes of one family, of every table but the local one."""
     found = []
-    for body in netlink.dump(RTM_GETROUTE, struct.pack("=BBBBBBBBI", _AF_INET, *([0] * 8)), "list routes"):
+    wanted = _AF_INET6 if bits == V6 else _AF_INET
+    for body in netlink.dump(RTM_GETROUTE, struct.pack("=BBBBBBBBI", wanted, *([0] * 8)), "list routes"):
         family, length, _, _, table, _, _, kind, flags = struct.unpack_from("=BBBBBBBBI", body)
-        if family != _AF_INET or table == 255 or kind == 0 or flags & 0x200:  # RT_TABLE_LOCAL, RTM_F_CLONED
+        if family != wanted or table == 255 or kind == 0 or flags & 0x200:  # RT_TABLE_LOCAL, RTM_F_CLONED
             continue
         values = attributes(body[12:])
-        base = int.from_bytes(values.get(_RTA_DST, b"\0\0\0\0"), "big")
+        base = int.from_bytes(values.get(_RTA_DST, b""), "big")
         device = struct.unpack("=i", values.get(_RTA_OIF, b"\0\0\0\0"))[0]
-        found.append(Route(Subnet(base, length), device, values.get(_RTA_GATEWAY, b"")))
+        found.append(Route(Subnet(base, length, bits), device, values.get(_RTA_GATEWAY, b"")))
     return found
 
 

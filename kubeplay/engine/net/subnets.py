@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from kubeplay.engine.net import rtnl
-from kubeplay.engine.net.addresses import Subnet, containing, number, text
+from kubeplay.engine.net.addresses import V4, V6, Subnet, containing, number, text
 from kubeplay.engine.net.netlink import Netlink
 from kubeplay.errors import Conflict, Exhausted
 
@@ -21,8 +21,11 @@ SERVICE_LAST = Subnet(number("10.127.0.0"), 16)  # kubeadm's 10.96.0.0/12 and th
 def in_use(netlink: Netlink, ours: Iterable[int] = ()) -> list[Subnet]:
     """Prefixes with a route or an address on this machine, those on our own devices (by index) left out."""
     own = set(ours)
-    found = [route.destination for route in rtnl.routes(netlink) if route.device not in own and route.destination.length]
-    found += [containing(int.from_bytes(raw, "big"), length) for index, raw, length in rtnl.addresses(netlink) if index not in own]
+    found = []
+    for bits in (V4, V6):
+        found += [r.destination for r in rtnl.routes(netlink, bits) if r.device not in own and r.destination.length]
+        held = rtnl.addresses(netlink, bits)
+        found += [containing(int.from_bytes(raw, "big"), length, bits) for index, raw, length in held if index not in own]
     return found
 
 
@@ -38,6 +41,26 @@ def free_service_range(used: Sequence[Subnet]) -> Subnet:
     return _first((Subnet(base, 16) for base in bases), used, "Services", SERVICE_FIRST)
 
 
+def free_pod_subnet6(tag: str, used: Sequence[Subnet]) -> Subnet:
+    """The first /64 of the root's own prefix that overlaps nothing. Raises Exhausted."""
+    own = own_prefix(tag)
+    bases = (own.base + (place << 64) for place in range(1 << 16))
+    return _first((Subnet(base, 64, V6) for base in bases), used, "pods", own)
+
+
+def service_range6(tag: str) -> Subnet:
+    """The last /112 of the root's prefix: as large as the IPv4 range, and no network's, whose /64 begin at the other end."""
+    own = own_prefix(tag)
+    return Subnet(own.last >> 16 << 16, 112, V6)
+
+
+def own_prefix(tag: str) -> Subnet:
+    """RFC 4193: fd, forty bits that nobody else has; ours follow from the root, so that the prefix stays the same."""
+    from hashlib import sha256
+
+    return Subnet((0xFD << 40 | int.from_bytes(sha256(f"kubeplay {tag}".encode()).digest()[:5], "big")) << 80, 48, V6)
+
+
 def check_free(wanted: Subnet, used: Sequence[Subnet], what: str) -> None:
     """Raises Conflict when `wanted` overlaps something in use."""
     for other in used:
@@ -46,7 +69,7 @@ def check_free(wanted: Subnet, used: Sequence[Subnet], what: str) -> None:
 
 
 def gateway_of(subnet: Subnet) -> str:
-    return text(subnet.base + 1)
+    return text(subnet.base + 1, subnet.bits)
 
 
 def _first(candidates: Iterable[Subnet], used: Sequence[Subnet], what: str, where: Subnet) -> Subnet:

@@ -126,4 +126,11 @@ STEPS: tuple[str, ...] = (
         PRIMARY KEY (kind, namespace, name)) WITHOUT ROWID;
     ALTER TABLE watch ADD COLUMN owner TEXT NOT NULL DEFAULT '';
     """,
+    # networks: the driver, the second family; `more` = ranges, internal, dns, labels as JSON
+    """
+    ALTER TABLE networks ADD COLUMN driver TEXT NOT NULL DEFAULT 'bridge';
+    ALTER TABLE networks ADD COLUMN subnet6 TEXT NOT NULL DEFAULT '';
+    ALTER TABLE networks ADD COLUMN gateway6 TEXT NOT NULL DEFAULT '';
+    ALTER TABLE networks ADD COLUMN more TEXT NOT NULL DEFAULT '{}';
+    """,
 )

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 
 class NetworkRow(Record):
-    """A bridge network; `subnet` CIDR, `gateway` its address on the bridge."""
+    """A network. `subnet` and `subnet6` CIDR or "", the gateways their addresses on `bridge`, which is the device of a bridge network.
+
+    `ranges` FIRST-LAST: where pods' addresses come from, when not from all of the subnet. `options` as they were asked for.
+    """
 
     name: str
     subnet: str
@@ -21,6 +24,26 @@ class NetworkRow(Record):
     bridge: str
     options: tuple[tuple[str, str], ...]
     created: float
+    driver: str = "bridge"
+    subnet6: str = ""
+    gateway6: str = ""
+    ranges: tuple[str, ...] = ()
+    internal: bool = False
+    dns: bool = True
+    labels: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """Its subnets, IPv4 first."""
+        return tuple([one for one in (self.subnet, self.subnet6) if one])
+
+    @property
+    def routed(self) -> bool:
+        """Whether its packets pass this machine's routing, and so our rules: not those of macvlan and ipvlan."""
+        return self.driver == "bridge"
+
+    def option(self, name: str) -> str:
+        return dict(self.options).get(name, "")
 
 
 class VolumeRow(Record):
@@ -47,6 +70,7 @@ class BindingRow(Record):
     claim_uid: str
 
 
+_NETWORK = "name, subnet, gateway, bridge, options, created, driver, subnet6, gateway6, more"
 _VOLUME = "namespace, name, driver, options, labels, created, path"
 
 
@@ -61,14 +85,16 @@ class Resources:
         with self._store.write() as db:
             if self.network(row.name):
                 raise AlreadyExists(f"network {row.name} already exists")
-            db.execute("INSERT INTO networks VALUES (?,?,?,?,?,?)", (*row[:4], json.dumps(dict(row.options)), row.created))
+            more = {"ranges": row.ranges, "internal": row.internal, "dns": row.dns, "labels": dict(row.labels)}
+            values = (*row[:4], json.dumps(dict(row.options)), *row[5:9], json.dumps(more))
+            db.execute(f"INSERT INTO networks ({_NETWORK}) VALUES (?,?,?,?,?,?,?,?,?,?)", values)
 
     def network(self, name: str) -> NetworkRow | None:
-        row = self._store.row("SELECT name, subnet, gateway, bridge, options, created FROM networks WHERE name=?", name)
+        row = self._store.row(f"SELECT {_NETWORK} FROM networks WHERE name=?", name)
         return _network(row) if row else None
 
     def networks(self) -> list[NetworkRow]:
-        return [_network(r) for r in self._store.rows("SELECT name, subnet, gateway, bridge, options, created FROM networks ORDER BY name")]
+        return [_network(r) for r in self._store.rows(f"SELECT {_NETWORK} FROM networks ORDER BY name")]
 
     def delete_network(self, name: str) -> None:
         with self._store.write() as db:
@@ -112,7 +138,13 @@ def _pairs(text: str) -> tuple[tuple[str, str], ...]:
 
 
 def _network(row: Any) -> NetworkRow:
-    return NetworkRow(row[0], row[1], row[2], row[3], _pairs(row[4]), row[5])
+    more = json.loads(row[9])
+    ranges, labels = tuple(more.get("ranges", ())), tuple(sorted(more.get("labels", {}).items()))
+    name, subnet, gateway, bridge, options, created, driver, subnet6, gateway6, _ = row
+    return NetworkRow(
+        name, subnet, gateway, bridge, _pairs(options), created, driver, subnet6, gateway6, ranges,
+        more.get("internal", False), more.get("dns", True), labels,
+    )  # fmt: skip
 
 
 def _volume(row: Any) -> VolumeRow:

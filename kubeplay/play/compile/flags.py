@@ -91,7 +91,10 @@ def _set_address(target: Target, flag: str, value: str) -> None:
     if spec.get("hostNetwork") or wanted.host or len(wanted.attachments) != 1:
         raise InvalidInput(f"{flag} {value}: pod {target.name} must join exactly one network")
     one = wanted.attachments[0]
-    one = one._replace(ip=value) if flag == "--ip" else one._replace(mac=value)
+    if flag == "--mac-address":
+        one = one._replace(mac=value)
+    else:
+        one = one._replace(ip6=value) if ":" in value else one._replace(ip=value)
     meta["annotations"] = {**marks, known.NETWORK: network.text(network.Networks((one,)))}
 
 

@@ -50,13 +50,14 @@ def _attachment(text: str) -> Attachment:
 
 def _option(made: Attachment, option: str) -> Attachment:
     key, _, value = option.partition("=")
-    if key == "ip":
-        return made._replace(ip=address(value))
+    if key in ("ip", "ip6"):
+        value = address(value)
+        return made._replace(ip6=value) if ":" in value else made._replace(ip=value)
     if key == "mac":
         return made._replace(mac=mac(value))
     if key == "alias" and _is_name(value):
         return made._replace(aliases=(*made.aliases, value))
-    raise InvalidInput(f"network option {option!r} is not supported", hint="known: ip=ADDRESS, mac=ADDRESS, alias=NAME")
+    raise InvalidInput(f"network option {option!r} is not supported", hint="known: ip=ADDRESS (of each family), mac=ADDRESS, alias=NAME")
 
 
 def _is_name(text: str) -> bool:
@@ -64,13 +65,14 @@ def _is_name(text: str) -> bool:
 
 
 def address(text: str) -> str:
-    """A valid IPv4 address in its usual form. Raises InvalidInput."""
+    """A valid IPv4 or IPv6 address in its usual form. Raises InvalidInput."""
     import socket
 
+    family = socket.AF_INET6 if ":" in text else socket.AF_INET
     try:
-        return socket.inet_ntop(socket.AF_INET, socket.inet_pton(socket.AF_INET, text))
-    except OSError:
-        raise InvalidInput(f"{text!r} is not an IPv4 address") from None
+        return socket.inet_ntop(family, socket.inet_pton(family, text))
+    except (OSError, ValueError):
+        raise InvalidInput(f"{text[:64]!r} is not an IP address") from None
 
 
 def mac(text: str) -> str:
@@ -92,6 +94,7 @@ def text(networks: Networks) -> str:
 
 def _text(made: Attachment) -> str:
     options = [f"ip={made.ip}"] if made.ip else []
+    options += [f"ip={made.ip6}"] if made.ip6 else []
     options += [f"mac={made.mac}"] if made.mac else []
     options += [f"alias={name}" for name in made.aliases]
     name = made.network or "default"

@@ -108,6 +108,7 @@ NETWORKS = [
     (("none",), network.Networks(())),
     (("host",), network.Networks((), True)),
     (("bridge:ip=10.0.0.5,mac=02-00-00-00-00-0A",), network.Networks((Attachment("", "10.0.0.5", "02:00:00:00:00:0a"),))),
+    (("a:ip=10.0.0.5,ip6=FD00::0:5",), network.Networks((Attachment("a", "10.0.0.5", ip6="fd00::5"),))),
     (("front:alias=a,alias=b", "back"), network.Networks((Attachment("front", aliases=("a", "b")), Attachment("back")))),
 ]
 
@@ -119,7 +120,7 @@ def test_network_syntax_and_back(texts: tuple[str, ...], made: network.Networks)
 
 
 @pytest.mark.parametrize(
-    "texts", [("none", "host"), ("a", "a"), ("a:ip=1",), ("a:mac=01:00:00:00:00:00",), ("a:mtu=1",), ("container:x",), ("../x",), ("a:ip=::1",), ("",  ":ip=1.2.3.4")]  # noqa: E501
+    "texts", [("none", "host"), ("a", "a"), ("a:ip=1",), ("a:mac=01:00:00:00:00:00",), ("a:mtu=1",), ("container:x",), ("../x",), ("a:ip=::g",), ("",  ":ip=1.2.3.4")]  # noqa: E501
 )
 def test_network_refuses(texts: tuple[str, ...]) -> None:
     with pytest.raises(InvalidInput):

@@ -22,9 +22,9 @@ from kubeplay.plan.pod import SandboxPlan
 from kubeplay.plan.stack import ObjectKey
 
 # Of Networks' calls: those that make the namespace when it is not there, and those that look into it or clear away
-_MAKING = ("ensure", "service_range", "allocate_service", "dns_argv")
+_MAKING = ("ensure", "service_range", "service_range6", "allocate_service", "dns_argv")
 _INSIDE = ("expected_service_range", "check_service", "create", "remove", "devices", "publish", "release_service", "socket", "sync",
-           "state")  # fmt: skip
+           "state", "join", "leave")  # fmt: skip
 
 
 class UserNetworks(Networks):
