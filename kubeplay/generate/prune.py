@@ -35,6 +35,7 @@ _OPAQUE = frozenset(
 _TOP = frozenset(("apiVersion", "kind", "metadata", "spec", "provisioner"))
 _METADATA = ("name", "namespace", "labels", "annotations")
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
+CONTROLLERS_OWN = "deployment.kubernetes.io/"  # annotations that a controller writes (DE4)
 
 
 def prune(obj: Object, kind: Kind) -> Object:
@@ -54,6 +55,9 @@ def _metadata(meta: Object, kind: Kind) -> Object:
     made = {field: meta[field] for field in _METADATA if meta.get(field)}
     if made.get("namespace") == "default" or not kind.namespaced:
         made.pop("namespace", None)
+    marks = {name: value for name, value in made.get("annotations", {}).items() if not name.startswith(CONTROLLERS_OWN)}
+    made.pop("annotations", None)
+    made.update({"annotations": marks} if marks else {})
     if kind.kind == "Namespace":
         labels = {key: value for key, value in made.get("labels", {}).items() if key != NAMESPACE_LABEL}
         made.pop("labels", None)

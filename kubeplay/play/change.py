@@ -16,6 +16,7 @@ from kubeplay.record import Record
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
 
+CONTROLLERS_OWN = "deployment.kubernetes.io/"  # annotations that the Deployment's controller writes (DE4)
 _SHOWN = 20  # lines of difference a message shows
 
 
@@ -43,10 +44,10 @@ def compare(engine: Engine, stack: Stack) -> Comparison:
         found = engine.store.objects.find(planned.key)
         if found is None:
             new.append(planned)
-        elif ephemeral.without(found.body) == planned.body:
+        elif (stored := as_written(ephemeral.without(found.body), planned.body)) == planned.body:
             same.add(planned.key)
         else:
-            different.append(Difference(planned.key, tuple(describe(planned.key.kind, ephemeral.without(found.body), planned.body))))
+            different.append(Difference(planned.key, tuple(describe(planned.key.kind, stored, planned.body))))
     known = {d.key for d in different}
     for plan in stack.pods:
         key = ObjectKey("Pod", plan.namespace, plan.name)
@@ -55,6 +56,33 @@ def compare(engine: Engine, stack: Stack) -> Comparison:
             same.discard(key)
             different.append(Difference(key, lines))
     return Comparison(tuple(new), frozenset(same), tuple(different))
+
+
+def as_written(stored: str, planned: str) -> str:
+    """A stored body without what only its controller has written there: what the file does not say and cannot mean."""
+    if CONTROLLERS_OWN not in stored:
+        return stored
+    body, wanted = json.loads(stored), json.loads(planned)
+    given = wanted["metadata"].get("annotations") or {}
+    marks = body["metadata"].get("annotations") or {}
+    kept = {name: value for name, value in marks.items() if not name.startswith(CONTROLLERS_OWN) or name in given}
+    if len(kept) == len(marks):
+        return stored
+    body["metadata"].pop("annotations")
+    if kept or "annotations" in wanted["metadata"]:
+        body["metadata"]["annotations"] = kept
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def with_marks(stored: str, planned: str) -> str:
+    """The other way: the file's body with the marks that its controller has written."""
+    if CONTROLLERS_OWN not in stored:
+        return planned
+    made = json.loads(planned)
+    marks = json.loads(stored)["metadata"].get("annotations") or {}
+    own = {name: value for name, value in marks.items() if name.startswith(CONTROLLERS_OWN)}
+    made["metadata"]["annotations"] = {**own, **(made["metadata"].get("annotations") or {})}
+    return json.dumps(made, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _pod_lines(engine: Engine, plan: PodPlan) -> tuple[str, ...]:

@@ -9,8 +9,24 @@ from kubeplay.plan.stack import ObjectKey, Stack
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
+    from kubeplay.plan.pod import PodPlan
 
 WORKLOADS = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob")
+
+
+def owned_by(stack: Stack, keys: set[ObjectKey]) -> set[ObjectKey]:
+    """What these objects own, themselves or through others."""
+    found: set[ObjectKey] = set()
+    for one in stack.objects:  # owners come first
+        if one.owner in keys or one.owner in found:
+            found.add(one.key)
+    return found
+
+
+def pods_of(stack: Stack, keys: set[ObjectKey]) -> list[PodPlan]:
+    """The plans of their pods."""
+    owned = owned_by(stack, keys) if keys else set()
+    return [plan for plan in stack.pods if ObjectKey("Pod", plan.namespace, plan.name) in owned]
 
 
 def left_out(engine: Engine, stack: Stack) -> Stack:
@@ -18,10 +34,7 @@ def left_out(engine: Engine, stack: Stack) -> Stack:
     gone = {one.key for one in stack.objects if one.owner is None and one.key.kind in WORKLOADS and engine.store.objects.find(one.key)}
     if not gone:
         return stack
-    owned: set[ObjectKey] = set()
-    for one in stack.objects:  # owners come first
-        if one.owner in gone or one.owner in owned:
-            owned.add(one.key)
+    owned = owned_by(stack, gone)
     return stack._replace(
         objects=tuple([one for one in stack.objects if one.key not in owned]),
         pods=tuple([plan for plan in stack.pods if ObjectKey("Pod", plan.namespace, plan.name) not in owned]),

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+from kubeplay.errors import InvalidInput
 from kubeplay.plan.container import INIT, SIDECAR, ContainerPlan
 from kubeplay.plan.env import EnvKeyRef
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.stack import ObjectKey, Stack
 from kubeplay.plan.volumes import ROOT_CA, Claim, ObjectFiles, Projected, Volume
+from kubeplay.play.progress import Progress, ProgressEvent
 from kubeplay.record import Record
+
+if TYPE_CHECKING:
+    from kubeplay.engine.engine import Engine
 
 
 class Reference(Record):
@@ -70,3 +76,23 @@ def missing(stack: Stack, exists: frozenset[ObjectKey] | set[ObjectKey]) -> list
     """References that neither the stack nor `exists` satisfies and that are not optional."""
     known = {planned.key for planned in stack.objects} | exists
     return [reference for reference in references(stack) if not reference.optional and reference.key not in known]
+
+
+def check(engine: Engine, stack: Stack, keep: bool, progress: Progress) -> None:
+    """Refuse references to nothing before anything is made; with `keep` the pods wait until it is there."""
+    wanted = references(stack)
+    gone = missing(stack, {r.key for r in wanted if _exists(engine, r.key)}) if wanted else []
+    for reference in gone if keep else []:
+        progress(ProgressEvent("warning", "missing", str(reference), message="the pod waits until it is there"))
+    if gone and not keep:
+        lines = "\n".join(f"  {reference} not found" for reference in gone)
+        raise InvalidInput(
+            f"the pods refer to objects that neither the files nor the store have:\n{lines}",
+            hint="add them to the files, mark the references optional, or play with --keep-on-failure",
+        )
+
+
+def _exists(engine: Engine, key: ObjectKey) -> bool:
+    if key.kind == "PersistentVolumeClaim" and engine.store.resources.volume(key.namespace, key.name):
+        return True
+    return engine.store.objects.find(key) is not None

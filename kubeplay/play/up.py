@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from kubeplay.engine.host import faults, threads
 from kubeplay.engine.host.trace import trace
 from kubeplay.engine.store.runtime import CREATE, RUN, STOP, PodRow
-from kubeplay.errors import Conflict, Interrupted, InvalidInput, KubeplayError, PodError, Timeout
+from kubeplay.errors import Conflict, Interrupted, KubeplayError, PodError, Timeout
 from kubeplay.kube import ephemeral
 from kubeplay.kube.status import CRASH_LOOP, FAILED, SUCCEEDED, TERMINAL
 from kubeplay.plan import codec
@@ -20,13 +20,13 @@ from kubeplay.plan.container import INIT
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.service import ServicePlan
 from kubeplay.plan.stack import ClaimPlan, ObjectKey, Stack
-from kubeplay.play import change
+from kubeplay.play import change, children, references
 from kubeplay.play import down as downs
 from kubeplay.play import record as records
 from kubeplay.play.progress import Progress, ProgressEvent, silent
 from kubeplay.play.runner import Job, Runner
 from kubeplay.play.signals import Signals, watched
-from kubeplay.reconcile import logtail, services, system
+from kubeplay.reconcile import services, system
 from kubeplay.reconcile.model import Failure, Outcome
 from kubeplay.record import Record
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from kubeplay.play.update import Update
     from kubeplay.reconcile.pulls import Flags
 
+_RUNNING = ("Pod", *children.WORKLOADS)
 _LASTING = ("Namespace", "PersistentVolumeClaim", "PersistentVolume", "StorageClass")  # not made anew where they have not changed
 ROLLBACK_GRACE = 2.0  # TE2: the least a container gets; nobody waits for a play that has failed
 
@@ -80,7 +81,7 @@ def up(engine: Engine, stack: Stack, options: UpOptions = UpOptions(), progress:
     """Bring the stack about. Raises InvalidInput (missing references), Conflict (differs from what is there), ImageError,
     PodError, Timeout, Interrupted and whatever the engine raises; then nothing that this call made is left.
     """
-    check_references(engine, stack, options, progress)
+    references.check(engine, stack, options.keep_on_failure, progress)
     hold = records.Record(engine, [planned.key for planned in stack.objects])
     with watched() as signals:
         left = hold.take()
@@ -96,28 +97,6 @@ def _threads(plan: PodPlan) -> int:
     """How many threads of their own a pod's making takes: namespaces, network, each container's start and, of several, their making."""
     count = len(plan.containers)
     return 2 + count + (count if count > 1 else 0)
-
-
-def check_references(engine: Engine, stack: Stack, options: UpOptions, progress: Progress) -> None:
-    """Refuse references to nothing before anything is made."""
-    from kubeplay.play import references
-
-    wanted = references.references(stack)
-    missing = references.missing(stack, {r.key for r in wanted if _exists(engine, r.key)}) if wanted else []
-    for reference in missing if options.keep_on_failure else []:
-        progress(ProgressEvent("warning", "missing", str(reference), message="the pod waits until it is there"))
-    if missing and not options.keep_on_failure:
-        lines = "\n".join(f"  {reference} not found" for reference in missing)
-        raise InvalidInput(
-            f"the pods refer to objects that neither the files nor the store have:\n{lines}",
-            hint="add them to the files, mark the references optional, or play with --keep-on-failure",
-        )
-
-
-def _exists(engine: Engine, key: ObjectKey) -> bool:
-    if key.kind == "PersistentVolumeClaim" and engine.store.resources.volume(key.namespace, key.name):
-        return True
-    return engine.store.objects.find(key) is not None
 
 
 def _take_over(engine: Engine, stack: Stack, hold: records.Record, left: list[tuple[ObjectKey, str]]) -> None:
@@ -146,7 +125,8 @@ class _Play:
         self, engine: Engine, stack: Stack, options: UpOptions, progress: Progress, hold: records.Record, signals: Signals
     ) -> None:
         self.engine = engine
-        self.stack = stack
+        self.whole = stack
+        self.stack = stack  # without what belongs to stored workloads
         self.options = options
         self.progress = progress
         self.hold = hold
@@ -157,9 +137,11 @@ class _Play:
         self.replaced: tuple[ObjectKey, ...] = ()
         self.updates: tuple[Update, ...] = ()
         self.touched: list[str] = []  # pods of others that show what this play changes
+        self.awaited: list[ObjectKey] = []  # workloads whose controllers say when they are ready
 
     def run(self) -> UpResult:
         with trace("compare"):
+            self.stack = children.left_out(self.engine, self.whole)
             compared = change.compare(self.engine, self.stack)
         if compared.different and self.options.update:
             compared = self._changes(compared)
@@ -167,7 +149,7 @@ class _Play:
             self._refuse(compared)
         services.check(self.engine, self.stack.services, [one.key for one in self.stack.objects] if self.options.replace else ())
         self._images(compared)
-        if compared.different or (self.options.replace and any(key.kind == "Pod" for key in compared.same)):
+        if compared.different or (self.options.replace and any(key.kind in _RUNNING for key in compared.same)):
             compared = self._replace(compared)
         fresh = {planned.key for planned in compared.new}
         if self.stack.pods:
@@ -213,10 +195,15 @@ class _Play:
         """Pull what the pods to be made need, before anything that runs is removed for them."""
         from kubeplay.play import images
 
-        same = frozenset() if compared.different or self.options.replace else compared.same - {one.key for one in self.updates}
-        plans = [plan for plan in self.stack.pods if ObjectKey("Pod", plan.namespace, plan.name) not in same]
+        if compared.different or self.options.replace:
+            plans = list(self.whole.pods)
+        else:
+            changed = {one.key for one in self.updates}
+            same = compared.same - changed
+            plans = [plan for plan in self.stack.pods if ObjectKey("Pod", plan.namespace, plan.name) not in same]
+            plans += children.pods_of(self.whole, changed)
         with trace("images"):
-            images.prepare(self.engine, self.stack, plans, self.options.pull, self.options.keep_on_failure, self.progress)
+            images.prepare(self.engine, self.whole, plans, self.options.pull, self.options.keep_on_failure, self.progress)
         faults.point("play:images")
 
     def _replace(self, compared: change.Comparison) -> change.Comparison:
@@ -230,6 +217,7 @@ class _Play:
             self.replaced = tuple([key for key in keys if key not in new])
             downs.remove(self.engine, keys, progress=self.progress)
         faults.point("play:replaced")
+        self.stack = children.left_out(self.engine, self.whole)
         return change.compare(self.engine, self.stack)
 
     def _renewed(self, compared: change.Comparison) -> set[ObjectKey]:
@@ -262,14 +250,16 @@ class _Play:
 
         owners: dict[ObjectKey, str] = {}
         desired = RUN if self.stack.start else CREATE
+        changed = {one.key for one in self.updates}
         with self.engine.store.write():
             self._update(compared)
             for planned in self.stack.objects:
                 plan = plans.get(planned.key)
                 if planned.key in compared.same:
                     uid = self.engine.store.objects.get(planned.key).uid
-                    # what is there already is not told as made
-                    self.reported.update((uid, *(row.id for row in self.engine.store.runtime.containers(uid) if row.started)))
+                    self._known(uid)
+                    if planned.key.kind in children.WORKLOADS and planned.key not in changed:
+                        self._standing(planned.key)
                 else:
                     self.hold.made(planned.key)
                     owner = owners.get(planned.owner, "") if planned.owner else ""
@@ -287,6 +277,16 @@ class _Play:
         for one in self.updates:
             self.progress(ProgressEvent("object", "updated", str(one.key)))
         faults.point("play:stored")
+
+    def _known(self, uid: str) -> None:
+        """What is there already is not told as made."""
+        self.reported.update((uid, *(row.id for row in self.engine.store.runtime.containers(uid) if row.started)))
+
+    def _standing(self, key: ObjectKey) -> None:
+        """The pods of a workload that is as the file has it: they are seen to run, as the play's own are."""
+        for row in children.standing(self.engine, key):
+            self.uids[row.uid] = codec.loads(row.plan)
+            self._known(row.uid)
 
     def _update(self, compared: change.Comparison) -> None:
         """Changed objects, and a mark on each pod that shows one, or one that comes now."""
@@ -338,6 +338,18 @@ class _Play:
 
     # running
     def _pods(self) -> None:
+        clock = self.engine.clock
+        deadline = None if self.options.timeout is None else clock.monotonic() + self.options.timeout
+        if not (self.options.wait_ready and self.stack.start):
+            self._run(deadline)
+            return
+        from kubeplay.play import awaited
+
+        self.awaited = awaited.workloads(self.engine, self.stack)
+        self._run(deadline)
+        awaited.wait(self.engine, self.awaited, deadline, self.progress)
+
+    def _run(self, deadline: float | None) -> None:
         jobs = [Job(uid, f"{p.namespace}/{p.name}", self.options.keep_on_failure or p.controlled) for uid, p in self.uids.items()]
         self._wake_existing()
         if any(not plan.sandbox.host_network for plan in self.uids.values()):
@@ -354,8 +366,6 @@ class _Play:
             if self.services:
                 services.refresh(self.engine)
             return
-        clock = self.engine.clock
-        deadline = None if self.options.timeout is None else clock.monotonic() + self.options.timeout
         probed = [uid for uid, plan in self.uids.items() if any(container.probed for container in plan.containers)]
         runner = Runner(self.engine, jobs, self._check, self._seen, routes=self._networked(), probed=probed)
         threads.reserve(2 + sum(_threads(plan) for plan in self.uids.values()))
@@ -399,7 +409,11 @@ class _Play:
 
     def _ready(self, job: Job, outcome: Outcome) -> bool:
         """Ready, or never to be; one that has succeeded has come to where its file wants it (docs/decisions/0012)."""
-        return outcome.gone or outcome.ready or outcome.phase in TERMINAL or job.system
+        return outcome.gone or outcome.ready or outcome.phase in TERMINAL or job.system or self._left(job.uid)
+
+    def _left(self, uid: str) -> bool:
+        """Whether a pod's controller says when enough of its like are ready."""
+        return bool(self.awaited) and uid in self.uids and self.uids[uid].controlled
 
     def _check_ready(self, outcomes: Mapping[str, Outcome]) -> None:
         """A pod that has failed for good will never be ready, one that has succeeded neither: who waits must hear of both."""
@@ -407,7 +421,7 @@ class _Play:
             if uid in self.uids and outcome.phase == SUCCEEDED:
                 plan = self.uids[uid]
                 self.progress(ProgressEvent("pod", "completed", f"{plan.namespace}/{plan.name}", uid))
-        failed = [uid for uid, outcome in outcomes.items() if uid in self.uids and outcome.phase == FAILED]
+        failed = [uid for uid, one in outcomes.items() if uid in self.uids and one.phase == FAILED and not self._left(uid)]
         if failed:
             names = ", ".join(f"{self.uids[uid].namespace}/{self.uids[uid].name}" for uid in failed)
             raise Timeout(f"these pods have ended and will never be ready: {names}")
@@ -422,25 +436,11 @@ class _Play:
         init = {c.name for c in plan.containers if c.kind == INIT}
         for failure in outcome.failures:
             crashed = failure.reason == CRASH_LOOP or (failure.container in init and outcome.phase == FAILED)
-            if crashed and failure.container not in init:
+            if (crashed and failure.container not in init) or (outcome.started and failure.container):
                 continue
-            if outcome.started and failure.container:
-                continue
-            raise self._failure(job, failure, died=failure.container in init)
+            from kubeplay.play import failing
 
-    def _failure(self, job: Job, failure: Failure, died: bool) -> PodError:
-        what = f", container {failure.container}" if failure.container else ""
-        reason, message = failure.reason, failure.message
-        log = ""
-        rows = [r for r in self.engine.store.runtime.containers(job.uid) if r.name == failure.container]
-        if rows and died:
-            last = rows[-1]
-            if last.exit_code is not None and reason in (CRASH_LOOP, "Error"):
-                message = f"it ended with exit code {last.exit_code}" + (f" {len(rows)} times" if len(rows) > 1 else "")
-                reason = last.reason or "Error"
-            tail = logtail.tail(last.log_path)
-            log = "\nlast lines of its log:\n" + "\n".join(f"  {line}" for line in tail.splitlines()) if tail else ""
-        return PodError(failure.reason, f"pod {job.name}{what}: {reason}: {message}{log}", hint="--keep-on-failure keeps what was made")
+            raise failing.error(self.engine, job, failure, died=failure.container in init)
 
     def _seen(self, job: Job, outcome: Outcome) -> None:
         """Tell of new containers, once each."""

@@ -1,7 +1,8 @@
 """`play kube --update`: which changes of what is there can be made in place (VL6, VO5), and making them.
 
-ConfigMaps and Secrets change their files in running pods; of a pod labels, annotations, images, deadline and tolerations. Everything else
-is refused before anything is touched. What was changed stays changed when a later part of the play fails.
+ConfigMaps and Secrets change their files in running pods; of a pod labels, annotations, images, deadline and tolerations; of workloads
+what is stored, and their controllers do the rest. Everything else is refused before anything is touched. What was changed stays changed
+when a later part of the play fails.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def updates(engine: Engine, stack: Stack, different: Iterable[change.Difference]
     made, refused = [], []
     for one in different:
         stored, new = engine.store.objects.get(one.key).body, bodies[one.key]
-        old, plan = ephemeral.without(stored), plans.get(one.key)
+        old, plan = change.as_written(ephemeral.without(stored), new), plans.get(one.key)
         lines = faults(one.key.kind, old, new)
         if one.key.kind == "PersistentVolumeClaim" and not lines:
             from kubeplay.reconcile import claims
@@ -61,7 +62,8 @@ def updates(engine: Engine, stack: Stack, different: Iterable[change.Difference]
             lines = lines or (plan_faults(change.played(runs), plan) if row else list(one.lines))
             plan = plan._replace(containers=(*plan.containers, *[c for c in runs.containers if c.kind == EPHEMERAL]))
         refused += [f"  {one.key}: {line}" for line in lines]
-        made.append(Update(one.key, ephemeral.kept(stored, new), _without_meta(old) != _without_meta(new), plan))
+        body = change.with_marks(stored, ephemeral.kept(stored, new))
+        made.append(Update(one.key, body, _without_meta(old) != _without_meta(new), plan))
     if refused:
         raise Conflict(
             "these objects exist and cannot be changed as the files have it:\n" + "\n".join(refused),
@@ -86,6 +88,10 @@ def faults(kind: str, old_body: str, new_body: str) -> list[str]:
         from kubeplay.kube import storage
 
         return storage.claim_changes(old["spec"], new["spec"])
+    from kubeplay.kube import immutable
+
+    if immutable.knows(kind):
+        return immutable.faults(kind, old, new)
     return change.describe(kind, json.dumps(_without_meta(old_body)), json.dumps(_without_meta(new_body)))
 
 
@@ -157,9 +163,7 @@ def plan_faults(old: PodPlan, new: PodPlan) -> list[str]:
 def _fixed(plan: PodPlan) -> PodPlan:
     """The part of a plan that stays while the pod lives."""
     containers = tuple([one._replace(image="", pull_policy="", pull_policy_set=False) for one in plan.containers])
-    return plan._replace(
-        containers=containers, labels=(), annotations=(), grace_seconds=0, deadline_seconds=None, scheduling_gates=()
-    )
+    return plan._replace(containers=containers, labels=(), annotations=(), grace_seconds=0, deadline_seconds=None, scheduling_gates=())
 
 
 # making them

@@ -124,9 +124,7 @@ def job(body: Json, status: Json, generation: int) -> Verdict:
         return Verdict(True, text=f'job "{name}" is suspended')
     wanted = body["spec"].get("completions")
     count = f"{status.get('succeeded') or 0}{f' of {wanted}' if wanted else ''}"
-    return Verdict(
-        False, text=f'Waiting for job "{name}" to complete: {count} pods have succeeded...'
-    )
+    return Verdict(False, text=f'Waiting for job "{name}" to complete: {count} pods have succeeded...')
 
 
 _RULES: dict[str, Callable[[Json, Json, int], Verdict]] = {

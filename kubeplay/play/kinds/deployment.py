@@ -17,7 +17,7 @@ HISTORY = f"{_PREFIX}revision-history"
 DESIRED = f"{_PREFIX}desired-replicas"
 MAXIMUM = f"{_PREFIX}max-replicas"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
-_OWN = (LAST_APPLIED, REVISION, HISTORY, DESIRED, MAXIMUM, "deprecated.deployment.rollback.to")  # not the ReplicaSet's to have
+OWN = (LAST_APPLIED, REVISION, HISTORY, DESIRED, MAXIMUM, "deprecated.deployment.rollback.to")  # not the ReplicaSet's to have
 _HISTORY_MOST = 2000  # characters
 
 
@@ -82,7 +82,7 @@ def _labelled(template: Object, made: str) -> Object:
 
 # annotations (DE4)
 def _copied(obj: Object) -> dict[str, str]:
-    return {name: value for name, value in (obj["metadata"].get("annotations") or {}).items() if name not in _OWN}
+    return {name: value for name, value in (obj["metadata"].get("annotations") or {}).items() if name not in OWN}
 
 
 def mark(obj: Object, name: str) -> int | None:

@@ -80,6 +80,8 @@ class Actor:
         body = _named(self.engine, _owned(action.body, owner))
         if body["kind"] == "Pod":
             self._pod(body, action.owner)
+            if owner is not None and not action.body["metadata"].get("name"):  # who draws no name cannot tell of it
+                self._note(Note(owner.key, "Normal", "SuccessfulCreate", f"Created pod: {body['metadata']['name']}"), owner.uid)
             return
         self.engine.store.objects.create(base.key(body), base.body(body), owner_uid=action.owner)
         self.claims = self.claims or body["kind"] == CLAIM

@@ -1,0 +1,266 @@
+"""Changing stored workloads as kubectl does: scale, rollout status, history, undo, restart, pause and resume, set image.
+
+Each stores a new body and is done; the controllers of the supervisor do the rest (`App.supervised` sees that there is one).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from kubeplay.clock import rfc3339
+from kubeplay.errors import Conflict, InvalidInput, NotFound, NotSupported
+from kubeplay.kube import immutable, rollout
+from kubeplay.plan.stack import ObjectKey
+from kubeplay.play import verdicts
+from kubeplay.play.kinds import base, deployment
+from kubeplay.record import Record
+
+if TYPE_CHECKING:
+    from kubeplay.engine.engine import Engine
+    from kubeplay.engine.store.objects import StoredObject
+
+Json = dict[str, Any]
+SCALED = ("Deployment", "ReplicaSet", "StatefulSet")
+ROLLED = ("Deployment", "DaemonSet", "StatefulSet")
+RESTARTED = "kubectl.kubernetes.io/restartedAt"
+CAUSE = "kubernetes.io/change-cause"
+PARTS = ("containers", "initContainers")
+
+
+class Revision(Record):
+    """One template that a workload has had; `cause` is its change-cause annotation, `name` the object that keeps it."""
+
+    number: int
+    name: str
+    cause: str
+    template: Json
+    annotations: Json
+
+
+# changing
+def edit(engine: Engine, key: ObjectKey, change: Callable[[Json], Json]) -> bool:
+    """Give a stored object the body that `change` makes of it; False when it is the same.
+
+    Raises NotFound, InvalidInput (what an API server would refuse), Conflict (what may not change).
+    """
+    with engine.store.write():
+        stored = engine.store.objects.get(key)
+        if stored.deleted is not None:
+            raise NotFound(f"{key} is being removed")
+        old = json.loads(stored.body)
+        new = change(old)
+        check(old, new)
+        text = base.body(new)
+        if text == stored.body:
+            return False
+        spec = {name: value for name, value in old.items() if name != "metadata"} != {k: v for k, v in new.items() if k != "metadata"}
+        engine.store.objects.update(key, text, spec=spec)
+    return True
+
+
+def check(old: Json, new: Json) -> None:
+    """What a server would say of the change. Raises InvalidInput, Conflict."""
+    from kubeplay.kube import kinds
+    from kubeplay.kube.validate import validate
+
+    kind = kinds.find(new["apiVersion"], new["kind"])
+    faults = validate(new, kind) if kind is not None else []
+    if faults:
+        raise InvalidInput(f"{new['kind']} {new['metadata']['name']} cannot be changed so", faults)
+    lines = immutable.faults(new["kind"], old, new)
+    if lines:
+        raise Conflict(f"{new['kind']} {new['metadata']['name']} cannot be changed so: {'; '.join(lines)}")
+
+
+def scale(engine: Engine, key: ObjectKey, replicas: int, current: int | None = None) -> bool:
+    """Ask for so many pods; with `current` only when it asks for that many now. Raises NotFound, Conflict, InvalidInput."""
+    if key.kind not in SCALED:
+        raise NotSupported(f"{key}: nothing of this kind can be scaled", hint="Deployments, ReplicaSets and StatefulSets can")
+    if replicas < 0:
+        raise InvalidInput(f"{replicas} replicas: there cannot be fewer than none")
+
+    def change(body: Json) -> Json:
+        now = rollout.replicas(body["spec"])
+        if current is not None and now != current:
+            raise Conflict(f"Expected replicas to be {current}, was {now}")
+        return {**body, "spec": {**body["spec"], "replicas": replicas}}
+
+    return edit(engine, key, change)
+
+
+def set_image(engine: Engine, key: ObjectKey, images: Mapping[str, str]) -> bool:
+    """Other images for containers by name, `*` for all of them. Raises NotFound for a container that is not there."""
+    from kubeplay.kube.defaults_pod import pull_policy
+
+    def change(body: Json) -> Json:
+        spec = pod_spec(body)
+        names = {one["name"] for part in PARTS for one in spec.get(part) or ()}
+        missing = sorted(set(images) - names - {"*"})
+        if missing:
+            raise NotFound(f'unable to find container named "{missing[0]}"', hint=f"{key} has {', '.join(sorted(names))}")
+        return with_pod_spec(body, {**spec, **{part: [one(c) for c in spec[part]] for part in PARTS if spec.get(part)}})
+
+    def one(container: Json) -> Json:
+        image = images.get(container["name"]) or images.get("*")
+        if not image or image == container.get("image"):
+            return container
+        made = {**container, "image": image}
+        if container.get("imagePullPolicy") == pull_policy(container.get("image") or ""):  # it only followed from the image (DF2)
+            made["imagePullPolicy"] = pull_policy(image)
+        return made
+
+    return edit(engine, key, change)
+
+
+def pod_spec(body: Json) -> Json:
+    """The PodSpec of a pod or a workload."""
+    if body["kind"] == "Pod":
+        return body["spec"]  # type: ignore[no-any-return]
+    holder = body["spec"]["jobTemplate"]["spec"] if body["kind"] == "CronJob" else body["spec"]
+    if "template" not in holder:
+        raise NotSupported(f"{body['kind']} {body['metadata']['name']} has no pods")
+    return holder["template"]["spec"]  # type: ignore[no-any-return]
+
+
+def with_pod_spec(body: Json, made: Json) -> Json:
+    """A copy with another PodSpec."""
+    if body["kind"] == "Pod":
+        return {**body, "spec": made}
+    if body["kind"] != "CronJob":
+        return _with_template(body, {**body["spec"]["template"], "spec": made})
+    job = body["spec"]["jobTemplate"]
+    template = {**job["spec"]["template"], "spec": made}
+    return {**body, "spec": {**body["spec"], "jobTemplate": {**job, "spec": {**job["spec"], "template": template}}}}
+
+
+def _with_template(body: Json, template: Json) -> Json:
+    return {**body, "spec": {**body["spec"], "template": template}}
+
+
+# rollouts
+def restart(engine: Engine, key: ObjectKey) -> bool:
+    """New pods of the same template, step by step: its annotation says when."""
+    now = rfc3339(engine.clock.now())
+
+    def change(body: Json) -> Json:
+        _rolled(key)
+        if body["spec"].get("paused"):
+            raise Conflict("can't restart paused deployment (run rollout resume first)")
+        template = body["spec"]["template"]
+        meta = template.get("metadata") or {}
+        if (meta.get("annotations") or {}).get(RESTARTED) == now:
+            raise Conflict("if restart has already been triggered within the past second, please wait before attempting to trigger another")
+        marked = {**meta, "annotations": {**(meta.get("annotations") or {}), RESTARTED: now}}
+        return _with_template(body, {**template, "metadata": marked})
+
+    return edit(engine, key, change)
+
+
+def pause(engine: Engine, key: ObjectKey) -> bool:
+    """DE6: what is changed from now on is collected."""
+    return _paused(engine, key, True)
+
+
+def resume(engine: Engine, key: ObjectKey) -> bool:
+    return _paused(engine, key, False)
+
+
+def _paused(engine: Engine, key: ObjectKey, wanted: bool) -> bool:
+    if key.kind != "Deployment":
+        raise NotSupported(f"{'pausing' if wanted else 'resuming'} is not supported for {key}", hint="Deployments can be paused")
+
+    def change(body: Json) -> Json:
+        if bool(body["spec"].get("paused")) == wanted:
+            raise Conflict(f'deployments.apps "{key.name}" is {"already" if wanted else "not"} paused')
+        spec = {name: value for name, value in body["spec"].items() if name != "paused"}
+        return {**body, "spec": {**spec, "paused": True} if wanted else spec}
+
+    return edit(engine, key, change)
+
+
+def undo(engine: Engine, key: ObjectKey, to_revision: int = 0) -> str:
+    """Back to an older template, 0 = the one before; kubectl's word for what was done. Raises NotFound, Conflict."""
+    _rolled(key)
+    stored = engine.store.objects.get(key)
+    if json.loads(stored.body)["spec"].get("paused"):
+        hint = f"kubeplay rollout resume deployment/{key.name}"
+        raise Conflict("you cannot rollback a paused deployment; resume it first and try again", hint=hint)
+    found = chosen(engine, key, to_revision)
+    if not edit(engine, key, lambda body: _restored(body, found)):
+        return f"skipped rollback (current template already matches revision {found.number})"
+    return "rolled back"
+
+
+def chosen(engine: Engine, key: ObjectKey, number: int) -> Revision:
+    """The revision of this number, 0 = the one before the present one. Raises NotFound, InvalidInput."""
+    if number < 0:
+        raise InvalidInput(f"{number} is no revision", hint="revisions are 1, 2, 3 ..., 0 means the one before")
+    known = history(engine, key)
+    if number:
+        for one in known:
+            if one.number == number:
+                return one
+        raise NotFound(f"unable to find specified revision {number} in history", hint=f"there are {[one.number for one in known]}")
+    if len(known) < 2:
+        raise NotFound(f'no rollout history found for {key.kind.lower()} "{key.name}"')
+    return known[-2]
+
+
+def _restored(body: Json, wanted: Revision) -> Json:
+    made = _with_template(body, wanted.template)
+    if body["kind"] != "Deployment":
+        return made
+    marks = {name: value for name, value in (body["metadata"].get("annotations") or {}).items() if name in deployment.OWN}
+    marks.update({name: value for name, value in wanted.annotations.items() if name not in deployment.OWN})
+    meta = {name: value for name, value in body["metadata"].items() if name != "annotations"}
+    return {**made, "metadata": {**meta, "annotations": marks} if marks else meta}
+
+
+def history(engine: Engine, key: ObjectKey) -> list[Revision]:
+    """Every template that is kept, the oldest first. Raises NotFound."""
+    _rolled(key)
+    owner = engine.store.objects.get(key)
+    owned = [one for one in engine.store.objects.list(owner_uid=owner.uid) if one.deleted is None]
+    if key.kind == "Deployment":
+        found = [_of_set(one) for one in owned if one.key.kind == "ReplicaSet"]
+    else:
+        found = [_of_revision(one, owner) for one in owned if one.key.kind == "ControllerRevision"]
+    return sorted((one for one in found if one.number), key=lambda one: one.number)
+
+
+def _of_set(stored: StoredObject) -> Revision:
+    body = json.loads(stored.body)
+    marks = body["metadata"].get("annotations") or {}
+    number, template = deployment.revision(body), deployment.unlabelled(body["spec"]["template"])
+    return Revision(number, stored.key.name, marks.get(CAUSE, ""), template, marks)
+
+
+def _of_revision(stored: StoredObject, owner: StoredObject) -> Revision:
+    """ControllerRevisions hold a patch of the owner: its template (ST3, DS1)."""
+    body = json.loads(stored.body)
+    marks = body["metadata"].get("annotations") or {}
+    template = dict(((body.get("data") or {}).get("spec") or {}).get("template") or json.loads(owner.body)["spec"]["template"])
+    template.pop("$patch", None)
+    return Revision(int(body.get("revision") or 0), stored.key.name, marks.get(CAUSE, ""), template, marks)
+
+
+def status(engine: Engine, key: ObjectKey, revision: int = 0) -> verdicts.Verdict:
+    """How far the rollout is, as kubectl says it. Raises NotFound, NotSupported, Conflict for another revision than the running one."""
+    _rolled(key)
+    stored = engine.store.objects.get(key)
+    body = json.loads(stored.body)
+    strategy = (body["spec"].get("updateStrategy") or {}).get("type") or "RollingUpdate"
+    if key.kind != "Deployment" and strategy != "RollingUpdate":
+        raise NotSupported("rollout status is only available for RollingUpdate strategy type")
+    if revision and key.kind == "Deployment" and deployment.revision(body) != revision:
+        running = deployment.revision(body)
+        raise Conflict(f"desired revision ({revision}) is different from the running revision ({running})")
+    rule = verdicts.deployment if key.kind == "Deployment" else verdicts.judge
+    return rule(body, json.loads(stored.status or "{}"), stored.generation)
+
+
+def _rolled(key: ObjectKey) -> None:
+    if key.kind not in ROLLED:
+        raise NotSupported(f"{key}: nothing of this kind is rolled out", hint="Deployments, DaemonSets and StatefulSets are")
