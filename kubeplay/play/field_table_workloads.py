@@ -4,7 +4,7 @@ from __future__ import annotations
 
 REPLICAS = """
 replicas | + | really that many pods
-minReadySeconds | o | rollouts: issue 6
+minReadySeconds | + |
 selector | + |
 selector.matchLabels{} | + |
 selector.matchExpressions[] | + |
@@ -17,10 +17,14 @@ template | + |
 DEPLOYMENT = (
     REPLICAS
     + """
-strategy | o | a changed Deployment is replaced as a whole; rollouts: issue 6
-revisionHistoryLimit | o | rollouts: issue 6
-progressDeadlineSeconds | o | rollouts: issue 6
-paused | =false | paused rollouts: issue 6
+strategy | + |
+strategy.type | + |
+strategy.rollingUpdate | + |
+strategy.rollingUpdate.maxSurge | + |
+strategy.rollingUpdate.maxUnavailable | + |
+revisionHistoryLimit | + |
+progressDeadlineSeconds | + |
+paused | + |
 """
 )
 
