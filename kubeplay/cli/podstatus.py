@@ -46,7 +46,12 @@ def _agrees(status: Status, rows: Iterable[ContainerRow]) -> bool:
 
 
 def _fresh(app: App, pod: PodRow, before: Status) -> Status:
+    from kubeplay.errors import NotFound
     from kubeplay.kube.status import pod_status
     from kubeplay.reconcile import observe
 
-    return pod_status(observe.view(observe.look(app.engine, pod.uid)), app.engine.clock.now(), before)
+    try:
+        found = observe.look(app.engine, pod.uid)
+    except NotFound:  # it has gone since it was listed
+        return before
+    return pod_status(observe.view(found), app.engine.clock.now(), before)
