@@ -23,7 +23,8 @@ def texts(engine: Engine, row: SandboxRow, plan: PodPlan) -> dict[str, str]:
         hosts = resolv.host_network_hosts(_node("/etc/hosts"), sandbox.host_aliases)
     else:
         hosts = resolv.hosts(row.addresses, sandbox.hostname, sandbox.domain, sandbox.host_aliases)
-    cluster_dns = engine.net.dns_address() if row.addresses or sandbox.host_network else ""
+    only6 = bool(row.addresses) and all(":" in address for address in row.addresses)
+    cluster_dns = (engine.net.dns_address6() if only6 else engine.net.dns_address()) if row.addresses or sandbox.host_network else ""
     node = _node("/etc/resolv.conf") if sandbox.host_network else engine.net.node_resolver()
     resolver = resolv.resolv_conf(sandbox.dns, node, plan.namespace, cluster_dns, host_network=sandbox.host_network)
     return {"hostname": kernel_hostname(plan) + "\n", "hosts": hosts, "resolv.conf": resolver}

@@ -213,7 +213,7 @@ def test_dn6_other_names_go_to_the_hosts_servers_which_may_change(server: Lab, u
     assert ask(server, dns.reverse("10.1.2.3"), PTR).code == 0, "nor are other people's private addresses"
     assert upstream.asked == ["www.example.org", "_printer.local", dns.reverse("10.1.2.3")]
     assert "10.96" not in Path(server.net.resolv_conf).name
-    text = (Path(server.net.dns_directory) / nameserver.config_name(server.net.dns_address())).read_text()
+    text = (Path(server.net.dns_directory) / nameserver.config_name([server.net.dns_address()])).read_text()
     assert text.count("forward-addr") == 1, "never ourselves: a loop"
 
 
@@ -242,6 +242,8 @@ def test_dn6_a_resolver_of_the_host_that_asks_us_in_turn_makes_no_storm(server: 
             while True:
                 try:
                     text, _ = stub.recvfrom(4096)
+                    if not text:
+                        return
                     asked.append(text)
                     onward.send(text)
                 except OSError:
@@ -299,7 +301,7 @@ def test_the_servers_files_are_readable_without_root_and_its_commands_closed(ser
     directory = Path(server.net.dns_directory)
     files = [path for path in directory.iterdir() if path.is_file()]
     names = {path.name for path in files}
-    assert "cluster.local.zone" in names and nameserver.config_name(server.net.dns_address()) in names and len(names) == 4
+    assert "cluster.local.zone" in names and nameserver.config_name([server.net.dns_address()]) in names and len(names) == 4
     assert all(path.stat().st_mode & 0o777 == 0o644 for path in files)
     control = directory / nameserver.CONTROL
     assert control.stat().st_mode & 0o777 == 0o700 and control.stat().st_uid == os.getuid()

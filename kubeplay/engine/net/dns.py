@@ -33,10 +33,10 @@ class PodName(Record):
 
 
 class Cluster(Record):
-    """What the names stand in: addresses of the API server's Service (it always has a name) and of the name server; our prefixes."""
+    """What the names stand in: the address of the API server's Service (it always has a name), those of the name server, our prefixes."""
 
     kubernetes: str
-    address: str
+    addresses: tuple[str, ...]
     ranges: tuple[str, ...] = ()
 
 
@@ -68,9 +68,10 @@ def _head(zone: str) -> str:
 
 def _lines(cluster: Cluster, routes: Iterable[ServiceRoute], pods: Iterable[PodName]) -> Iterator[Line]:
     yield Line(f"dns-version.{DOMAIN}", "TXT", f'"{_VERSION}"')
-    yield Line(_NAMESERVER.rstrip("."), *_address(cluster.address))
+    for address in cluster.addresses:
+        yield Line(_NAMESERVER.rstrip("."), *_address(address))
+        yield from _both(f"kube-dns.kube-system.svc.{DOMAIN}", address)
     master = f"kubernetes.default.svc.{DOMAIN}"
-    yield from _both(f"kube-dns.kube-system.svc.{DOMAIN}", cluster.address)
     if cluster.kubernetes:
         yield from _both(master, cluster.kubernetes)
         yield from _srv(master, "https", "TCP", 443, [master])
@@ -192,7 +193,7 @@ def _zone_of(name: str, known: Mapping[str, object]) -> str:
     return ""
 
 
-def upstream(host: str, own: str) -> tuple[str, ...]:
+def upstream(host: str, own: Sequence[str]) -> tuple[str, ...]:
     """The host's servers without ourselves, which would be a loop, and without what is no address, which glibc passes over too."""
     found = []
     for server in resolv.parse(host).servers:
@@ -201,12 +202,12 @@ def upstream(host: str, own: str) -> tuple[str, ...]:
             families.plain(address)
         except InvalidInput:
             continue
-        if server != own and scope.isalnum() == bool(scoped):
+        if server not in own and scope.isalnum() == bool(scoped):
             found.append(server)
     return tuple(dict.fromkeys(found))
 
 
-def config(directory: str, address: str, served: Iterable[str], servers: Sequence[str], user: str = "nobody") -> str:
+def config(directory: str, addresses: Sequence[str], served: Iterable[str], servers: Sequence[str], user: str = "nobody") -> str:
     """unbound.conf. `directory`: where the server sees its files; `served`: the zones that are ours; `user` "": it stays who it is.
 
     A stub beside each zone keeps the names in it from being forwarded (its address is never asked). Of 65536 ports to ask from 4096 are
@@ -214,14 +215,15 @@ def config(directory: str, address: str, served: Iterable[str], servers: Sequenc
     """
     lines = [
         "server:", f'directory: "{directory}"', 'chroot: ""', f'username: "{user}"', 'pidfile: ""', "use-syslog: no", 'logfile: ""',
-        "do-daemonize: no", f"interface: {address}", "access-control: 0.0.0.0/0 allow", "access-control: ::/0 allow",
+        "do-daemonize: no",
+        *(f"interface: {address}" for address in addresses), "ip-freebind: yes", "access-control: 0.0.0.0/0 allow", "access-control: ::/0 allow",
         'module-config: "iterator"', "num-threads: 1", "msg-cache-size: 1m", "rrset-cache-size: 2m", "key-cache-size: 16k",
         "neg-cache-size: 16k", "infra-cache-numhosts: 256", "outgoing-range: 512", "num-queries-per-thread: 256",
         "outgoing-port-avoid: 0-65535", "outgoing-port-permit: 61000-65095", "incoming-num-tcp: 100",
         f"cache-max-ttl: {_CACHED}", f"cache-max-negative-ttl: {_CACHED}", "infra-host-ttl: 5", "infra-keep-probing: yes",
         "qname-minimisation: no", "harden-below-nxdomain: no", "aggressive-nsec: no", "unblock-lan-zones: yes", "insecure-lan-zones: yes",
         'local-zone: "test." nodefault', 'local-zone: "invalid." nodefault', "hide-identity: yes", "hide-version: yes",
-        "do-not-query-localhost: no", f"do-not-query-address: {address}", f"do-not-query-address: {_NOWHERE}",
+        "do-not-query-localhost: no", *(f"do-not-query-address: {address}" for address in (*addresses, _NOWHERE)),
         "remote-control:", "control-enable: yes", f"control-interface: {directory}/control/socket", "control-use-cert: no",
     ]  # fmt: skip
     for zone in served:

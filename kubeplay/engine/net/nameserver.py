@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from _socket import AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM, socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kubeplay.engine.net import dns
 from kubeplay.errors import KubeplayError
@@ -24,28 +24,28 @@ class NotTold(KubeplayError):
     """The name server did not take a command; what it was about is told by the next sync."""
 
 
-def argv(program: str, directory: str, address: str) -> tuple[str, ...]:
+def argv(program: str, directory: str, addresses: Sequence[str]) -> tuple[str, ...]:
     """The foreground command. It needs NET_BIND_SERVICE, SETUID, SETGID, CHOWN and reads nothing of the host's configuration."""
-    return (program, "-d", "-p", "-c", f"{directory}/{config_name(address)}")
+    return (program, "-d", "-p", "-c", f"{directory}/{config_name(addresses)}")
 
 
-def config_name(address: str) -> str:
+def config_name(addresses: Sequence[str]) -> str:
     """Another address is another file and so another command: it needs a new server, where other changes only need to be told."""
-    return f"unbound-{address}.conf"
+    return f"unbound-{'-'.join(addresses)}.conf"
 
 
 def zone_file(zone: str) -> str:
     return f"{zone}.zone"
 
 
-def configured(directory: str, address: str) -> bool:
-    return os.path.exists(f"{directory}/{config_name(address)}")
+def configured(directory: str, addresses: Sequence[str]) -> bool:
+    return os.path.exists(f"{directory}/{config_name(addresses)}")
 
 
 def bring(directory: str, seen_at: str, cluster: dns.Cluster, zones: Mapping[str, str], host: str) -> bool:
     """`write` for these zones; the server sees `directory` at `seen_at`; `host`: the node's resolv.conf."""
-    text = dns.config(seen_at, cluster.address, zones, dns.upstream(host, cluster.address), dns.nobody())
-    return write(directory, (config_name(cluster.address), text), zones)
+    text = dns.config(seen_at, cluster.addresses, zones, dns.upstream(host, cluster.addresses), dns.nobody())
+    return write(directory, (config_name(cluster.addresses), text), zones)
 
 
 def write(directory: str, config: tuple[str, str], zones: Mapping[str, str]) -> bool:

@@ -236,7 +236,7 @@ class Networks(Definitions):
         pods = dns.pod_names(leases, self.store.rows("SELECT uid, namespace FROM pods"))
         master = text(subnet(state.services).base + services.KUBERNETES)
         ranges = (state.services, *filter(None, (state.services6,)), *(prefix for row in rows for prefix in row.prefixes))
-        cluster = dns.Cluster(master, state.dns, ranges)
+        cluster = dns.Cluster(master, tuple(filter(None, (state.dns, state.dns6))), ranges)
         return nameserver.bring(self.dns_directory, self.dns_seen_at, cluster, dns.zones(cluster, state.routes, pods), self.node_resolver())
 
     def node_resolver(self) -> str:
@@ -255,10 +255,11 @@ class Networks(Definitions):
     def dns_argv(self, program: str = "unbound") -> tuple[str, ...]:
         """The name server's command, to be run in the host's network namespace; its files are there. Raises as `service_range`."""
         self.service_range()
-        if not nameserver.configured(self.dns_directory, self.dns_address()):
+        addresses = tuple(filter(None, (self.dns_address(), self.dns_address6())))
+        if not nameserver.configured(self.dns_directory, addresses):
             with self._lock():
                 self._write_dns(self.state())
-        return nameserver.argv(program, self.dns_seen_at, self.dns_address())
+        return nameserver.argv(program, self.dns_seen_at, addresses)
 
     # the end
     def teardown_if_idle(self) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from kubeplay.engine.net import dns
 from kubeplay.plan.service import Address, Endpoint, ServicePlan, ServicePort, ServiceRoute
 
-CLUSTER = dns.Cluster("10.96.0.1", "10.96.0.10", ("10.96.0.0/16", "10.244.0.0/24"))
+CLUSTER = dns.Cluster("10.96.0.1", ("10.96.0.10",), ("10.96.0.0/16", "10.244.0.0/24"))
 HTTP = ServicePort(80, 8080, "TCP", "http")
 
 
@@ -125,6 +125,6 @@ def test_dn6_reverse_zones_are_ours_and_no_others(prefix: str, expected: list[st
 
 def test_dn6_upstream_servers_without_ourselves_and_what_is_no_address() -> None:
     text = "nameserver 10.96.0.10\nnameserver 192.0.2.1\nnameserver fe80::1%eth0\nnameserver x\nnameserver 1.1.1.1%;\n"
-    assert dns.upstream(text, "10.96.0.10") == ("192.0.2.1", "fe80::1%eth0")
-    assert "forward-addr: 192.0.2.1\n" in dns.config("/d", "10.96.0.10", [], ()), "nobody is asked: our own names go on"
-    assert "do-not-query-address: 192.0.2.1\n" in dns.config("/d", "10.96.0.10", [], ())
+    assert dns.upstream(text, ["10.96.0.10"]) == ("192.0.2.1", "fe80::1%eth0")
+    assert "forward-addr: 192.0.2.1\n" in dns.config("/d", ["10.96.0.10"], [], ()), "nobody is asked: our own names go on"
+    assert "do-not-query-address: 192.0.2.1\n" in dns.config("/d", ["10.96.0.10"], [], ())
