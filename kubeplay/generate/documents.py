@@ -15,7 +15,7 @@ from kubeplay.plan.stack import CLUSTER_WIDE, ObjectKey
 
 Object = dict[str, Any]
 Stored = Callable[[ObjectKey], "Object | None"]
-_WORKLOADS = ("Deployment", "ReplicaSet", "DaemonSet", "Job")
+_WORKLOADS = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job")
 
 
 def generate(wanted: Wanted, stored: Stored, options: GenerateOptions = GenerateOptions()) -> list[Object]:  # noqa: B008

@@ -24,6 +24,9 @@ replicas strategy revisionHistoryLimit progressDeadlineSeconds
 sessionAffinity sessionAffinityConfig targetPort externalTrafficPolicy internalTrafficPolicy ipFamilies ipFamilyPolicy clusterIPs finalizers
 dataSourceRef allocateLoadBalancerNodePorts
 persistentVolumeReclaimPolicy reclaimPolicy volumeBindingMode
+podManagementPolicy updateStrategy rollingUpdate partition maxUnavailable maxSurge persistentVolumeClaimRetentionPolicy
+whenDeleted whenScaled kind status minReplicas metrics targetCPUUtilizationPercentage behavior scaleUp scaleDown stabilizationWindowSeconds
+selectPolicy policies
 """
 _CANDIDATES = frozenset(_CANDIDATE_TEXT.split())
 # Candidates that decide over other defaults: a NodePort Service gets fields that a ClusterIP one does not.
@@ -35,7 +38,8 @@ _OPAQUE = frozenset(
 _TOP = frozenset(("apiVersion", "kind", "metadata", "spec", "provisioner"))
 _METADATA = ("name", "namespace", "labels", "annotations")
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
-CONTROLLERS_OWN = "deployment.kubernetes.io/"  # annotations that a controller writes (DE4)
+# annotations that a server or a controller writes (DE4, DS1)
+CONTROLLERS_OWN = ("deployment.kubernetes.io/", "deprecated.daemonset.template.generation")
 
 
 def prune(obj: Object, kind: Kind) -> Object:

@@ -160,6 +160,17 @@ def _families(spec: Object) -> None:
         spec["ipFamilies"] = ["IPv4"] if spec["ipFamilyPolicy"] == "SingleStack" else ["IPv4", "IPv6"]
 
 
+def _sets(name: str) -> Callable[[Object], None]:
+    """A rule of defaults_sets.py, read when its first object comes."""
+
+    def fill(obj: Object) -> None:
+        from kubeplay.kube import defaults_sets
+
+        getattr(defaults_sets, name)(obj)
+
+    return fill
+
+
 _KINDS: dict[tuple[str, str], Callable[[Object], None]] = {
     ("", "Pod"): _pod,
     ("", "Secret"): _secret,
@@ -170,4 +181,7 @@ _KINDS: dict[tuple[str, str], Callable[[Object], None]] = {
     ("", "Service"): _service,
     ("apps", "Deployment"): _deployment,
     ("apps", "ReplicaSet"): _replica_set,
+    ("apps", "StatefulSet"): _sets("stateful_set"),
+    ("apps", "DaemonSet"): _sets("daemon_set"),
+    ("autoscaling", "HorizontalPodAutoscaler"): _sets("autoscaler"),
 }

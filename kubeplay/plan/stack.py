@@ -28,11 +28,15 @@ class ObjectKey(Record):
 
 
 class PlannedObject(Record):
-    """One object to store: `body` is its canonical JSON text (defaulted, without status)."""
+    """One object to store: `body` is its canonical JSON text (defaulted, without status).
+
+    `keep`: one that is there already is left as it is (a claim of a StatefulSet, ST1).
+    """
 
     key: ObjectKey
     body: str
     owner: ObjectKey | None = None
+    keep: bool = False
 
 
 class ClaimPlan(Record):

@@ -44,7 +44,7 @@ def compare(engine: Engine, stack: Stack) -> Comparison:
         found = engine.store.objects.find(planned.key)
         if found is None:
             new.append(planned)
-        elif (stored := as_written(ephemeral.without(found.body), planned.body)) == planned.body:
+        elif planned.keep or (stored := as_written(ephemeral.without(found.body), planned.body)) == planned.body:
             same.add(planned.key)
         else:
             different.append(Difference(planned.key, tuple(describe(planned.key.kind, stored, planned.body))))

@@ -11,6 +11,7 @@ from typing import Any
 
 from kubeplay.errors import Fault
 from kubeplay.play import field_table as table
+from kubeplay.play import field_table_sets as sets
 from kubeplay.record import Record
 
 WORKS, NO_EFFECT, NOT_SUPPORTED = "works", "no effect", "not supported"
@@ -75,9 +76,12 @@ def parse(text: str, prefix: str = "") -> list[Row]:
 
 
 _SPECS = {"Deployment": table.DEPLOYMENT, "ReplicaSet": table.REPLICAS, "Service": table.SERVICE, "PersistentVolumeClaim": table.CLAIM,
-          "PersistentVolume": table.PERSISTENT_VOLUME, "Namespace": table.NAMESPACE}  # fmt: skip
+          "PersistentVolume": table.PERSISTENT_VOLUME, "Namespace": table.NAMESPACE, "StatefulSet": sets.STATEFUL_SET,
+          "DaemonSet": sets.DAEMON_SET, "PodDisruptionBudget": sets.BUDGET}  # fmt: skip
+# Kinds whose `spec.template` is a pod's.
+TEMPLATED = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet")
 KINDS = ("Pod", "Deployment", "ReplicaSet", "ConfigMap", "Secret", "PersistentVolumeClaim", "PersistentVolume", "StorageClass", "Namespace",
-         "Service")  # fmt: skip
+         "Service", "StatefulSet", "DaemonSet", "PodDisruptionBudget")  # fmt: skip
 
 CLAIM_TEMPLATE = "volumes[].ephemeral.volumeClaimTemplate."
 
@@ -93,11 +97,19 @@ def rows(kind: str) -> list[Row]:
     if kind == "Pod":
         return found + pod_rows("spec.")
     found += parse(_SPECS[kind], "spec.")
-    if kind in ("Deployment", "ReplicaSet"):
+    if kind == "StatefulSet":
+        found += _claim_templates()
+    if kind in TEMPLATED:
         found += parse(table.META, "spec.template.metadata.")
         found.append(Row("spec.template.spec", WORKS, BOTH, ""))
         found += pod_rows("spec.template.spec.")
     return found
+
+
+def _claim_templates() -> list[Row]:
+    """A claim in each of a StatefulSet's volumeClaimTemplates."""
+    prefix = f"spec.{sets.CLAIM_TEMPLATES}"
+    return parse(table.META, f"{prefix}metadata.") + parse(table.CLAIM, f"{prefix}spec.")
 
 
 def _foreign(kind: str) -> tuple[str, ...]:
@@ -121,11 +133,11 @@ def tree(kind: str) -> Node:
     """The tree of a kind; the part of a PodSpec is built once for all kinds."""
     if kind not in _trees:
         root = Node()
-        for row in rows(kind) if kind not in ("Pod", "Deployment", "ReplicaSet") else _outer(kind):
+        for row in rows(kind) if kind not in ("Pod", *TEMPLATED) else _outer(kind):
             _plant(root, row.path, row)
         if kind == "Pod":
             root.fields["spec"] = pod_spec()
-        elif kind in ("Deployment", "ReplicaSet"):
+        elif kind in TEMPLATED:
             root.fields["spec"].fields["template"].fields["spec"] = pod_spec()
         _trees[kind] = root
     return _trees[kind]
@@ -135,7 +147,7 @@ def _outer(kind: str) -> list[Row]:
     found = parse(table.ROOT) + parse(table.META, "metadata.")
     if kind != "Pod":
         found += parse(_SPECS[kind], "spec.") + parse(table.META, "spec.template.metadata.")
-    return found
+    return found + (_claim_templates() if kind == "StatefulSet" else [])
 
 
 def pod_spec() -> Node:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kubeplay.errors import Fault, InvalidInput
 from kubeplay.plan.stack import ObjectKey, PlannedObject, Stack
 from kubeplay.play.compile import CompileOptions, flags, marks
-from kubeplay.play.kinds import base, data, deployment, names, pod, pvc, replicaset, service, workload
+from kubeplay.play.kinds import base, daemonset, data, deployment, names, pod, pvc, replicaset, service, statefulset, workload
 from kubeplay.play.kinds.base import Object, Part
 
 if TYPE_CHECKING:
@@ -17,15 +17,20 @@ if TYPE_CHECKING:
 
 # VL9: what others refer to first.
 ORDER = ("Namespace", "StorageClass", "PersistentVolume", "ConfigMap", "Secret", "PersistentVolumeClaim", "Service", "Deployment",
-         "ReplicaSet", "Pod")  # fmt: skip
+         "ReplicaSet", "StatefulSet", "DaemonSet", "ControllerRevision", "PodDisruptionBudget", "HorizontalPodAutoscaler",
+         "Pod")  # fmt: skip
 _RANK = {kind: number for number, kind in enumerate(ORDER)}
 MAX_REPLICAS = 1000  # ours: the default network of one machine has no more addresses to give in earnest
 _PLAIN = {
     "Namespace": data.build, "StorageClass": data.build, "PersistentVolume": data.build, "ConfigMap": data.build,
     "Secret": data.build, "PersistentVolumeClaim": pvc.build,
-    "Service": service.build, "Pod": pod.build,
+    "Service": service.build, "Pod": pod.build, "PodDisruptionBudget": data.build, "HorizontalPodAutoscaler": data.build,
 }  # fmt: skip
-_WORKLOADS = {"Deployment": deployment.build, "ReplicaSet": replicaset.build}
+_WORKLOADS = {
+    "Deployment": deployment.build, "ReplicaSet": replicaset.build, "StatefulSet": statefulset.build, "DaemonSet": daemonset.build,
+}  # fmt: skip
+# What the pods of the first batch are made of, where that is not the template once per replica.
+_TEMPLATES = {"StatefulSet": statefulset.templates_of, "DaemonSet": daemonset.templates_of}
 
 
 def build(manifests: Sequence[Manifest], options: CompileOptions = CompileOptions()) -> Stack:  # noqa: B008
@@ -34,19 +39,26 @@ def build(manifests: Sequence[Manifest], options: CompileOptions = CompileOption
     faults = _refused(manifests, objects)
     if faults:
         raise InvalidInput("the manifests cannot be played together", faults)
-    templates = {at: workload.templates_of(obj) for at, obj in enumerate(objects) if obj["kind"] in _WORKLOADS}
+    templates = {at: _TEMPLATES.get(obj["kind"], workload.templates_of)(obj) for at, obj in enumerate(objects) if obj["kind"] in _WORKLOADS}
     _apply_flags(objects, templates, options)
     order = sorted(range(len(objects)), key=lambda at: _RANK[objects[at]["kind"]])
     parts = [_build(objects[at], templates.get(at), options) for at in order]
-    planned = [one for part in parts for one in part.objects]
+    planned = _once([one for part in parts for one in part.objects])
     planned.sort(key=_rank)
+    claims = {(one.namespace, one.name): one for part in reversed(parts) for one in reversed(part.claims)}
     return Stack(
         objects=tuple(planned),
-        claims=tuple([one for part in parts for one in part.claims]),
+        claims=(*reversed(claims.values()),),
         services=tuple([one for part in parts for one in part.services]),
         pods=tuple([one for part in parts for one in part.pods]),
         start=options.start,
     )
+
+
+def _once(planned: list[PlannedObject]) -> list[PlannedObject]:
+    """Without the claims that a StatefulSet would make, where the files have them of their own (ST1)."""
+    written = {one.key for one in planned if not one.keep}
+    return [one for one in planned if not one.keep or one.key not in written]
 
 
 def _rank(planned: PlannedObject) -> int:

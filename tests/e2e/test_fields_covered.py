@@ -20,6 +20,9 @@ def canonical(kind: str, path: str) -> str:
     path = path.replace("spec.template.metadata.", "metadata.").replace("initContainers[].", "containers[].")
     if path.startswith("spec.template.spec"):
         kind, path = "Pod", path.removeprefix("spec.template.")
+    path = path.replace("spec.volumeClaimTemplates[].metadata.", "metadata.")
+    if path.startswith("spec.volumeClaimTemplates[].spec."):
+        kind, path = "PersistentVolumeClaim", path.removeprefix("spec.volumeClaimTemplates[].")
     if path.startswith("spec.volumes[].ephemeral.volumeClaimTemplate.spec."):
         kind, path = "PersistentVolumeClaim", path.removeprefix("spec.volumes[].ephemeral.volumeClaimTemplate.")
     return f"Any.{path}" if path in ("apiVersion", "kind") or path.startswith("metadata.") else f"{kind}.{path}"

@@ -28,7 +28,7 @@ VERSION = "1.36"
 def written(made: Stack, **options: Any) -> str:
     """What generate writes of everything the author of a stack wrote."""
     stored = {one.key: json.loads(one.body) for one in made.objects}
-    top = tuple(stored[one.key] for one in made.objects if one.owner is None)
+    top = tuple(stored[one.key] for one in made.objects if one.owner is None and not one.keep)
     return documents.to_yaml(documents.generate(Wanted(top), stored.get, GenerateOptions(show_secrets=True, **options)))
 
 

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
-_KINDS = "ph|co|cs|rb|rr|in|pr|lh|te|ad|tm|en|cm|da|vo|pv|sc|rs|dn|de|rp|lr"
+_KINDS = "ph|co|cs|rb|rr|in|pr|lh|te|ad|tm|en|cm|da|vo|pv|sc|rs|dn|de|rp|st|ds|lr"
 _IN_NAME = re.compile(rf"(?:^test_|_)((?:{_KINDS})\d+)(?=_|$)")
 _IN_TEXT = re.compile(rf"\b((?:{_KINDS.upper()})\d+)\b")
 
@@ -172,6 +172,12 @@ SECTIONS: dict[str, dict[str, str]] = {
         "DE6": "paused; scaling in proportion",
         "RP1": "which pods go first; adoption; ended pods",
         "RP2": "owners, cascades, slow start",
+    },
+    "15 StatefulSet, DaemonSet": {
+        "ST1": "names, hosts and claims of a StatefulSet's pods; what is kept",
+        "ST2": "their order, Parallel, ended pods",
+        "ST3": "updates from the highest down, partition, OnDelete, revisions",
+        "DS1": "one pod; updates with and without a surge; the back-off of failed ones",
     },
     "19 One machine": {
         "LR1": "the scheduler's verdict",

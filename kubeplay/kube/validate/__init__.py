@@ -93,6 +93,30 @@ def _service() -> Check:
     return service.service
 
 
+def _stateful_set() -> Check:
+    from kubeplay.kube.validate import statefulset
+
+    return statefulset.stateful_set
+
+
+def _daemon_set() -> Check:
+    from kubeplay.kube.validate import daemonset
+
+    return daemonset.daemon_set
+
+
+def _autoscaler() -> Check:
+    from kubeplay.kube.validate import autoscaler
+
+    return autoscaler.autoscaler
+
+
+def _budget() -> Check:
+    from kubeplay.kube.validate import disruption
+
+    return disruption.budget
+
+
 _KINDS: dict[tuple[str, str], Callable[[], Check]] = {
     ("", "Pod"): _pod,
     ("", "ConfigMap"): _config_map,
@@ -104,4 +128,8 @@ _KINDS: dict[tuple[str, str], Callable[[], Check]] = {
     ("", "Service"): _service,
     ("apps", "Deployment"): _deployment,
     ("apps", "ReplicaSet"): _replica_set,
+    ("apps", "StatefulSet"): _stateful_set,
+    ("apps", "DaemonSet"): _daemon_set,
+    ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
+    ("policy", "PodDisruptionBudget"): _budget,
 }

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 CONTROLLERS: dict[str, str] = {
     "Deployment": "deployment",
     "ReplicaSet": "replicaset",
+    "StatefulSet": "statefulset",
+    "DaemonSet": "daemonset",
+    "PodDisruptionBudget": "poddisruptionbudget",
 }
 # Kinds whose controllers look at pods that they do not own: while an object of one exists, every change is looked at.
-BROAD: tuple[str, ...] = ()
+BROAD: tuple[str, ...] = ("PodDisruptionBudget",)
 # Kinds that own others, whose deletion garbage.py finishes. A claim in use goes with its last user (PV3), a pod with its containers.
 OWNERS = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob")
 

@@ -92,8 +92,9 @@ class Actor:
         kind = kinds.find("v1", "Pod")
         assert kind is not None
         obj = defaults.apply(body, kind)
-        plan = compile_pod(obj, CompileOptions(), controlled=True)
-        part, text = ephemeral.part(obj, CompileOptions()), codec.dumps(plan)
+        options = CompileOptions(seccomp_default=self.engine.settings.seccomp_default, node_name=self.engine.node_name)
+        plan = compile_pod(obj, options, controlled=True)
+        part, text = ephemeral.part(obj, options), codec.dumps(plan)
         store = self.engine.store
         with store.write():
             stored = store.objects.create(base.key(obj), base.body(obj), owner_uid=owner)

@@ -69,7 +69,7 @@ def test_nothing_to_do_is_an_error(text: str) -> None:
         ("apiVersion: v1\nkind: [Pod]\n", (2, "kind", "FieldValueTypeInvalid")),
         ("apiVersion: v1\nkind: pod\n", (2, "kind", "FieldValueInvalid")),
         ("apiVersion: v1\nkind: Deployment\n", (1, "apiVersion", "FieldValueInvalid")),
-        ("apiVersion: apps/v1\nkind: StatefulSet\n", (2, "kind", "NotSupported")),
+        ("apiVersion: coordination.k8s.io/v1\nkind: Lease\n", (2, "kind", "NotSupported")),
         ("- apiVersion: v1\n  kind: Pod\n", (1, "", "FieldValueTypeInvalid")),
     ],
 )

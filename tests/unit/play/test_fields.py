@@ -15,6 +15,7 @@ MODELS = {
     "Pod": "V1Pod", "Deployment": "V1Deployment", "ReplicaSet": "V1ReplicaSet", "ConfigMap": "V1ConfigMap", "Secret": "V1Secret",
     "PersistentVolumeClaim": "V1PersistentVolumeClaim", "PersistentVolume": "V1PersistentVolume",
     "StorageClass": "V1StorageClass", "Namespace": "V1Namespace", "Service": "V1Service",
+    "StatefulSet": "V1StatefulSet", "DaemonSet": "V1DaemonSet", "PodDisruptionBudget": "V1PodDisruptionBudget",
 }  # fmt: skip
 
 
