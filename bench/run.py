@@ -1,6 +1,6 @@
 """make bench: kubeplay against Debian's podman, in alternating runs on one tmpfs; prints ratios, writes JSON.
 
-usage: bench/run.py [--rounds N] [--only REGEX] [--parts play,rootless,throughput,updates,restart,probes,dns,images] [--ext4] [--work DIR]
+usage: bench/run.py [--rounds N] [--only REGEX] [--parts PART,PART] [--ext4] [--work DIR]; the parts are those of PARTS
 """
 
 from __future__ import annotations
@@ -20,18 +20,19 @@ from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from bench import dns, images, probes, restart, rootless, throughput, updates
+from bench import dns, images, probes, restart, rootless, throughput, updates, workloads
 from bench.cases import CASES, LAST, Case
 from bench.peers import Peer, kubeplay, podman
 
 WORK = "/tmp/kubeplay-bench"
+PARTS = "play,rootless,throughput,updates,restart,probes,workloads,dns,images"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--only", default="")
-    parser.add_argument("--parts", default="play,rootless,throughput,updates,restart,probes,dns,images", type=lambda text: text.split(","))
+    parser.add_argument("--parts", default=PARTS, type=lambda text: text.split(","))
     parser.add_argument("--ext4", action="store_true")
     parser.add_argument("--work", default=WORK, help="a directory of this run's own; what is there is removed")
     options = parser.parse_args()
@@ -57,6 +58,8 @@ def main() -> None:
             results += probes.measure(work, options.rounds, lambda name: bool(re.search(options.only, name)))
         if "dns" in options.parts:
             results += dns.measure(work, options.rounds, lambda name: bool(re.search(options.only, name)))
+        if "workloads" in options.parts:
+            results += workloads.measure(work, options.rounds, lambda name: bool(re.search(options.only, name)))
         if "images" in options.parts:
             with images.prepared(work) as cases:
                 results += _all(cases, peers, options)
