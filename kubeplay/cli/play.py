@@ -125,7 +125,7 @@ def _compiled(app: App, files: tuple[str, ...], given: dict[str, Any]) -> Stack:
     return stack
 
 
-def _named(app: App, files: tuple[str, ...]) -> tuple[list[ObjectKey], tuple[Fault, ...]]:
+def named(app: App, files: tuple[str, ...]) -> tuple[list[ObjectKey], tuple[Fault, ...]]:
     """The objects that the files name, valid or not, and why some documents name none. Kinds that we never run are warnings."""
     from kubeplay.play import cache
     from kubeplay.play.sources import load
@@ -237,7 +237,7 @@ def remove(app: App, files: tuple[str, ...], *, force: bool, quiet: bool, timeou
     """What the files name goes; then raises InvalidInput with the documents that name nothing."""
     from kubeplay.cli.playing import take_down
 
-    keys, faults = _named(app, files)
+    keys, faults = named(app, files)
     if keys or not faults:
         take_down(app, keys, force=force, timeout=timeout, quiet=quiet)
     if faults:
