@@ -111,8 +111,8 @@ def edit(app: App, one: Kind, body: Json, change: Change, given: dict[str, Any],
     from kubeplay.play import edit as edits
 
     key = key_of(one, body)
-    if one.kind == "Namespace" and app.store.objects.find(key) is None:  # it is there because something is in it
-        app.store.objects.create(key, edits.written({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": key.name}}))
+    if one.kind in ("Namespace", "Node") and app.store.objects.find(key) is None:  # it is there without being stored
+        app.store.objects.create(key, edits.written({"apiVersion": "v1", "kind": one.kind, "metadata": {"name": key.name}}))
     return edits.edit(app.engine, key, change, expect_version=version, dry=given.get("dry_run") not in (None, "none"))
 
 

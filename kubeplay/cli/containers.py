@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli import human, listing, resolve
-from kubeplay.cli.declare import ALL_NAMESPACES, LISTING, argument, command, flag, many
+from kubeplay.cli.declare import ALL_NAMESPACES, LISTING, argument, command, flag, many, text
 from kubeplay.cli.listing import Column, Fields, Listing
 from kubeplay.engine.store import runtime
 from kubeplay.engine.store.runtime import ContainerRow, PodRow
@@ -246,9 +246,29 @@ _TOP = (
 )
 
 
-@command("top", "Show the processes of a container or pod.", argument("NAME", "Container or pod.", complete="container"), _COLUMNS, _TOP)
-def top(app: App, *, name: str, columns: tuple[str, ...], more: tuple[str, ...], every: bool) -> None:
+_METERS = (
+    text("-l", "--selector", help="top pod: pods with these labels.", metavar="SELECTOR"),
+    flag("--containers", help="top pod: a line for each container."),
+    text("--sort-by", help="top pod: cpu or memory, the most first.", metavar="COLUMN"),
+    flag("--sum", help="top pod: the sum in a last line."),
+    flag("--no-headers", help="top pod, top node: leave the header out."),
+    ALL_NAMESPACES,
+)
+
+
+@command(
+    "top",
+    "Show the processes of a container or pod; `top pod` and `top node` what pods and the machine take.\n\n"
+    "    kubeplay top web-main\n    kubeplay top pod -l app=web --containers\n    kubeplay top node",
+    argument("NAME", "Container or pod; pod or node.", complete="container"), _COLUMNS, _TOP, _METERS,
+)  # fmt: skip
+def top(app: App, *, name: str, columns: tuple[str, ...], more: tuple[str, ...], every: bool, **given: Any) -> None:
     pods = resolve.find_pods(app, name)
+    meters = ("pod", "pods", "po", "node", "nodes", "no")
+    if not pods and name in meters:
+        from kubeplay.cli import metering
+
+        return (metering.pods if name in metering.PODS else metering.node)(app, columns, given)
     rows = app.store.runtime.containers(pods[0].uid) if pods else [resolve.container(app, name).container]
     _show_processes(app, rows, (*columns, *more))
 

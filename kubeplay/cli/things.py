@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 # `get all`: kubectl's category, as far as we have the kinds
 ALL = ("Pod", "Service", "DaemonSet", "Deployment", "ReplicaSet", "StatefulSet", "Job", "CronJob")
+SHOWN = ("Event", "Namespace", "StorageClass", "Node")  # kinds of which there may be some that are not stored
 _WORKLOADS = ("Deployment", "ReplicaSet")
 
 
@@ -55,6 +56,10 @@ def listed(app: App, one: Kind, namespace: str) -> list[Json]:
     """Every object of a kind in a namespace ("" = all), by namespace and name."""
     if one.kind == "Event":
         return [event(one_) for one_ in app.store.events.list(namespace)]
+    if one.kind == "Node":
+        from kubeplay.cli import node
+
+        return [node.node(app)]
     found = app.store.objects.list(one.kind, namespace if one.namespaced else "")
     bodies = _bodies(app, one, found)
     if one.kind == "Namespace":
@@ -73,9 +78,9 @@ def fetched(app: App, one: Kind, name: str) -> Json:
     scope, _, last = name.rpartition("/")
     namespace = (scope or app.namespace) if one.namespaced else ""
     stored = app.store.objects.find(ObjectKey(one.kind, namespace, last))
-    if stored is not None:
+    if stored is not None and one.kind != "Node":
         return _bodies(app, one, [stored])[0]
-    for body in listed(app, one, namespace) if one.kind in ("Event", "Namespace", "StorageClass") else []:
+    for body in listed(app, one, namespace) if one.kind in SHOWN else []:
         if body["metadata"]["name"] == last:
             return body
     if one.kind == "Pod":  # by id, as everywhere

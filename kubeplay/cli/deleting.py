@@ -1,0 +1,118 @@
+"""delete: objects by kind and name, file or label, with kubectl's flags and words."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from kubeplay.cli import choosing
+from kubeplay.cli.declare import ALL_NAMESPACES, argument, choice, command, flag, integer, number, text
+from kubeplay.errors import InvalidInput, NotFound, Timeout
+from kubeplay.kube.kinds import Kind
+
+if TYPE_CHECKING:
+    from kubeplay.cli.app import App
+    from kubeplay.play.delete import Deleted
+
+Json = dict[str, Any]
+NOW = 1  # --now, and --grace-period=0 without --force: kubectl's own
+LOOK_SECONDS = 0.1
+FORCED = (
+    "Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated."
+    " The containers are killed at once."
+)
+
+
+@command(
+    "delete",
+    "Delete objects.\n\n    kubeplay delete pod web\n    kubeplay delete deploy/web svc/web\n    kubeplay delete pods -l app=web --now\n"
+    "    kubeplay delete -f app.yaml\n    kubeplay delete deploy web --cascade=orphan\n\nWaits until they are gone. The pods of a workload"
+    " end in the background, with their grace; --cascade=foreground waits for them, --cascade=orphan leaves them.",
+    argument("KIND", "Kinds and names, or KIND/NAME.", dest="words", many=True, required=False, complete="kind"),
+    choosing.FILES, choosing.SELECTOR, choosing.ALL, ALL_NAMESPACES, choosing.DRY_RUN,
+    text("--field-selector", help="Objects with these fields: status.phase=Failed.", metavar="SELECTOR"),
+    choice("--cascade", choices=("background", "foreground", "orphan"), bare="background", default="background",
+           help="What becomes of what the objects own."),
+    integer("--grace-period", help="Seconds that pods get to end; negative: their own; 0 with --force: none.", default=-1),
+    flag("--force", help="With --grace-period=0: kill at once."),
+    flag("--now", help="Pods get one second to end."),
+    flag("--wait", help="Return when they are gone.", default=True),
+    number("--timeout", help="Wait at most this long; 0: as long as it takes.", default=0.0, metavar="DURATION"),
+    flag("--ignore-not-found", help="What is not there is no error."),
+    text("-o", "--output", help="name: print KIND/NAME only.", metavar="FORM", dest="output"),
+    flag("-R", "--recursive", help="Accepted for kubectl's sake: directories are read with what is in them.", hidden=True),
+)  # fmt: skip
+def delete(app: App, *, words: tuple[str, ...], **given: Any) -> int:
+    grace = _grace(given)
+    missing: list[NotFound] = []
+    found = choosing.chosen(app, words, given, missing=missing.append)
+    if not found and not missing:
+        print("No resources found", file=sys.stderr)
+    if given["force"] and grace == 0:
+        print(FORCED, file=sys.stderr)
+    asked: list[Deleted] = []
+
+    def act(one: Kind, body: Json) -> str:
+        if given["dry_run"] == "none":
+            asked.append(_request(app, one, body, given, grace))
+        return _said(one, body, given, grace)
+
+    status = choosing.each(app, found, act)
+    if asked:
+        with app.supervised():
+            _finish(app, asked, given, grace)
+    if missing and not given["ignore_not_found"]:
+        from kubeplay.cli.failure import report
+
+        status = max(report(error, app.settings.log_level, app.settings.log_format) for error in missing)
+    return status
+
+
+def _grace(given: dict[str, Any]) -> float | None:
+    """Seconds instead of the pods' own grace. Raises InvalidInput."""
+    seconds: int = given["grace_period"]
+    if given["now"] and seconds >= 0:
+        raise InvalidInput("--now and --grace-period cannot be specified together")
+    if given["force"] and seconds > 0:
+        raise InvalidInput("--force and --grace-period greater than 0 cannot be specified together")
+    if given["now"]:
+        return NOW
+    if given["force"]:
+        return 0
+    return None if seconds < 0 else max(seconds, NOW)
+
+
+def _request(app: App, one: Kind, body: Json, given: dict[str, Any], grace: float | None) -> Deleted:
+    from kubeplay.play import delete as deletes
+
+    key = choosing.key_of(one, body)
+    return deletes.request(app.engine, key, cascade=given["cascade"], grace=grace)
+
+
+def _said(one: Kind, body: Json, given: dict[str, Any], grace: float | None) -> str:
+    name, title = body["metadata"]["name"], f"{one.singular}.{one.group}" if one.group else one.singular
+    if given["output"] not in (None, "", "name"):
+        raise InvalidInput(f"-o {given['output']!r} is not known", hint="form: name")
+    if given["output"] == "name":
+        return f"{title}/{name}\n"
+    where = f" from {body['metadata'].get('namespace') or 'default'} namespace" if one.namespaced else ""
+    return f'{title} "{name}" {"force " if grace == 0 else ""}deleted{where}{choosing.dry(given)}\n'
+
+
+def _finish(app: App, asked: list[Deleted], given: dict[str, Any], grace: float | None) -> None:
+    """The deletions themselves; with --wait until everything is gone. Raises Timeout."""
+    from kubeplay.play import delete as deletes
+
+    clock = app.engine.clock
+    deadline = clock.monotonic() + given["timeout"] if given["timeout"] > 0 else None
+    deletes.finish(app.engine, asked, grace=grace, wait=given["wait"] and deadline is None)
+    if not given["wait"]:
+        return
+    from kubeplay.supervisor import ensure
+
+    ensure(app.engine)
+    while left := [one for one in asked if not deletes.gone(app.engine, one)]:
+        if deadline is not None and clock.monotonic() >= deadline:
+            names = ", ".join(f"{one.key.kind.lower()}/{one.key.name}" for one in left)
+            raise Timeout(f"timed out waiting for the condition on {names}", hint="they go on ending")
+        clock.sleep(LOOK_SECONDS)
