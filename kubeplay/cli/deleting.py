@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli import choosing
 from kubeplay.cli.declare import ALL_NAMESPACES, argument, choice, command, flag, integer, number, text
 from kubeplay.errors import InvalidInput, NotFound, Timeout
 from kubeplay.kube.kinds import Kind
+from kubeplay.plan.stack import ObjectKey
+from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
-    from kubeplay.play.delete import Deleted
 
 Json = dict[str, Any]
 NOW = 1  # --now, and --grace-period=0 without --force: kubectl's own
@@ -21,6 +23,13 @@ FORCED = (
     "Warning: Immediate deletion does not wait for confirmation that the running resource has been terminated."
     " The containers are killed at once."
 )
+
+
+class Asked(Record):
+    """What is to go; the uid tells whether it has gone."""
+
+    key: ObjectKey
+    uid: str
 
 
 @command(
@@ -50,17 +59,21 @@ def delete(app: App, *, words: tuple[str, ...], **given: Any) -> int:
         print("No resources found", file=sys.stderr)
     if given["force"] and grace == 0:
         print(FORCED, file=sys.stderr)
-    asked: list[Deleted] = []
+    asked: list[Asked] = []
 
     def act(one: Kind, body: Json) -> str:
-        if given["dry_run"] == "none":
-            asked.append(_request(app, one, body, given, grace))
+        key = choosing.key_of(one, body)
+        if app.store.objects.find(key) is None:
+            raise InvalidInput(f"{key} is shown, not stored: it cannot be deleted")
+        asked.append(Asked(key, body["metadata"]["uid"]))
         return _said(one, body, given, grace)
 
     status = choosing.each(app, found, act)
-    if asked:
+    if asked and given["dry_run"] == "none":
         with app.supervised():
-            _finish(app, asked, given, grace)
+            _begin(app, asked, given, grace)
+        if given["wait"]:
+            _wait(app, asked, given["timeout"])
     if missing and not given["ignore_not_found"]:
         from kubeplay.cli.failure import report
 
@@ -82,13 +95,6 @@ def _grace(given: dict[str, Any]) -> float | None:
     return None if seconds < 0 else max(seconds, NOW)
 
 
-def _request(app: App, one: Kind, body: Json, given: dict[str, Any], grace: float | None) -> Deleted:
-    from kubeplay.play import delete as deletes
-
-    key = choosing.key_of(one, body)
-    return deletes.request(app.engine, key, cascade=given["cascade"], grace=grace)
-
-
 def _said(one: Kind, body: Json, given: dict[str, Any], grace: float | None) -> str:
     name, title = body["metadata"]["name"], f"{one.singular}.{one.group}" if one.group else one.singular
     if given["output"] not in (None, "", "name"):
@@ -99,19 +105,27 @@ def _said(one: Kind, body: Json, given: dict[str, Any], grace: float | None) -> 
     return f'{title} "{name}" {"force " if grace == 0 else ""}deleted{where}{choosing.dry(given)}\n'
 
 
-def _finish(app: App, asked: list[Deleted], given: dict[str, Any], grace: float | None) -> None:
-    """The deletions themselves; with --wait until everything is gone. Raises Timeout."""
-    from kubeplay.play import delete as deletes
+def _begin(app: App, asked: Sequence[Asked], given: dict[str, Any], grace: float | None) -> None:
+    """Ask for the deletions; what can be waited for here is. Workloads go at once in the background, their pods after them (TE6)."""
+    from kubeplay.play import deletion
+    from kubeplay.play.down import WORKLOADS
 
+    cascade = given["cascade"]
+    wait = given["wait"] and given["timeout"] <= 0
+    left = [one.key for one in asked if one.key.kind in WORKLOADS and cascade == deletion.BACKGROUND]
+    rest = [one.key for one in asked if one.key not in left]
+    if left:
+        deletion.delete(app.engine, left, cascade=cascade, grace=grace, wait=False)
+    if rest:
+        deletion.delete(app.engine, rest, cascade=cascade, grace=grace, wait=wait)
+
+
+def _wait(app: App, asked: Sequence[Asked], seconds: float) -> None:
+    """Until everything is gone; another object of the same name is another one. Raises Timeout."""
     clock = app.engine.clock
-    deadline = clock.monotonic() + given["timeout"] if given["timeout"] > 0 else None
-    deletes.finish(app.engine, asked, grace=grace, wait=given["wait"] and deadline is None)
-    if not given["wait"]:
-        return
-    from kubeplay.supervisor import ensure
-
-    ensure(app.engine)
-    while left := [one for one in asked if not deletes.gone(app.engine, one)]:
+    deadline = clock.monotonic() + seconds if seconds > 0 else None
+    left = list(asked)
+    while left := [one for one in left if (found := app.store.objects.find(one.key)) is not None and found.uid == one.uid]:
         if deadline is not None and clock.monotonic() >= deadline:
             names = ", ".join(f"{one.key.kind.lower()}/{one.key.name}" for one in left)
             raise Timeout(f"timed out waiting for the condition on {names}", hint="they go on ending")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli import resolve
@@ -17,8 +18,10 @@ _GROUPS = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStat
 
 
 def statuses(app: App, pods: Sequence[PodRow]) -> dict[str, Status]:
-    """`status` by pod uid: what reconcile stored, or a fresh one where containers have moved on since."""
+    """`status` by pod uid: what reconcile stored, or a fresh one where containers have moved on since. One that goes meanwhile keeps it."""
     import json
+
+    from kubeplay.errors import NotFound
 
     app.engine.refresh()
     stored = {one.uid: one.status for one in app.store.objects.list("Pod")}
@@ -29,7 +32,10 @@ def statuses(app: App, pods: Sequence[PodRow]) -> dict[str, Status]:
     found = {}
     for pod in pods:
         status: Status = json.loads(stored.get(pod.uid) or "{}")
-        found[pod.uid] = status if status and _agrees(status, rows.get(pod.uid, ())) else _fresh(app, pod, status)
+        found[pod.uid] = status
+        if not status or not _agrees(status, rows.get(pod.uid, ())):
+            with suppress(NotFound):
+                found[pod.uid] = _fresh(app, pod, status)
     return found
 
 

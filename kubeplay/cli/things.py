@@ -172,12 +172,21 @@ def _namespaces(app: App, bodies: list[Json]) -> list[Json]:
     return found
 
 
+# who tells of a kind in a cluster
+_SOURCES = {
+    "Deployment": "deployment-controller", "ReplicaSet": "replicaset-controller", "StatefulSet": "statefulset-controller",
+    "DaemonSet": "daemonset-controller", "Job": "job-controller", "CronJob": "cronjob-controller",
+    "HorizontalPodAutoscaler": "horizontal-pod-autoscaler", "PodDisruptionBudget": "controllermanager",
+    "PersistentVolumeClaim": "persistentvolume-controller", "Service": "service-controller", "Ingress": "ingress-controller",
+}  # fmt: skip
+
+
 def event(one: Event) -> Json:
     """An event as core/v1 has it."""
     from kubeplay.clock import rfc3339
 
     first, last = rfc3339(one.first), rfc3339(one.last)
-    source = "default-scheduler" if one.reason in ("Scheduled", "FailedScheduling") else "kubelet"
+    source = "default-scheduler" if one.reason in ("Scheduled", "FailedScheduling") else _SOURCES.get(one.key.kind, "kubelet")
     return {
         "apiVersion": "v1", "kind": "Event",
         "metadata": {"name": f"{one.key.name}.{one.id:016x}", "namespace": one.key.namespace or "default", "creationTimestamp": first},

@@ -64,8 +64,8 @@ def edited(stored: StoredObject, change: Change) -> Json:
     change(new)
     kind = kinds.find(old.get("apiVersion", ""), stored.key.kind)
     if kind is not None and kind.support == "slice":
-        new = defaults.apply(new, kind)
-        known = {(fault.path, fault.message) for fault in validate(defaults.apply(old, kind), kind)}
+        old, new = defaults.apply(old, kind), defaults.apply(new, kind)
+        known = {(fault.path, fault.message) for fault in validate(old, kind)}
         faults = [fault for fault in validate(new, kind) if (fault.path, fault.message) not in known]
         if faults:
             raise InvalidInput(f"{stored.key} cannot become what is asked for", faults)
@@ -77,10 +77,16 @@ def edited(stored: StoredObject, change: Change) -> Json:
 
 def refused(kind: str, old: Json, new: Json) -> list[str]:
     """What of the change a cluster refuses as it may never change; labels and annotations always may."""
+    from kubeplay.play import down as downs
     from kubeplay.play import update
 
     before, after = ({name: value for name, value in body.items() if name != "metadata"} for body in (old, new))
-    return [] if before == after else update.faults(kind, written(old), written(new))
+    if before == after:
+        return []
+    if kind in downs.WORKLOADS:  # validation compares the rest
+        same = old["spec"].get("selector") == new["spec"].get("selector")
+        return [] if same else ["spec.selector: field is immutable"]
+    return update.faults(kind, written(old), written(new))
 
 
 def written(body: Json) -> str:
