@@ -77,16 +77,10 @@ def edited(stored: StoredObject, change: Change) -> Json:
 
 def refused(kind: str, old: Json, new: Json) -> list[str]:
     """What of the change a cluster refuses as it may never change; labels and annotations always may."""
-    from kubeplay.play import down as downs
     from kubeplay.play import update
 
     before, after = ({name: value for name, value in body.items() if name != "metadata"} for body in (old, new))
-    if before == after:
-        return []
-    if kind in downs.WORKLOADS:  # validation compares the rest
-        same = old["spec"].get("selector") == new["spec"].get("selector")
-        return [] if same else ["spec.selector: field is immutable"]
-    return update.faults(kind, written(old), written(new))
+    return [] if before == after else update.faults(kind, written(old), written(new))
 
 
 def written(body: Json) -> str:
