@@ -81,6 +81,7 @@ SHOWN = {
     "22-live-config": ("it says: good morning", ["logs", "live-config", "-c", "main"]),
     "21-env-file": ("running on Linux", ["logs", "env-file", "-c", "main"]),
     "30-pod-resources": ('"qosClass": "Burstable"', ["pod", "inspect", "shared-limits"]),
+    "49-voting": ("cats 2, dogs 1", ["logs", "voters"]),
     "31-resize": ("growing-main", ["stats", "--no-stream", "growing-main"]),
 }
 
@@ -117,5 +118,24 @@ def test_the_guestbook_counts_its_visitors_across_a_down(machine: Machine) -> No
                 fronts.add(text.split("through front ")[1].split(",")[0])
             assert fronts
             machine.run("kube", "down", file)
+    finally:
+        machine.run("kube", "down", "--force", file)
+
+
+def test_the_votes_outlive_their_database(machine: Machine) -> None:
+    """The claim of 49-voting keeps what is in, whichever pod of the Deployment has it, and everybody finds the new one by its name."""
+    file = str(ROOT / "examples/manifests/49-voting.yaml")
+    result = "http://127.0.0.1:30050/cgi-bin/result"
+    try:
+        machine.run("play", "kube", "--wait-ready", "--timeout", "100s", file)
+        machine.until("cats 2, dogs 1", "logs", "voters")
+        before = next(line.split()[1] for line in machine.run("pod", "ps").splitlines() if " db-" in line)
+        machine.run("pod", "rm", "-f", before)
+        assert page("http://127.0.0.1:30049/cgi-bin/vote?dogs").strip() == "voted for dogs"
+        deadline = time.monotonic() + 100
+        while "cats 2, dogs 2" not in (said := page(result)):
+            assert time.monotonic() < deadline, said
+            time.sleep(0.2)
+        assert before not in machine.run("pod", "ps")
     finally:
         machine.run("kube", "down", "--force", file)

@@ -216,7 +216,8 @@ def config(directory: str, addresses: Sequence[str], served: Iterable[str], serv
     lines = [
         "server:", f'directory: "{directory}"', 'chroot: ""', f'username: "{user}"', 'pidfile: ""', "use-syslog: no", 'logfile: ""',
         "do-daemonize: no",
-        *(f"interface: {address}" for address in addresses), "ip-freebind: yes", "access-control: 0.0.0.0/0 allow", "access-control: ::/0 allow",
+        *(f"interface: {address}" for address in addresses), "ip-freebind: yes",
+        "access-control: 0.0.0.0/0 allow", "access-control: ::/0 allow",
         'module-config: "iterator"', "num-threads: 1", "msg-cache-size: 1m", "rrset-cache-size: 2m", "key-cache-size: 16k",
         "neg-cache-size: 16k", "infra-cache-numhosts: 256", "outgoing-range: 512", "num-queries-per-thread: 256",
         "outgoing-port-avoid: 0-65535", "outgoing-port-permit: 61000-65095", "incoming-num-tcp: 100",
