@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 # `get all`: kubectl's category, as far as we have the kinds
 ALL = ("Pod", "Service", "DaemonSet", "Deployment", "ReplicaSet", "StatefulSet", "Job", "CronJob")
-SHOWN = ("Event", "Namespace", "StorageClass", "Node")  # kinds of which there may be some that are not stored
+SHOWN = ("Event", "Namespace", "StorageClass", "Node", "EndpointSlice", "Endpoints")  # kinds of which there may be some that are not stored
 _WORKLOADS = ("Deployment", "ReplicaSet")
 
 
@@ -64,6 +64,10 @@ def listed(app: App, one: Kind, namespace: str) -> list[Json]:
     bodies = _bodies(app, one, found)
     if one.kind == "Namespace":
         bodies = _namespaces(app, bodies)
+    if one.kind in ("EndpointSlice", "Endpoints"):
+        from kubeplay.cli import endpoints
+
+        bodies = endpoints.with_ours(app, one.kind, bodies, namespace)
     if one.kind == "StorageClass":
         from kubeplay.cli import claims
 
@@ -102,7 +106,9 @@ def _bodies(app: App, one: Kind, found: Sequence[StoredObject]) -> list[Json]:
         for each, body in zip(found, bodies):
             body.setdefault("status", _workload(app, each))
     elif one.kind == "Service":
-        _services(app, bodies)
+        from kubeplay.cli import endpoints
+
+        endpoints.complete(app, bodies)
     elif one.kind in ("PersistentVolumeClaim", "PersistentVolume"):
         from kubeplay.cli import claims
 
@@ -138,25 +144,6 @@ def _workload(app: App, one: StoredObject) -> Json:
     if one.key.kind == "Deployment":
         made["updatedReplicas"] = len(pods)
     return {**made, "readyReplicas": ready, "availableReplicas": ready} if ready else made
-
-
-def _services(app: App, bodies: Sequence[Json]) -> None:
-    """Addresses and node ports that were given."""
-    from kubeplay.reconcile import services
-
-    given = {(plan.namespace, plan.name): plan for plan in services.plans(app.engine)}
-    for body in bodies:
-        plan = given.get((body["metadata"].get("namespace") or "default", body["metadata"]["name"]))
-        if plan is None:
-            continue
-        spec = dict(body.get("spec") or {})
-        if plan.cluster_ip:
-            spec.update(clusterIP=plan.cluster_ip, clusterIPs=spec.get("clusterIPs") or [plan.cluster_ip])
-        spec["ports"] = [
-            {**port, "nodePort": each.node_port} if each.node_port else port for port, each in zip(spec.get("ports") or [], plan.ports)
-        ]
-        body["spec"] = spec
-        body.setdefault("status", {"loadBalancer": {}})
 
 
 def _namespaces(app: App, bodies: list[Json]) -> list[Json]:

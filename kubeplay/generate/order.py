@@ -18,8 +18,8 @@ mountPath subPath subPathExpr readOnly value valueFrom prefix key path mode
 _RANK = {name: number for number, name in enumerate(_KEYS.split())}
 _MAPS = frozenset(("labels", "annotations", "data", "binaryData", "stringData", "nodeSelector", "matchLabels", "limits", "requests"))
 # podman-kube-facts.md section 5: what a workload needs comes before it.
-DOCUMENTS = ("Namespace", "StorageClass", "PersistentVolume", "PersistentVolumeClaim", "Service", "ConfigMap", "Secret", "Deployment",
-             "ReplicaSet", "StatefulSet", "DaemonSet", "PodDisruptionBudget", "Job", "Pod")  # fmt: skip
+DOCUMENTS = ("Namespace", "StorageClass", "PersistentVolume", "PersistentVolumeClaim", "Service", "Endpoints",
+             "EndpointSlice", "ConfigMap", "Secret", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "PodDisruptionBudget", "Job", "Pod")  # fmt: skip
 
 
 def keys(value: Any, name: str = "") -> Any:

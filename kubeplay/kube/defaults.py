@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from kubeplay.kube import defaults_pod
+from kubeplay.kube import defaults_endpoints, defaults_pod
 from kubeplay.kube.normal import fresh
 
 if TYPE_CHECKING:
@@ -179,6 +179,8 @@ _KINDS: dict[tuple[str, str], Callable[[Object], None]] = {
     ("", "PersistentVolume"): _volume,
     ("storage.k8s.io", "StorageClass"): _storage_class,
     ("", "Service"): _service,
+    ("", "Endpoints"): defaults_endpoints.endpoints,
+    ("discovery.k8s.io", "EndpointSlice"): defaults_endpoints.endpoint_slice,
     ("apps", "Deployment"): _deployment,
     ("apps", "ReplicaSet"): _replica_set,
     ("apps", "StatefulSet"): _sets("stateful_set"),

@@ -22,8 +22,9 @@ class ServicePlan(Record):
     they are given). `prefer_dual`: of two families the second only where the machine has it.
     `publish_not_ready`: every pod with an address counts as ready (EP1).
     `external_name`: what an ExternalName Service is another name of.
-    `load_balancer_ip` and `source_ranges` are what a LoadBalancer asks for; `ingress` is the host's address it was given, "" while it
-    has none, for the reason in `pending`.
+    A LoadBalancer asks for `load_balancer_ip`, for clients of `source_ranges` only, and for node ports unless `node_ports` is false; one
+    with a `balancer` (loadBalancerClass) is another's to serve. `ingress` is the host's address it was given, "" while it has none, for
+    the reason in `pending`.
     """
 
     namespace: str
@@ -42,6 +43,7 @@ class ServicePlan(Record):
     load_balancer_ip: str = ""
     source_ranges: tuple[str, ...] = ()
     node_ports: bool = True
+    balancer: str = ""
     ingress: str = ""
     pending: str = ""
 

@@ -95,7 +95,7 @@ def remove(
     removed = _objects(engine, found, progress)
     faults.point("down:objects")
     volumes, kept = _volumes(engine, named, force, progress)
-    _network(engine, recover or bool(pods) or any(obj.key.kind == "Service" for obj in found))
+    _network(engine, recover or bool(pods) or any(obj.key.kind in services.ROUTED for obj in found))
     faults.point("down:network")
     return DownResult(tuple([ObjectKey("Pod", p.namespace, p.name) for p in pods]), tuple(removed), tuple(volumes), tuple(kept))
 

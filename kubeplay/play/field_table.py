@@ -15,7 +15,6 @@ from __future__ import annotations
 from kubeplay.play.field_table_probes import HOOKS, PROBES
 from kubeplay.play.field_table_workloads import DEPLOYMENT as DEPLOYMENT
 from kubeplay.play.field_table_workloads import REPLICAS as REPLICAS
-from kubeplay.play.field_table_workloads import SERVICE as SERVICE
 
 META = """
 name | + | generated from generateName when absent

@@ -11,6 +11,7 @@ from typing import Any
 
 from kubeplay.errors import Fault
 from kubeplay.play import field_table as table
+from kubeplay.play import field_table_services as services
 from kubeplay.play import field_table_sets as sets
 from kubeplay.record import Record
 
@@ -75,13 +76,15 @@ def parse(text: str, prefix: str = "") -> list[Row]:
     return rows
 
 
-_SPECS = {"Deployment": table.DEPLOYMENT, "ReplicaSet": table.REPLICAS, "Service": table.SERVICE, "PersistentVolumeClaim": table.CLAIM,
+_SPECS = {"Deployment": table.DEPLOYMENT, "ReplicaSet": table.REPLICAS, "Service": services.SERVICE, "PersistentVolumeClaim": table.CLAIM,
           "PersistentVolume": table.PERSISTENT_VOLUME, "Namespace": table.NAMESPACE, "StatefulSet": sets.STATEFUL_SET,
           "DaemonSet": sets.DAEMON_SET, "PodDisruptionBudget": sets.BUDGET}  # fmt: skip
 # Kinds whose `spec.template` is a pod's.
 TEMPLATED = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet")
 KINDS = ("Pod", "Deployment", "ReplicaSet", "ConfigMap", "Secret", "PersistentVolumeClaim", "PersistentVolume", "StorageClass", "Namespace",
-         "Service", "StatefulSet", "DaemonSet", "PodDisruptionBudget")  # fmt: skip
+         "Service", "Endpoints", "EndpointSlice", "StatefulSet", "DaemonSet", "PodDisruptionBudget")  # fmt: skip
+
+_WHOLE = {"Endpoints": services.ENDPOINTS, "EndpointSlice": services.ENDPOINT_SLICE}  # kinds without spec and status
 
 CLAIM_TEMPLATE = "volumes[].ephemeral.volumeClaimTemplate."
 
@@ -91,6 +94,8 @@ def rows(kind: str) -> list[Row]:
     found = parse(table.ROOT) + parse(table.META, "metadata.")
     if kind in ("ConfigMap", "Secret"):
         return [row for row in found + parse(table.DATA) if row.path not in _foreign(kind)]
+    if kind in _WHOLE:
+        return [row for row in found if row.path != "status"] + parse(_WHOLE[kind])
     if kind == "StorageClass":
         return [row for row in found if row.path != "status"] + parse(table.STORAGE_CLASS)
     found.append(Row("spec", WORKS, BOTH, ""))

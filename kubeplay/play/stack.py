@@ -16,15 +16,16 @@ if TYPE_CHECKING:
     from kubeplay.kube.identity import Identity
 
 # VL9: what others refer to first.
-ORDER = ("Namespace", "StorageClass", "PersistentVolume", "ConfigMap", "Secret", "PersistentVolumeClaim", "Service", "Deployment",
-         "ReplicaSet", "StatefulSet", "DaemonSet", "ControllerRevision", "PodDisruptionBudget", "HorizontalPodAutoscaler",
+ORDER = ("Namespace", "StorageClass", "PersistentVolume", "ConfigMap", "Secret", "PersistentVolumeClaim", "Service",
+         "Endpoints", "EndpointSlice", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "ControllerRevision", "PodDisruptionBudget", "HorizontalPodAutoscaler",
          "Pod")  # fmt: skip
 _RANK = {kind: number for number, kind in enumerate(ORDER)}
 MAX_REPLICAS = 1000  # ours: the default network of one machine has no more addresses to give in earnest
 _PLAIN = {
     "Namespace": data.build, "StorageClass": data.build, "PersistentVolume": data.build, "ConfigMap": data.build,
     "Secret": data.build, "PersistentVolumeClaim": pvc.build,
-    "Service": service.build, "Pod": pod.build, "PodDisruptionBudget": data.build, "HorizontalPodAutoscaler": data.build,
+    "Service": service.build, "Endpoints": data.build, "EndpointSlice": data.build,
+    "Pod": pod.build, "PodDisruptionBudget": data.build, "HorizontalPodAutoscaler": data.build,
 }  # fmt: skip
 _WORKLOADS = {
     "Deployment": deployment.build, "ReplicaSet": replicaset.build, "StatefulSet": statefulset.build, "DaemonSet": daemonset.build,

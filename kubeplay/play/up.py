@@ -326,14 +326,13 @@ class _Play:
         return self.engine.store.resources.volume(claim.namespace, claim.name) is not None
 
     def _services(self, fresh: set[ObjectKey]) -> None:
-        given = {(plan.namespace, plan.name): plan for plan in services.plans(self.engine)} if self.stack.services else {}
-        for plan in self.stack.services:
-            known = given.get((plan.namespace, plan.name))
-            with services.named(plan):
-                made = known or services.allocate(self.engine, plan)
+        changed = {(one.key.namespace, one.key.name) for one in self.updates if one.key.kind == "Service"}
+        for made, known in services.give(self.engine, self.stack.services, changed):
             self.services.append(made)
             if known is None:
                 self.progress(ProgressEvent("service", "created", f"{made.namespace}/{made.name}", made.cluster_ip))
+            if made.pending and (known is None or known.pending != made.pending):
+                self.progress(ProgressEvent("warning", "service", f"{made.namespace}/{made.name}", message=made.pending))
             faults.point("play:service")
 
     # running
@@ -363,7 +362,7 @@ class _Play:
 
             live.bring(self.engine, [uid for uid in self.touched if uid not in self.uids])
         if not jobs:
-            if self.services:
+            if self.services or any(one.key.kind in services.ROUTED for one in self.stack.objects):
                 services.refresh(self.engine)
             return
         probed = [uid for uid, plan in self.uids.items() if any(container.probed for container in plan.containers)]

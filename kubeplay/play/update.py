@@ -52,6 +52,12 @@ def updates(engine: Engine, stack: Stack, different: Iterable[change.Difference]
         stored, new = engine.store.objects.get(one.key).body, bodies[one.key]
         old, plan = change.as_written(ephemeral.without(stored), new), plans.get(one.key)
         lines = faults(one.key.kind, old, new)
+        if one.key.kind == "Service":
+            from kubeplay.play import update_service
+            from kubeplay.reconcile import services
+
+            given = [s for s in services.plans(engine) if (s.namespace, s.name) == (one.key.namespace, one.key.name)]
+            lines = update_service.service(given[0] if given else None, json.loads(old), json.loads(new))
         if one.key.kind == "PersistentVolumeClaim" and not lines:
             from kubeplay.reconcile import claims
 
@@ -84,6 +90,12 @@ def faults(kind: str, old_body: str, new_body: str) -> list[str]:
         return _data(kind, old, new)
     if kind == "Pod":
         return _pod(old["spec"], new["spec"])
+    if kind in ("Service", "Endpoints"):  # a Service's addresses are looked at where they are known
+        return []
+    if kind == "EndpointSlice":
+        from kubeplay.play import update_service
+
+        return update_service.endpoint_slice(old, new)
     if kind == "PersistentVolumeClaim":
         from kubeplay.kube import storage
 

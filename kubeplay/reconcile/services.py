@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.engine.net.services import HEADLESS
 from kubeplay.engine.store.objects import StoredObject
 from kubeplay.engine.store.runtime import DELETE
 from kubeplay.errors import Conflict, KubeplayError
+from kubeplay.kube import slices
+from kubeplay.kube.slices import Backend
 from kubeplay.kube.status import TERMINAL
 from kubeplay.plan import codec
-from kubeplay.plan.container import APP, SIDECAR
-from kubeplay.plan.pod import PodPlan
-from kubeplay.plan.service import Address, Endpoint, ServicePlan, ServicePort, ServiceRoute
+from kubeplay.plan.service import ServicePlan, ServicePort, ServiceRoute
 from kubeplay.plan.stack import ObjectKey
-from kubeplay.reconcile.observe import plan_of
+from kubeplay.reconcile.endpoints import Candidate, route
+from kubeplay.reconcile.observe import host_ip, plan_of
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
 
+ROUTED = ("Service", "EndpointSlice", "Endpoints")  # kinds from which the traffic of Services follows
 POOL = "service"  # leases: NS/NAME -> the plan with its given addresses
 
 
@@ -41,10 +44,39 @@ def master(engine: Engine) -> ServicePlan:
 def allocate(engine: Engine, plan: ServicePlan) -> ServicePlan:
     """Give a Service its cluster address and node ports and remember them. Raises Conflict, Exhausted, InvalidInput."""
     given: ServicePlan = engine.net.allocate_service(plan)
+    if given.ingress:
+        given = given._replace(ingress=given.load_balancer_ip or host_ip(engine))
+    if given in plans(engine):
+        return given
     with engine.store.write() as db:
+        _tell(engine, plan, given)
         key = f"{plan.namespace}/{plan.name}"
         db.execute("INSERT OR REPLACE INTO leases VALUES (?,?,?,?)", (POOL, key, holder(plan.namespace, plan.name), codec.dumps(given)))
     return given
+
+
+def give(
+    engine: Engine, wanted: Sequence[ServicePlan], changed: Collection[tuple[str, str]]
+) -> Iterator[tuple[ServicePlan, ServicePlan | None]]:
+    """Every wanted Service with what it was given, and as it was before: those that are new or have changed are given anew."""
+    given = {(plan.namespace, plan.name): plan for plan in plans(engine)} if wanted else {}
+    for plan in wanted:
+        name = (plan.namespace, plan.name)
+        known = given.get(name)
+        with named(plan):
+            made = allocate(engine, plan) if known is None or name in changed else known
+        yield made, known
+
+
+def _tell(engine: Engine, before: ServicePlan, now: ServicePlan) -> None:
+    """Events of a load balancer, in the words of a cluster's service controller."""
+    key = ObjectKey("Service", now.namespace, now.name)
+    stored = engine.store.objects.find(key)
+    uid = stored.uid if stored else ""
+    if now.ingress and not before.ingress:
+        engine.store.events.add(key, uid, "EnsuredLoadBalancer", "Ensured load balancer")
+    elif now.pending and now.pending != before.pending:
+        engine.store.events.add(key, uid, "SyncLoadBalancerFailed", f"Error syncing load balancer: {now.pending}", "Warning")
 
 
 def check(engine: Engine, wanted: Sequence[ServicePlan], going: Iterable[ObjectKey]) -> None:
@@ -87,44 +119,44 @@ def holder(namespace: str, name: str) -> str:
 
 def refresh(engine: Engine) -> None:
     """Compute every Service's endpoints and hand them to the network, with one sync of rules and names."""
+    _balance(engine)
     engine.net.set_services(lambda: routes(engine))
     engine.net.sync()
+
+
+def _balance(engine: Engine) -> None:
+    """Try again what a load balancer could not have: a port that another program or Service has let go of."""
+    for plan in plans(engine):
+        if plan.pending and not plan.balancer:
+            allocate(engine, plan)
 
 
 def routes(engine: Engine) -> tuple[ServiceRoute, ...]:
     services = plans(engine)
     if not services:
         return ()
-    pods = _pods(engine)
-    return tuple([route(service, pods) for service in services])
+    pods, others = candidates(engine), _others(engine, services)
+    return tuple([route(service, pods, others.get((service.namespace, service.name), ())) for service in services])
 
 
-class _Pod:
-    """A pod as endpoints see it; `ready` is its condition, also while it is `terminating`."""
-
-    __slots__ = ("address", "labels", "namespace", "plan", "ready", "terminating")
-
-    def __init__(self, plan: PodPlan, address: str, ready: bool, terminating: bool = False) -> None:
-        self.plan = plan
-        self.namespace = plan.namespace
-        self.labels = dict(plan.labels)
-        self.address = address
-        self.ready = ready
-        self.terminating = terminating
-
-
-def _pods(engine: Engine) -> list[_Pod]:
+def candidates(engine: Engine) -> list[Candidate]:
+    """Every pod that has an address and has not ended (EP1)."""
     import json
 
     stored: dict[str, StoredObject] = {obj.uid: obj for obj in engine.store.objects.list("Pod")}
     found = []
     for row in engine.store.runtime.pods():
         obj = stored.get(row.uid)
-        if obj is None or not obj.status:
+        if obj is None or '"podIP"' not in obj.status:
             continue
         status = json.loads(obj.status)
         if status.get("podIP") and status.get("phase") not in TERMINAL:
-            found.append(_Pod(plan_of(row), status["podIP"], _is_ready(status), obj.deleted is not None or row.desired == DELETE))
+            addresses = tuple([one["ip"] for one in status.get("podIPs") or ()]) or (status["podIP"],)
+            going = obj.deleted is not None or row.desired == DELETE
+            body = json.loads(obj.body)
+            labels, hosted = body["metadata"].get("labels") or {}, bool(body["spec"].get("hostname") and body["spec"].get("subdomain"))
+            name = (obj.key.namespace, obj.key.name, obj.uid)
+            found.append(Candidate(partial(plan_of, row), addresses, _is_ready(status), going, labels, name, hosted))
     return found
 
 
@@ -132,39 +164,16 @@ def _is_ready(status: dict[str, Any]) -> bool:
     return any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", []))
 
 
-def route(service: ServicePlan, pods: list[_Pod]) -> ServiceRoute:
-    """One Service's endpoints: the ready pods it selects (EP1), without any those that serve while they end (SV3).
+def _others(engine: Engine, services: Sequence[ServicePlan]) -> dict[tuple[str, str], list[Backend]]:
+    """What users' own EndpointSlices and Endpoints say (EP2); Endpoints count for Services without selector only, as they are mirrored."""
+    import json
 
-    A Service without selector has none of ours (EP2).
-    """
-    selected = [p for p in pods if service.selector and p.namespace == service.namespace and _selects(service, p)]
-    ready = [p for p in selected if service.publish_not_ready or (p.ready and not p.terminating)]
-    chosen = ready or [p for p in selected if p.ready]
-    named = tuple(sorted(Address(p.address, _hostname(service, p.plan)) for p in ready))
-    return ServiceRoute(service, tuple([_endpoints(port, chosen) for port in service.ports]), named)
-
-
-def _hostname(service: ServicePlan, plan: PodPlan) -> str:
-    """The name a pod has below the Service's (EP1): of a host name and a subdomain that is the Service's name."""
-    sandbox = plan.sandbox
-    return sandbox.hostname if sandbox.named and sandbox.domain.partition(".")[0] == service.name else ""
-
-
-def _selects(service: ServicePlan, pod: _Pod) -> bool:
-    return all(pod.labels.get(key) == value for key, value in service.selector)
-
-
-def _endpoints(port: ServicePort, pods: list[_Pod]) -> tuple[Endpoint, ...]:
-    found = [Endpoint(pod.address, number) for pod in pods if (number := target(port, pod.plan)) is not None]
-    return tuple(sorted(found))
-
-
-def target(port: ServicePort, plan: PodPlan) -> int | None:
-    """The port number in a pod; a name is looked up in its containers (SV1), None when it is not there."""
-    if isinstance(port.target, int):
-        return port.target or port.port
-    for container in plan.containers:
-        for each in container.ports:
-            if each.name == port.target and each.protocol == port.protocol and container.kind in (APP, SIDECAR):
-                return each.container_port
-    return None
+    found: dict[tuple[str, str], list[Backend]] = {}
+    for obj in engine.store.objects.list("EndpointSlice"):
+        body = json.loads(obj.body)
+        found.setdefault((obj.key.namespace, slices.service_of(body)), []).extend(slices.of_slice(body))
+    bare = {(service.namespace, service.name) for service in services if not service.selector}
+    for obj in engine.store.objects.list("Endpoints"):
+        if (obj.key.namespace, obj.key.name) in bare:
+            found.setdefault((obj.key.namespace, obj.key.name), []).extend(slices.of_endpoints(json.loads(obj.body)))
+    return found

@@ -43,8 +43,11 @@ def udp_rules(state: NetState) -> dict[Place, set[Place]]:
         for port, ends in zip(route.service.ports, route.endpoints):
             if port.protocol != "UDP":
                 continue
-            places = [(ip, port.port) for ip in (route.service.cluster_ip, *route.service.external_ips)]
-            for place in [*places, *([(ANY, port.node_port)] if port.node_port else [])]:
+            service = route.service
+            places = [(ip, port.port) for ip in (*(service.cluster_ips or (service.cluster_ip,)), *service.external_ips)]
+            places += [(ANY, port.node_port)] if port.node_port else []
+            places += [(service.load_balancer_ip or ANY, port.port)] if service.ingress else []
+            for place in places:
                 found.setdefault(place, set()).update((end.ip, end.port) for end in ends)
     return found
 

@@ -61,3 +61,10 @@ def prefix(cidr: str) -> str:
     shift = family.bits - int(length)
     value = int.from_bytes(inet_pton(family.number, plain(address)), "big") >> shift << shift
     return f"{inet_ntop(family.number, value.to_bytes(family.bits // 8, 'big'))}/{int(length)}"
+
+
+def shifted(base: str, offset: int) -> str:
+    """The address so far after another."""
+    family = of(base)
+    value = int.from_bytes(inet_pton(family.number, base), "big") + offset
+    return inet_ntop(family.number, value.to_bytes(family.bits // 8, "big"))

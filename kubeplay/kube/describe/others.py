@@ -25,6 +25,12 @@ def service(body: Json, endpoints: Sequence[Sequence[str]], events: Sequence[Jso
     page.pair(0, "IPs", ",".join(spec.get("clusterIPs") or [spec.get("clusterIP") or NONE]))
     if spec.get("externalIPs"):
         page.pair(0, "External IPs", ",".join(spec["externalIPs"]))
+    if spec.get("loadBalancerIP"):
+        page.pair(0, "Desired LoadBalancer IP", spec["loadBalancerIP"])
+    ingress = ((body.get("status") or {}).get("loadBalancer") or {}).get("ingress") or []
+    if ingress:
+        shown = [f"{one.get('ip') or one.get('hostname', '')}" + (f" ({one['ipMode']})" if one.get("ipMode") else "") for one in ingress]
+        page.pair(0, "LoadBalancer Ingress", ", ".join(shown))
     if spec.get("externalName"):
         page.pair(0, "External Name", spec["externalName"])
     for index, port in enumerate(spec.get("ports") or []):
@@ -35,7 +41,12 @@ def service(body: Json, endpoints: Sequence[Sequence[str]], events: Sequence[Jso
             page.pair(0, "NodePort", f"{port.get('name') or '<unset>'}\t{port['nodePort']}/{protocol}")
         page.pair(0, "Endpoints", ",".join(endpoints[index]) if index < len(endpoints) else "")
     page.pair(0, "Session Affinity", spec.get("sessionAffinity") or "None")
-    page.pair(0, "Internal Traffic Policy", spec.get("internalTrafficPolicy") or "Cluster")
+    for label, field in (("External Traffic Policy", "externalTrafficPolicy"), ("Internal Traffic Policy", "internalTrafficPolicy"),
+                         ("Traffic Distribution", "trafficDistribution"), ("HealthCheck NodePort", "healthCheckNodePort")):  # fmt: skip
+        if spec.get(field):
+            page.pair(0, label, str(spec[field]))
+    if spec.get("loadBalancerSourceRanges"):
+        page.pair(0, "LoadBalancer Source Ranges", ",".join(spec["loadBalancerSourceRanges"]))
     text.events(page, events, now)
     return page.text()
 

@@ -117,6 +117,18 @@ def _budget() -> Check:
     return disruption.budget
 
 
+def _endpoints() -> Check:
+    from kubeplay.kube.validate import endpoints
+
+    return endpoints.endpoints
+
+
+def _endpoint_slice() -> Check:
+    from kubeplay.kube.validate import endpoints
+
+    return endpoints.endpoint_slice
+
+
 _KINDS: dict[tuple[str, str], Callable[[], Check]] = {
     ("", "Pod"): _pod,
     ("", "ConfigMap"): _config_map,
@@ -126,6 +138,8 @@ _KINDS: dict[tuple[str, str], Callable[[], Check]] = {
     ("", "PersistentVolume"): _volume,
     ("storage.k8s.io", "StorageClass"): _storage_class,
     ("", "Service"): _service,
+    ("", "Endpoints"): _endpoints,
+    ("discovery.k8s.io", "EndpointSlice"): _endpoint_slice,
     ("apps", "Deployment"): _deployment,
     ("apps", "ReplicaSet"): _replica_set,
     ("apps", "StatefulSet"): _stateful_set,

@@ -28,7 +28,23 @@ def plan(obj: Object) -> ServicePlan:
         external_ips=tuple(spec.get("externalIPs") or ()),
         publish_not_ready=bool(spec.get("publishNotReadyAddresses")),
         external_name=spec.get("externalName") or "",
+        families=tuple(spec.get("ipFamilies") or ("IPv4",)),
+        prefer_dual=spec.get("ipFamilyPolicy") == "PreferDualStack",
+        cluster_ips=tuple(spec.get("clusterIPs") or ()),
+        **_balancer(spec),
     )
+
+
+def _balancer(spec: dict[str, Any]) -> dict[str, Any]:
+    """What a LoadBalancer asks for; the annotation is the older way to write the ranges."""
+    if spec.get("type") != "LoadBalancer":
+        return {}
+    return {
+        "load_balancer_ip": spec.get("loadBalancerIP") or "",
+        "source_ranges": tuple(spec.get("loadBalancerSourceRanges") or ()),
+        "node_ports": spec.get("allocateLoadBalancerNodePorts") is not False,
+        "balancer": spec.get("loadBalancerClass") or "",
+    }
 
 
 def _port(item: dict[str, Any]) -> ServicePort:

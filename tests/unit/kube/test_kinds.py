@@ -37,7 +37,7 @@ def test_the_table_is_complete() -> None:
 def test_this_slice() -> None:
     names = {kind.kind for kind in kinds.table().values() if kind.support == "slice"}
     storage = {"PersistentVolumeClaim", "PersistentVolume", "StorageClass"}
-    sets = {"StatefulSet", "DaemonSet", "PodDisruptionBudget"}
+    sets = {"Endpoints", "EndpointSlice", "StatefulSet", "DaemonSet", "PodDisruptionBudget"}
     assert names >= {"Pod", "Deployment", "ReplicaSet", "ConfigMap", "Secret", "Namespace", "Service"} | storage | sets
 
 

@@ -15,6 +15,7 @@ MODELS = {
     "Pod": "V1Pod", "Deployment": "V1Deployment", "ReplicaSet": "V1ReplicaSet", "ConfigMap": "V1ConfigMap", "Secret": "V1Secret",
     "PersistentVolumeClaim": "V1PersistentVolumeClaim", "PersistentVolume": "V1PersistentVolume",
     "StorageClass": "V1StorageClass", "Namespace": "V1Namespace", "Service": "V1Service",
+    "Endpoints": "V1Endpoints", "EndpointSlice": "V1EndpointSlice",
     "StatefulSet": "V1StatefulSet", "DaemonSet": "V1DaemonSet", "PodDisruptionBudget": "V1PodDisruptionBudget",
 }  # fmt: skip
 
@@ -100,10 +101,10 @@ UNSUPPORTED: list[tuple[str, dict[str, Any], list[str]]] = [
         ["spec.template.spec.containers[0].resources.claims"],
     ),
     ("Deployment", {"spec": {"paused": True, "strategy": {"type": "Recreate"}}}, []),
-    ("Service", {"spec": {"type": "LoadBalancer"}}, ["spec.type"]),
+    ("Service", {"spec": {"type": "LoadBalancer"}}, []),
     ("Service", {"spec": {"type": "NodePort", "clusterIP": ""}}, []),
-    ("Service", {"spec": {"clusterIP": "None"}}, ["spec.clusterIP"]),
-    ("Service", {"spec": {"ipFamilies": ["IPv4", "IPv6"], "ipFamilyPolicy": "PreferDualStack"}}, ["spec.ipFamilies"]),
+    ("Service", {"spec": {"clusterIP": "None"}}, []),
+    ("Service", {"spec": {"ipFamilies": ["IPv4", "IPv6"], "ipFamilyPolicy": "PreferDualStack"}}, []),
     ("PersistentVolumeClaim", {"spec": {"volumeMode": "Block"}}, ["spec.volumeMode"]),
     ("ConfigMap", {"data": {"livenessProbe": "x"}, "metadata": {"labels": {"projected": ""}}}, []),
     ("Pod", pod(notAField={"livenessProbe": 1}), []),

@@ -32,10 +32,14 @@ class Wanted(Record):
 def wanted(state: NetState) -> Wanted:
     """Host ports lead to their pod, node ports to their Service, whose rules choose the endpoint."""
     found = {str(Key(one.ip, one.protocol, one.port)): f"{one.target}:{one.target_port}" for one in state.published}
-    for route in state.routes:
-        for port in route.service.ports:
+    for service in [route.service for route in state.routes]:
+        for port in service.ports:
+            target = f"{service.cluster_ip}:{port.port}"
             if port.node_port:
-                found[str(Key(ANY, port.protocol, port.node_port))] = f"{route.service.cluster_ip}:{port.port}"
+                found[str(Key(ANY, port.protocol, port.node_port))] = target
+            if service.ingress:  # one that lets in some clients only does so at the machine's own address
+                target = f"{state.gateway}:{port.port}" if service.source_ranges else target
+                found[str(Key(service.load_balancer_ip or ANY, port.protocol, port.port))] = target
     return Wanted({key: found[key] for key in sorted(found)}, (*state.subnets, *((state.services,) if state.services else ())))
 
 
