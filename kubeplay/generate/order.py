@@ -19,7 +19,8 @@ _RANK = {name: number for number, name in enumerate(_KEYS.split())}
 _MAPS = frozenset(("labels", "annotations", "data", "binaryData", "stringData", "nodeSelector", "matchLabels", "limits", "requests"))
 # podman-kube-facts.md section 5: what a workload needs comes before it.
 DOCUMENTS = ("Namespace", "StorageClass", "PersistentVolume", "PersistentVolumeClaim", "Service", "Endpoints",
-             "EndpointSlice", "ConfigMap", "Secret", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "PodDisruptionBudget", "Job", "Pod")  # fmt: skip
+             "EndpointSlice", "ConfigMap", "Secret", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet",
+             "PodDisruptionBudget", "Job", "Pod")  # fmt: skip
 
 
 def keys(value: Any, name: str = "") -> Any:

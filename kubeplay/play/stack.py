@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 # VL9: what others refer to first.
 ORDER = ("Namespace", "StorageClass", "PersistentVolume", "ConfigMap", "Secret", "PersistentVolumeClaim", "Service",
-         "Endpoints", "EndpointSlice", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "ControllerRevision", "PodDisruptionBudget", "HorizontalPodAutoscaler",
-         "Pod")  # fmt: skip
+         "Endpoints", "EndpointSlice", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "ControllerRevision",
+         "PodDisruptionBudget", "HorizontalPodAutoscaler", "Pod")  # fmt: skip
 _RANK = {kind: number for number, kind in enumerate(ORDER)}
 MAX_REPLICAS = 1000  # ours: the default network of one machine has no more addresses to give in earnest
 _PLAIN = {
