@@ -117,7 +117,7 @@ def _connect(engine: Engine, row: SandboxRow, plan: PodPlan, netns: str) -> tupl
     addresses = engine.net.attach(row.pod_uid, netns, plan.sandbox)
     published = [p for c in plan.containers for p in c.ports if p.host_port]
     if published:
-        engine.net.publish(row.pod_uid, addresses[0] if addresses else "", published)
+        engine.net.publish(row.pod_uid, addresses, published)
     return addresses
 
 

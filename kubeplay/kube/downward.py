@@ -5,7 +5,7 @@ Pure: everything a field can name is handed in, since addresses and the uid exis
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from kubeplay.plan.container import Resources
 from kubeplay.record import Record
@@ -31,6 +31,11 @@ class NodeFacts(Record):
     cpu_milli: int
     memory: int
     ephemeral: int
+
+
+def one_of_each_family(addresses: Sequence[str]) -> tuple[str, ...]:
+    """podIPs: at most two, one IPv4 and one IPv6; those of further networks are not in it."""
+    return tuple([one for index, one in enumerate(addresses) if (":" in one) not in [":" in other for other in addresses[:index]]])
 
 
 def field(path: str, pod: PodFacts) -> str | None:

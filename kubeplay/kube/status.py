@@ -11,6 +11,7 @@ from kubeplay.kube import resize
 from kubeplay.kube.conditions import OURS as OURS
 from kubeplay.kube.conditions import condition, conditions
 from kubeplay.kube.container_status import container, exit_code, goes_on, noticed
+from kubeplay.kube.downward import one_of_each_family
 from kubeplay.kube.views import CRASH_LOOP as CRASH_LOOP
 from kubeplay.kube.views import FAILED as FAILED
 from kubeplay.kube.views import PENDING as PENDING
@@ -139,9 +140,11 @@ def _shown(view: PodView, reached: str, old: str, app: list[Json]) -> str:
 def _addresses(view: PodView, old: Json) -> Json:
     """hostIP and podIP (CO5); a pod that has ended keeps showing the address it had."""
     found: Json = {}
+    hosts = [one for one in (view.host_ip, view.host_ip6) if one]
     if view.host_ip:
-        found.update(hostIP=view.host_ip, hostIPs=[{"ip": view.host_ip}])
-    addresses = view.addresses or ((view.host_ip,) if view.plan.sandbox.host_network and view.host_ip and view.sandbox_ready else ())
+        found.update(hostIP=view.host_ip, hostIPs=[{"ip": one} for one in hosts])
+    own = one_of_each_family(view.addresses)
+    addresses = own or (tuple(hosts) if view.plan.sandbox.host_network and view.host_ip and view.sandbox_ready else ())
     if addresses:
         found.update(podIP=addresses[0], podIPs=[{"ip": a} for a in addresses])
     elif old.get("podIP"):

@@ -64,6 +64,7 @@ class PodView(Record):
     sandbox_ready: bool = False
     addresses: tuple[str, ...] = ()
     host_ip: str = ""
+    host_ip6: str = ""
     initialized: bool = False
     ending: bool = False
     finished: bool = False

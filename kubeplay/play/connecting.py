@@ -76,7 +76,7 @@ def _keep(engine: Engine, found: Look, plan: PodPlan, addresses: tuple[str, ...]
     row = found.sandboxes[-1]._replace(addresses=addresses)
     published = [port for container in plan.containers for port in container.ports if port.host_port]
     if published and addresses:
-        engine.net.publish(found.row.uid, addresses[0], published)
+        engine.net.publish(found.row.uid, addresses, published)
     elif published:
         engine.net.unpublish(found.row.uid)
     engine.store.runtime.set_sandbox(row.id, addresses=addresses)

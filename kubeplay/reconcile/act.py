@@ -207,7 +207,7 @@ class Actor:
             return
         from kubeplay.reconcile.resolve import Resolver
 
-        resolver = Resolver(self.engine, self.uid, self.plan, sandbox.addresses, self.look.seen.host_ip)
+        resolver = Resolver(self.engine, self.uid, self.plan, sandbox.addresses, (self.look.seen.host_ip, self.look.seen.host_ip6))
         runs = [a for a in actions if isinstance(a, Begin) or a.run]
         if any(self._plan_of(a.name).kind == APP for a in runs) and not self.look.row.initialized:
             self.engine.store.runtime.set_pod(self.uid, initialized=1)

@@ -76,6 +76,7 @@ class Observed(Record):
     sandbox_attempts: int = 0
     addresses: tuple[str, ...] = ()
     host_ip: str = ""
+    host_ip6: str = ""  # only where the pod, or the whole root, has IPv6
     containers: tuple[Seen, ...] = ()
     backoffs: Mapping[str, BackoffRow] = {}
     generation: int = 1

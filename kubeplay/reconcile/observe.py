@@ -90,6 +90,7 @@ def look(engine: Engine, uid: str) -> Look:
         deleted=bool(stored and stored.deleted is not None), initialized=row.initialized, void=_void(engine, row, sandboxes, rows),
         sandbox=sandbox.id if sandbox else "", sandbox_ready=bool(sandbox and sandbox.state == READY),
         sandbox_attempts=row.sandbox_attempts, addresses=sandbox.addresses if sandbox else (), host_ip=host_ip(engine),
+        host_ip6=host_ip6(engine, sandbox.addresses if sandbox else ()),
         containers=tuple([_seen(engine, c, rows[c.name], sandbox, backoffs) for c in plan.containers]),
         backoffs=backoffs, generation=stored.generation if stored else 1,
     )  # fmt: skip
@@ -183,7 +184,7 @@ def view(look_: Look, *, finished: bool = False, rejected: tuple[str, str] | Non
     return PodView(
         plan=seen.plan, created=seen.accepted, containers=tuple([_container(seen, c) for c in seen.containers]),
         sandbox_ready=seen.sandbox_ready and not finished and not seen.void, addresses=() if finished else seen.addresses,
-        host_ip=seen.host_ip, initialized=started, ending=ending, finished=finished or seen.phase in TERMINAL,
+        host_ip=seen.host_ip, host_ip6=seen.host_ip6, initialized=started, ending=ending, finished=finished or seen.phase in TERMINAL,
         rejected=bool(rejected or REJECTED in seen.backoffs), failed=EVICTED in seen.backoffs, reason=reason, message=message,
         generation=seen.generation, resize=_resize(seen), unscheduled=None if seen.bound or ending or finished else _unscheduled(seen),
     )  # fmt: skip
@@ -207,6 +208,7 @@ def _container(seen: Observed, container: Seen) -> ContainerView:
 
 
 _host_ip: list[str] = []
+_host_ip6: list[str] = []
 
 
 def host_ip(engine: Engine) -> str:
@@ -216,12 +218,24 @@ def host_ip(engine: Engine) -> str:
     return _host_ip[0]
 
 
-def _route_address() -> str:
-    from _socket import AF_INET, SOCK_CLOEXEC, SOCK_DGRAM, socket
+def host_ip6(engine: Engine, addresses: tuple[str, ...]) -> str:
+    """The same of IPv6, for a pod with these addresses: "" where neither it nor the root has the second family."""
+    if not engine.settings.ipv6 and not any(":" in address for address in addresses):
+        return ""
+    if not _host_ip6:
+        _host_ip6.append(_route_address("2001:db8::1"))  # RFC 3849
+    return _host_ip6[0]
 
-    probe = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC)
+
+def _route_address(far: str = "192.0.2.1") -> str:  # TEST-NET-1 (RFC 5737)
+    from _socket import AF_INET, AF_INET6, SOCK_CLOEXEC, SOCK_DGRAM, socket
+
     try:
-        probe.connect(("192.0.2.1", 9))  # TEST-NET-1 (RFC 5737); connecting a datagram socket sends nothing
+        probe = socket(AF_INET6 if ":" in far else AF_INET, SOCK_DGRAM | SOCK_CLOEXEC)
+    except OSError:  # a kernel without IPv6
+        return ""
+    try:
+        probe.connect((far, 9))  # connecting a datagram socket sends nothing
         return str(probe.getsockname()[0])
     except OSError:
         return ""
@@ -230,5 +244,4 @@ def _route_address() -> str:
 
 
 def _gateway(engine: Engine) -> str:
-    networks = engine.store.resources.networks()
-    return networks[0].gateway if networks else "127.0.0.1"
+    return next((network.gateway for network in engine.store.resources.networks() if network.gateway and network.routed), "127.0.0.1")

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from kubeplay.kube import envfile, environment
+from kubeplay.kube.downward import one_of_each_family
 from kubeplay.plan.container import ContainerPlan, Resolved
 from kubeplay.plan.env import EnvLiteral
 from kubeplay.plan.pod import PodPlan
@@ -19,11 +20,11 @@ if TYPE_CHECKING:
 class Resolver:
     """Resolves the containers of one pod; objects and Services are read once for all of them."""
 
-    def __init__(self, engine: Engine, uid: str, plan: PodPlan, addresses: tuple[str, ...], host_ip: str) -> None:
+    def __init__(self, engine: Engine, uid: str, plan: PodPlan, addresses: tuple[str, ...], hosts: tuple[str, ...]) -> None:
         self.contents = Contents(engine.store, plan.namespace)
         self._engine, self._uid, self._plan = engine, uid, plan
-        host = (host_ip,) if host_ip else ()
-        own = host if plan.sandbox.host_network else addresses  # such a pod's address is the node's, as its status says
+        host = tuple([one for one in hosts if one])
+        own = host if plan.sandbox.host_network else one_of_each_family(addresses)  # such a pod's address is the node's, as its status says
         self._facts = environment.facts_of(plan, uid, own, host, os.uname().nodename)
         known = [] if plan.namespace == system.NAMESPACE else [services.master(engine), *services.plans(engine)]
         self._variables = service_env.variables(known, plan.namespace, plan.service_links)

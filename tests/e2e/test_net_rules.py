@@ -156,7 +156,7 @@ def test_sv2_node_port_on_every_address_of_the_host(net: Lab, outside: Outside) 
 @pytest.mark.rootful(HOST_WIRE)
 def test_hp1_host_port_from_host_outside_pods_and_itself(net: Lab, outside: Outside) -> None:
     pod = served(net, 1)[0]
-    net.net.publish(pod.uid, pod.ip, (Port(8080, host_port=27080),))
+    net.net.publish(pod.uid, (pod.ip,), (Port(8080, host_port=27080),))
     net.net.sync()
     assert fetch("", "127.0.0.1", 27080) == f"pod0 {net.net.inspect(DEFAULT).gateway}"
     assert fetch("", outside.host, 27080) == f"pod0 {outside.host}"
@@ -173,8 +173,8 @@ def test_hp1_host_port_from_host_outside_pods_and_itself(net: Lab, outside: Outs
 @pytest.mark.rootful(HOST_WIRE)
 def test_hp1_host_ip_is_honoured(net: Lab, outside: Outside) -> None:
     pod, other = served(net, 2)
-    net.net.publish(pod.uid, pod.ip, (Port(8080, host_port=27081, host_ip="127.0.0.1"),))
-    net.net.publish(other.uid, other.ip, (Port(8080, host_port=27081, host_ip=outside.host),))
+    net.net.publish(pod.uid, (pod.ip,), (Port(8080, host_port=27081, host_ip="127.0.0.1"),))
+    net.net.publish(other.uid, (other.ip,), (Port(8080, host_port=27081, host_ip=outside.host),))
     net.net.sync()
     assert fetch("", "127.0.0.1", 27081).startswith("pod0 ")
     assert fetch(outside.netns, outside.host, 27081) == f"pod1 {outside.ip}"
@@ -183,31 +183,31 @@ def test_hp1_host_ip_is_honoured(net: Lab, outside: Outside) -> None:
     with pytest.raises(ConnectionRefusedError):
         fetch(outside.netns, outside.host, 27081)
     with pytest.raises(InvalidInput, match="not an address of this machine"):
-        net.net.publish(other.uid, other.ip, (Port(8080, host_port=27082, host_ip="203.0.113.77"),))
+        net.net.publish(other.uid, (other.ip,), (Port(8080, host_port=27082, host_ip="203.0.113.77"),))
 
 
 def test_hp1_a_port_in_use_is_named(net: Lab, tmp_path: Path) -> None:
     a, b = net.pod(), net.pod()
-    net.net.publish(a.uid, a.ip, (Port(80, host_port=27083),))
+    net.net.publish(a.uid, (a.ip,), (Port(80, host_port=27083),))
     with pytest.raises(Conflict, match=f"port 27083 is already in use by pod {a.uid}"):
-        net.net.publish(b.uid, b.ip, (Port(80, host_port=27083, host_ip="127.0.0.1"),))
-    net.net.publish(b.uid, b.ip, (Port(80, "UDP", host_port=27083),))  # another protocol is another port
-    net.net.publish(a.uid, a.ip, (Port(80, host_port=27083),))  # again: the same
+        net.net.publish(b.uid, (b.ip,), (Port(80, host_port=27083, host_ip="127.0.0.1"),))
+    net.net.publish(b.uid, (b.ip,), (Port(80, "UDP", host_port=27083),))  # another protocol is another port
+    net.net.publish(a.uid, (a.ip,), (Port(80, host_port=27083),))  # again: the same
     with listening("127.0.0.1", 27084) as program, pytest.raises(Conflict, match="27084 is already in use by a program"):
         assert program
-        net.net.publish(b.uid, b.ip, (Port(80, "UDP", host_port=27083), Port(81, host_port=27084)))
+        net.net.publish(b.uid, (b.ip,), (Port(80, "UDP", host_port=27083), Port(81, host_port=27084)))
     assert [lease.key for lease in net.store.leases.held("hostport", b.uid)] == ["*/UDP/27083"], "all or nothing"
     with lab(tmp_path / "other") as other:
         pod = other.pod()
         with pytest.raises(Conflict, match=f"another kubeplay root .bridge {net.settings.bridge}"):
-            other.net.publish(pod.uid, pod.ip, (Port(80, host_port=27083),))
+            other.net.publish(pod.uid, (pod.ip,), (Port(80, host_port=27083),))
         net.net.unpublish(a.uid)
-        other.net.publish(pod.uid, pod.ip, (Port(80, host_port=27083),))
+        other.net.publish(pod.uid, (pod.ip,), (Port(80, host_port=27083),))
 
 
 def test_hp1_a_pod_without_an_address_publishes_nothing(net: Lab) -> None:
     net.net.ensure()
-    net.net.publish("11111111-2222-3333", "", (Port(80, host_port=27085),))
+    net.net.publish("11111111-2222-3333", (), (Port(80, host_port=27085),))
     assert net.store.leases.held("hostport") == []
     net.net.sync()
 

@@ -13,6 +13,7 @@ from kubeplay.engine.net import ipam, netns
 from kubeplay.engine.net.definition import Wanted
 from kubeplay.engine.net.networks import DEFAULT
 from kubeplay.errors import Conflict, Exhausted, Forbidden, InvalidInput, NotFound, SandboxError
+from kubeplay.plan.container import Port
 from kubeplay.plan.pod import Attachment, SandboxPlan
 from tests.support.net import Lab, fetch, inside, lab
 
@@ -88,6 +89,27 @@ def test_an_ipv6_only_network(net: Lab) -> None:
         pod(net, "six", ip="10.1.2.3")
     with pytest.raises(Conflict, match="already in use"):
         pod(net, "six", ip6="fd61:7465:7374::77")
+
+
+@IPV6
+@pytest.mark.rootful("an ordinary user's host ports are on IPv4 addresses")
+def test_hp1_host_ports_of_both_families(net: Lab) -> None:
+    row = net.net.create(Wanted("dual", ipv6=True))
+    server, client = pod(net, "dual"), pod(net, "dual")
+    net.serve(server.netns, b"six", 8080, "::")  # of both families
+    net.net.publish(server.uid, server.addresses, (Port(8080, host_port=27086), Port(8080, host_port=27087, host_ip=row.gateway6)))
+    net.net.sync()
+    assert fetch(client.netns, row.gateway6, 27086).startswith("six") and fetch(client.netns, row.gateway6, 27087).startswith("six")
+    assert fetch("", "127.0.0.1", 27086).startswith("six") and fetch("", row.gateway6, 27086).startswith("six")
+    with pytest.raises(ConnectionRefusedError):
+        fetch("", "::1", 27086)
+    with pytest.raises(OSError):
+        fetch("", row.gateway, 27087)
+    four = pod(net, DEFAULT)
+    with pytest.raises(InvalidInput, match="no address of that family"):
+        net.net.publish(four.uid, four.addresses, (Port(8080, host_port=27088, host_ip=row.gateway6),))
+    with pytest.raises(Conflict, match="already in use"):
+        net.net.publish(client.uid, client.addresses, (Port(8080, host_port=27087),))
 
 
 @IPV6

@@ -77,7 +77,7 @@ def test_cve_2021_20199_a_published_port_shows_the_clients_own_address(net: Lab)
     """Never 127.0.0.1 for somebody else: programs trust that address."""
     server, client = net.pod(), net.pod()
     net.serve(server.netns, b"seen", 8080)
-    net.net.publish(server.uid, server.ip, (Port(8080, host_port=27391),))
+    net.net.publish(server.uid, (server.ip,), (Port(8080, host_port=27391),))
     net.net.sync()
     gateway = net.net.inspect(DEFAULT).gateway
     assert fetch(client.netns, gateway, 27391) == f"seen {client.ip}"
@@ -87,7 +87,7 @@ def test_cve_2021_20199_a_published_port_shows_the_clients_own_address(net: Lab)
 def test_a_port_on_loopback_is_not_there_for_pods(net: Lab) -> None:
     server, client = net.pod(), net.pod()
     net.serve(server.netns, b"seen", 8080)
-    net.net.publish(server.uid, server.ip, (Port(8080, host_port=27392, host_ip="127.0.0.1"),))
+    net.net.publish(server.uid, (server.ip,), (Port(8080, host_port=27392, host_ip="127.0.0.1"),))
     net.net.sync()
     assert fetch("", "127.0.0.1", 27392).startswith("seen ")
     with pytest.raises(ConnectionRefusedError):

@@ -12,7 +12,7 @@ from kubeplay.config import Settings
 from kubeplay.engine.host import userns
 from kubeplay.engine.host.paths import Paths, ensure_directory
 from kubeplay.engine.net import apply, bridge, claims, conntrack, dns, ipam, joining, nameserver, nft, ports, rtnl, services, tcp, veth
-from kubeplay.engine.net.addresses import V6, Subnet, subnet, text
+from kubeplay.engine.net.addresses import V6, Subnet, is_v6, subnet, text
 from kubeplay.engine.net.definitions import DEFAULT, RANGE6_POOL, Definitions
 from kubeplay.engine.net.netlink import Netlink
 from kubeplay.engine.net.reach import Reach
@@ -111,9 +111,13 @@ class Networks(Definitions):
         with Netlink() as netlink:
             return [link.name for link in rtnl.links(netlink) if link.name[:-1] in names]
 
-    def publish(self, uid: str, ip: str, published: Sequence[Port]) -> None:
-        """Take the pod's host ports (no rules yet: `sync`). Raises Conflict naming who has the port, InvalidInput."""
-        ports.publish(self.store, self.settings.bridge, uid, ip, published, self._probe)
+    def publish(self, uid: str, addresses: Sequence[str], published: Sequence[Port]) -> None:
+        """Take the pod's host ports for the first of its addresses of each family (no rules yet: `sync`).
+
+        Raises Conflict naming who has the port, InvalidInput.
+        """
+        first = [next((one for one in addresses if is_v6(one) == v6), "") for v6 in (False, True)]
+        ports.publish(self.store, self.settings.bridge, uid, [one for one in first if one], published, self._probe)
 
     def unpublish(self, uid: str) -> None:
         ports.release(self.store, self.settings.bridge, [uid])

@@ -96,9 +96,8 @@ def _sets(side: _Side) -> Iterable[Set]:
         f"{way.protocol} . {port} : goto {chain}" for way in side.ways for port, chain in way.host_ports))  # fmt: skip
     to = f"inet_proto . inet_service : {kind} . inet_service"
     yield Set(f"hostports{suffix}", to, (), elements(_published(p) for p in side.published if p.ip == ANY))
-    if family is V4:
-        at = elements(f"{plain(p.ip)} . {_published(p)}" for p in side.published if p.ip != ANY)
-        yield Set("hostports_at", f"{kind} . {to}", (), at)
+    at = elements(f"{plain(p.ip)} . {_published(p)}" for p in side.published if p.ip != ANY)
+    yield Set(f"hostports_at{suffix}", f"{kind} . {to}", (), at)
 
 
 def _published(one: Published) -> str:
@@ -116,10 +115,11 @@ def _redirects(sides: Sequence[_Side]) -> Iterable[Chain]:
         found.append(f"{word} daddr . meta l4proto . th dport vmap @services{suffix}")
     found += [f"{side.family.word} daddr {side.services} return" for side in sides if side.services]
     found.append("fib daddr type != local return")
+    if any(side.family is not V4 for side in sides):  # packets from ::1 cannot leave lo: refused at once, and `localhost` goes on to IPv4
+        found.append("ip6 daddr ::1 return")
     for side in sides:
         word, suffix, only = side.family.word, side.family.suffix, f"meta nfproto {side.family.proto}"
-        if side.family is V4:
-            found.append(f"{only} dnat ip to ip daddr . meta l4proto . th dport map @hostports_at")
+        found.append(f"{only} dnat {word} to {word} daddr . meta l4proto . th dport map @hostports_at{suffix}")
         found.append(f"{only} dnat {word} to meta l4proto . th dport map @hostports{suffix}")
         found.append(f"{only} meta l4proto . th dport vmap @nodeports{suffix}")
     yield Chain("arriving", "type nat hook prerouting priority dstnat; policy accept;", tuple(found))

@@ -6,18 +6,20 @@ listens. The last is found by binding once and letting go, which also tells whet
 
 from __future__ import annotations
 
-from _socket import AF_INET, IPPROTO_SCTP, SO_REUSEADDR, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, socket
+from _socket import AF_INET, AF_INET6, IPPROTO_SCTP, SO_REUSEADDR, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_STREAM, SOL_SOCKET, socket
 from collections.abc import Callable, Sequence
 
-from kubeplay.engine.net import addresses, claims
+from kubeplay.engine.net import claims
+from kubeplay.engine.net.addresses import is_v6, plain
 from kubeplay.engine.store.db import Store
 from kubeplay.engine.store.leases import Lease
-from kubeplay.errors import Conflict, Exhausted, Forbidden, InvalidInput, NotSupported
+from kubeplay.errors import Conflict, Exhausted, Forbidden, InvalidInput
 from kubeplay.plan.container import Port
 from kubeplay.record import Record
 
 HOST_POOL, NODE_POOL = "hostport", "nodeport"
 ANY = "*"
+_EVERY = ("", "0.0.0.0", "::")  # every address of this machine, of the families that the pod has
 NODE_FIRST, NODE_LAST = 30000, 32767  # SV2
 NODE_STATIC = 86  # SV2: the first 86 are left to those who ask for a number
 _EACCES, _EADDRINUSE, _EADDRNOTAVAIL = 13, 98, 99
@@ -55,14 +57,17 @@ def parse(key: str) -> Key:
     return Key(ip, protocol, int(port))
 
 
-def publish(store: Store, bridge: str, uid: str, ip: str, ports: Sequence[Port], probe: Probe | None = None) -> None:
-    """Take the host ports of a pod; all or none. Raises Conflict or InvalidInput; idempotent for the same pod and address.
+def publish(
+    store: Store, bridge: str, uid: str, addresses: Sequence[str], ports: Sequence[Port], probe: Probe | None = None
+) -> None:
+    """Take the host ports of a pod; all or none. Raises Conflict or InvalidInput; idempotent for the same pod and addresses.
 
-    A pod without an address (loopback only) has nothing a port could lead to: none is taken.
+    `addresses` at most one of each family: ports are published in those. A pod without an address (loopback only) has nothing a port
+    could lead to: none is taken.
     """
-    if not ip:
+    if not addresses:
         return
-    wanted = {key_of(port): f"{ip}:{port.container_port}" for port in ports if port.host_port}
+    wanted = {key_of(port): _targets(port, addresses) for port in ports if port.host_port}
     if len(wanted) < len({(key_of(port), port.container_port) for port in ports if port.host_port}):
         raise Conflict("two containers of the pod publish the same host port to different container ports")
     if not wanted:
@@ -79,6 +84,15 @@ def publish(store: Store, bridge: str, uid: str, ip: str, ports: Sequence[Port],
         write_claims(store, bridge)
 
 
+def _targets(port: Port, addresses: Sequence[str]) -> str:
+    """Where a host port leads to, separated by commas. Raises InvalidInput for an address of a family that the pod has not."""
+    v6 = is_v6(port.host_ip) if port.host_ip not in _EVERY else None
+    fitting = [ip for ip in addresses if v6 in (None, is_v6(ip))]
+    if not fitting:
+        raise InvalidInput(f"hostIP {port.host_ip}: the pod has no address of that family", hint="give it a network with one: --network")
+    return ",".join(f"{ip}:{port.container_port}" for ip in fitting)
+
+
 def release(store: Store, bridge: str, holders: Sequence[str], pool: str = HOST_POOL) -> None:
     """Give back the ports of these holders; those without any cost one query."""
     held = [holder for holder in holders if store.leases.held(pool, holder)]
@@ -92,12 +106,10 @@ def release(store: Store, bridge: str, holders: Sequence[str], pool: str = HOST_
 
 
 def key_of(port: Port) -> Key:
-    """The host side of a plan's port. Raises NotSupported for IPv6, which our networks do not carry."""
-    if port.host_ip in ("", "0.0.0.0", "::"):
+    """The host side of a plan's port. Raises InvalidInput for a hostIP that is no address."""
+    if port.host_ip in _EVERY:
         return Key(ANY, port.protocol, port.host_port)
-    if ":" in port.host_ip:
-        raise NotSupported(f"hostIP {port.host_ip}: host ports on IPv6 addresses are not supported")
-    return Key(addresses.text(addresses.number(port.host_ip)), port.protocol, port.host_port)
+    return Key(plain(port.host_ip), port.protocol, port.host_port)
 
 
 def check_free(store: Store, foreign: dict[str, str], key: Key, probe: Probe | None) -> None:
@@ -130,7 +142,8 @@ def bound(key: Key) -> socket:
     kernel keeps for root, OSError for a protocol the kernel has not.
     """
     kind = SOCK_DGRAM if key.protocol == "UDP" else SOCK_STREAM
-    made = socket(AF_INET, kind | SOCK_CLOEXEC, IPPROTO_SCTP if key.protocol == "SCTP" else 0)
+    family = AF_INET6 if is_v6(key.ip) else AF_INET
+    made = socket(family, kind | SOCK_CLOEXEC, IPPROTO_SCTP if key.protocol == "SCTP" else 0)
     try:
         if kind == SOCK_STREAM:
             made.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)  # connections in TIME_WAIT hold no port that matters
@@ -208,8 +221,9 @@ def published(store: Store) -> tuple[Published, ...]:
     found = []
     for lease in store.leases.held(HOST_POOL):
         ip, protocol, port = parse(lease.key)
-        target, _, target_port = lease.value.partition(":")
-        found.append(Published(ip, protocol, port, target, int(target_port)))
+        for one in lease.value.split(","):
+            target, _, target_port = one.rpartition(":")
+            found.append(Published(ip, protocol, port, target, int(target_port)))
     return tuple(found)
 
 

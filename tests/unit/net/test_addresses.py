@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kubeplay.engine.net import addresses, netns, ports, veth
-from kubeplay.errors import InvalidInput, NotSupported, SandboxError
+from kubeplay.errors import InvalidInput, SandboxError
 from kubeplay.plan.container import Port
 
 
@@ -97,5 +97,4 @@ def test_hp1_a_wildcard_clashes_with_every_address(a: str, b: str, clash: bool) 
 
 def test_hp1_host_ip_forms() -> None:
     assert {str(ports.key_of(Port(80, host_port=8080, host_ip=ip))) for ip in ("", "0.0.0.0", "::")} == {"*/TCP/8080"}
-    with pytest.raises(NotSupported):
-        ports.key_of(Port(80, host_port=8080, host_ip="fd00::1"))
+    assert str(ports.key_of(Port(80, host_port=8080, host_ip="FD00:0::1"))) == "fd00::1/TCP/8080"

@@ -30,8 +30,9 @@ class Wanted(Record):
 
 
 def wanted(state: NetState) -> Wanted:
-    """Host ports lead to their pod, node ports to their Service, whose rules choose the endpoint."""
-    found = {str(Key(one.ip, one.protocol, one.port)): f"{one.target}:{one.target_port}" for one in state.published}
+    """Host ports lead to their pod, node ports to their Service, whose rules choose the endpoint. The forwarder's side is IPv4."""
+    four = [one for one in state.published if ":" not in one.target]
+    found = {str(Key(one.ip, one.protocol, one.port)): f"{one.target}:{one.target_port}" for one in four}
     for service in [route.service for route in state.routes]:
         for port in service.ports:
             target = f"{service.cluster_ip}:{port.port}"
@@ -40,7 +41,8 @@ def wanted(state: NetState) -> Wanted:
             if service.ingress:  # one that lets in some clients only does so at the machine's own address
                 target = f"{state.gateway}:{port.port}" if service.source_ranges else target
                 found[str(Key(service.load_balancer_ip or ANY, port.protocol, port.port))] = target
-    return Wanted({key: found[key] for key in sorted(found)}, (*state.subnets, *((state.services,) if state.services else ())))
+    own = [prefix for prefix in (*state.subnets, state.services) if prefix and ":" not in prefix]
+    return Wanted({key: found[key] for key in sorted(found)}, tuple(own))
 
 
 def text_of(one: Wanted) -> str:

@@ -17,7 +17,7 @@ from kubeplay.engine.net.rootless import forwards, relay
 from kubeplay.engine.net.rootless.place import MARK, Place, outside
 from kubeplay.engine.net.rootless.wayout import MTU, WayOut
 from kubeplay.engine.store.db import Store
-from kubeplay.errors import KubeplayError
+from kubeplay.errors import KubeplayError, NotSupported
 from kubeplay.plan.pod import SandboxPlan
 from kubeplay.plan.stack import ObjectKey
 
@@ -121,6 +121,8 @@ class UserNetworks(Networks):
         self._forwards.release(lambda: {lease.key for lease in ports.taken(self.store)})
 
     def _hold(self, key: ports.Key) -> None:
+        if ":" in key.ip:
+            raise NotSupported(f"hostIP {key.ip}: an ordinary user's host ports are on IPv4 addresses", hint="leave hostIP out")
         self._forwards.hold(key)
 
     def state(self) -> nft.NetState:
