@@ -152,8 +152,7 @@ class _Play:
         if compared.different or (self.options.replace and any(key.kind in _RUNNING for key in compared.same)):
             compared = self._replace(compared)
         fresh = {planned.key for planned in compared.new}
-        if self.stack.pods:
-            _ = self.engine.host  # a machine without a runtime: nothing could be undone either
+        _ = self.stack.pods and self.engine.host  # a machine without a runtime: nothing could be undone either
         try:
             with trace("store"):
                 self._store(compared)

@@ -137,6 +137,26 @@ def test_de3_a_client_that_asks_all_the_time_sees_no_failure_in_a_rolling_update
     kp.down(second)
 
 
+def test_a_service_that_is_led_from_blue_to_green_loses_no_request(kp: Machine) -> None:
+    blue, green = deployment("blue", "blue", 1, pod=READY), deployment("green", "green", 1, pod=READY)
+    to_blue, to_green = (SERVICE.replace("app: load", f"app: {color}") for color in ("blue", "green"))
+    kp.play(blue + "---" + green + to_blue, "--wait-ready")
+    address = str(kp("get", "service", "load", "-o", "json").json["spec"]["clusterIP"])
+    client = Client(address)
+    try:
+        kp.wait(lambda: len(client.seen) > 20)
+        kp.play(to_green, "--update")
+        before = len(client.seen)
+        kp.wait(lambda: len(client.seen) > before + 50)
+    finally:
+        client.end()
+    assert client.failed == [] and set(client.seen) == {"blue", "green"} and set(client.seen[before + 1 :]) == {"green"}
+    assert kp("get", "service", "load", "-o", "json").json["spec"]["clusterIP"] == address
+    other = to_green.replace("spec: {", f"spec: {{clusterIP: {address.rsplit('.', 2)[0]}.255.200, ")
+    assert "may not change once set" in kp.play(other, "--update", status=125).err
+    kp.down(blue + "---" + green + to_blue)
+
+
 @covers("Deployment.spec.progressDeadlineSeconds Deployment.spec.revisionHistoryLimit")
 def test_de5_a_rollout_that_does_not_come_about_is_told_with_its_reason(kp: Machine) -> None:
     limits = "progressDeadlineSeconds: 2\n  revisionHistoryLimit: 0"
