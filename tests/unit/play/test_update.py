@@ -87,8 +87,36 @@ def test_vo5_immutable_objects(kind: str, old: dict[str, Any], new: dict[str, An
 
 
 def test_other_kinds_change_their_metadata_only() -> None:
-    def service(port: int, **meta: Any) -> str:
-        return json.dumps({"metadata": {"name": "s", **meta}, "spec": {"ports": [{"port": port}]}})
+    def storage(provisioner: str, **meta: Any) -> str:
+        return json.dumps({"metadata": {"name": "s", **meta}, "provisioner": provisioner})
 
-    assert update.faults("Service", service(80), service(80, labels={"a": "b"})) == []
-    assert update.faults("Service", service(80), service(81)) == ["spec.ports[0].port: 80 -> 81"]
+    assert update.faults("StorageClass", storage("a"), storage("a", labels={"a": "b"})) == []
+    assert update.faults("StorageClass", storage("a"), storage("b")) == ['provisioner: "a" -> "b"']
+
+
+TEMPLATE = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": []}}
+LABELLED = {"metadata": {"labels": {"a": "b", "controller-uid": "u"}}, "spec": {"containers": []}}
+SPEC: dict[str, Any] = {"selector": {"matchLabels": {"a": "b"}}, "template": TEMPLATE}
+
+
+@pytest.mark.parametrize(("kind", "old", "new", "said"), [
+    ("Deployment", {}, {"replicas": 7, "template": {}, "strategy": {"type": "Recreate"}, "paused": True}, []),
+    ("Deployment", {}, {"selector": {"matchLabels": {"a": "c"}}}, ["spec.selector"]),
+    ("ReplicaSet", {}, {"selector": {"matchLabels": {"a": "c"}}}, ["spec.selector"]),
+    ("DaemonSet", {}, {"selector": {"matchLabels": {"a": "c"}}, "updateStrategy": {"type": "OnDelete"}}, ["spec.selector"]),
+    ("StatefulSet", {}, {"replicas": 3, "template": {}, "minReadySeconds": 3, "ordinals": {"start": 1}}, []),
+    ("StatefulSet", {}, {"serviceName": "other"}, ["spec"]),
+    ("StatefulSet", {}, {"selector": {}, "podManagementPolicy": "Parallel"}, ["spec"]),
+    ("Job", {}, {"parallelism": 3, "suspend": True, "backoffLimit": 1, "ttlSecondsAfterFinished": 3}, []),
+    ("Job", {}, {"template": LABELLED}, []),
+    ("Job", {"completions": 1}, {"completions": 2}, ["spec.completions"]),
+    ("Job", {"completions": 1, "parallelism": 1, "completionMode": "Indexed"},
+     {"completions": 2, "parallelism": 2, "completionMode": "Indexed"}, []),
+    ("Job", {"completions": 1, "parallelism": 1, "completionMode": "Indexed"},
+     {"completions": 2, "parallelism": 1, "completionMode": "Indexed"}, ["spec.completions"]),
+    ("Job", {}, {"template": {"spec": {}}, "podFailurePolicy": {"rules": []}}, ["spec.podFailurePolicy", "spec.template"]),
+    ("CronJob", {"schedule": "@daily"}, {"schedule": "@hourly", "suspend": True}, []),
+])  # fmt: skip
+def test_vl6_what_of_a_workload_stays(kind: str, old: dict[str, Any], new: dict[str, Any], said: list[str]) -> None:
+    before, after = (json.dumps({"kind": kind, "metadata": {"name": "n"}, "spec": {**SPEC, **old, **one}}) for one in ({}, new))
+    assert [line.split(":")[0] for line in update.faults(kind, before, after)] == said
