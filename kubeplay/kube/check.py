@@ -148,8 +148,11 @@ def _beside(decoded: Decoded, found: list[Fault]) -> list[Fault]:
 
 def _follows(fault: Fault, cause: Fault) -> bool:
     """Whether a fault is about what another one took away: the same value, or a field that is missing where one is misspelt."""
-    if fault.reason == "FieldValueRequired" and fault.path.rpartition(".")[0] == cause.path.rpartition(".")[0]:
+    above, _, misplaced = cause.path.rpartition(".")
+    if fault.reason == "FieldValueRequired" and fault.path.rpartition(".")[0] == above:
         return True
+    if fault.reason == "FieldValueRequired" and fault.path.startswith(f"{above}.") and misplaced in fault.path[len(above) :].split("."):
+        return True  # what is missing stands one level too high
     inner, outer = sorted((fault.path, cause.path), key=len, reverse=True)
     return inner == outer or inner.startswith((f"{outer}.", f"{outer}["))
 

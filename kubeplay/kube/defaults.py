@@ -171,6 +171,18 @@ def _sets(name: str) -> Callable[[Object], None]:
     return fill
 
 
+def _job(obj: Object) -> None:
+    from kubeplay.kube import defaults_batch
+
+    defaults_batch.job(obj)
+
+
+def _cron_job(obj: Object) -> None:
+    from kubeplay.kube import defaults_batch
+
+    defaults_batch.cron_job(obj)
+
+
 _KINDS: dict[tuple[str, str], Callable[[Object], None]] = {
     ("", "Pod"): _pod,
     ("", "Secret"): _secret,
@@ -186,4 +198,6 @@ _KINDS: dict[tuple[str, str], Callable[[Object], None]] = {
     ("apps", "StatefulSet"): _sets("stateful_set"),
     ("apps", "DaemonSet"): _sets("daemon_set"),
     ("autoscaling", "HorizontalPodAutoscaler"): _sets("autoscaler"),
+    ("batch", "Job"): _job,
+    ("batch", "CronJob"): _cron_job,
 }

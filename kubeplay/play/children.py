@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kubeplay.engine.store.runtime import DELETE, PodRow
-from kubeplay.plan.stack import ObjectKey, Stack
+from kubeplay.plan.stack import ObjectKey, PlannedObject, Stack
+from kubeplay.play.kinds import base
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
@@ -56,3 +57,18 @@ def standing(engine: Engine, key: ObjectKey) -> list[PodRow]:
             if row is not None and row.uid == one.uid and row.desired != DELETE:
                 found.append(row)
     return found
+
+
+def adopted(one: PlannedObject, plan: PodPlan | None, uids: dict[ObjectKey, str]) -> tuple[str, str, PodPlan | None]:
+    """The uid of an object's owner, and its body and plan with that where a pod's labels ask for it."""
+    uid = uids.get(one.owner, "") if one.owner else ""
+    if plan is None or base.OWNER_UID not in one.body:
+        return uid, one.body, plan
+    import json
+
+    def told(labels: dict[str, str]) -> dict[str, str]:
+        return {name: uid if value == base.OWNER_UID else value for name, value in labels.items()}
+
+    obj = json.loads(one.body)
+    obj["metadata"]["labels"] = told(obj["metadata"].get("labels") or {})
+    return uid, base.body(obj), plan._replace(labels=tuple(sorted(told(dict(plan.labels)).items())))

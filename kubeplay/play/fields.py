@@ -11,6 +11,7 @@ from typing import Any
 
 from kubeplay.errors import Fault
 from kubeplay.play import field_table as table
+from kubeplay.play import field_table_batch as batch
 from kubeplay.play import field_table_services as services
 from kubeplay.play import field_table_sets as sets
 from kubeplay.record import Record
@@ -78,11 +79,12 @@ def parse(text: str, prefix: str = "") -> list[Row]:
 
 _SPECS = {"Deployment": table.DEPLOYMENT, "ReplicaSet": table.REPLICAS, "Service": services.SERVICE, "PersistentVolumeClaim": table.CLAIM,
           "PersistentVolume": table.PERSISTENT_VOLUME, "Namespace": table.NAMESPACE, "StatefulSet": sets.STATEFUL_SET,
-          "DaemonSet": sets.DAEMON_SET, "PodDisruptionBudget": sets.BUDGET}  # fmt: skip
-# Kinds whose `spec.template` is a pod's.
-TEMPLATED = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet")
+          "DaemonSet": sets.DAEMON_SET, "PodDisruptionBudget": sets.BUDGET, "Job": batch.JOB, "CronJob": batch.CRON_JOB}  # fmt: skip
+# Where a kind has its pod template.
+TEMPLATES = {**dict.fromkeys(("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job"), "spec.template"),
+             "CronJob": "spec.jobTemplate.spec.template"}  # fmt: skip
 KINDS = ("Pod", "Deployment", "ReplicaSet", "ConfigMap", "Secret", "PersistentVolumeClaim", "PersistentVolume", "StorageClass", "Namespace",
-         "Service", "Endpoints", "EndpointSlice", "StatefulSet", "DaemonSet", "PodDisruptionBudget")  # fmt: skip
+         "Service", "Endpoints", "EndpointSlice", "StatefulSet", "DaemonSet", "PodDisruptionBudget", "Job", "CronJob")  # fmt: skip
 
 _WHOLE = {"Endpoints": services.ENDPOINTS, "EndpointSlice": services.ENDPOINT_SLICE}  # kinds without spec and status
 
@@ -101,13 +103,21 @@ def rows(kind: str) -> list[Row]:
     found.append(Row("spec", WORKS, BOTH, ""))
     if kind == "Pod":
         return found + pod_rows("spec.")
-    found += parse(_SPECS[kind], "spec.")
+    found += _spec_rows(kind)
+    if kind in TEMPLATES:
+        found += parse(table.META, f"{TEMPLATES[kind]}.metadata.")
+        found.append(Row(f"{TEMPLATES[kind]}.spec", WORKS, BOTH, ""))
+        found += pod_rows(f"{TEMPLATES[kind]}.spec.")
+    return found
+
+
+def _spec_rows(kind: str) -> list[Row]:
+    """The rows of a kind's own spec; those of a CronJob's Jobs are the Job's."""
+    found = parse(_SPECS[kind], "spec.")
     if kind == "StatefulSet":
         found += _claim_templates()
-    if kind in TEMPLATED:
-        found += parse(table.META, "spec.template.metadata.")
-        found.append(Row("spec.template.spec", WORKS, BOTH, ""))
-        found += pod_rows("spec.template.spec.")
+    if kind == "CronJob":
+        found += parse(table.META, "spec.jobTemplate.metadata.") + parse(batch.JOB, "spec.jobTemplate.spec.")
     return found
 
 
@@ -138,12 +148,15 @@ def tree(kind: str) -> Node:
     """The tree of a kind; the part of a PodSpec is built once for all kinds."""
     if kind not in _trees:
         root = Node()
-        for row in rows(kind) if kind not in ("Pod", *TEMPLATED) else _outer(kind):
+        for row in rows(kind) if kind != "Pod" and kind not in TEMPLATES else _outer(kind):
             _plant(root, row.path, row)
         if kind == "Pod":
             root.fields["spec"] = pod_spec()
-        elif kind in TEMPLATED:
-            root.fields["spec"].fields["template"].fields["spec"] = pod_spec()
+        elif kind in TEMPLATES:
+            node = root
+            for step in TEMPLATES[kind].split("."):
+                node = node.fields[step]
+            node.fields["spec"] = pod_spec()
         _trees[kind] = root
     return _trees[kind]
 
@@ -151,8 +164,8 @@ def tree(kind: str) -> Node:
 def _outer(kind: str) -> list[Row]:
     found = parse(table.ROOT) + parse(table.META, "metadata.")
     if kind != "Pod":
-        found += parse(_SPECS[kind], "spec.") + parse(table.META, "spec.template.metadata.")
-    return found + (_claim_templates() if kind == "StatefulSet" else [])
+        found += _spec_rows(kind) + parse(table.META, f"{TEMPLATES[kind]}.metadata.")
+    return found
 
 
 def pod_spec() -> Node:

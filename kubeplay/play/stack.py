@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kubeplay.errors import Fault, InvalidInput
 from kubeplay.plan.stack import ObjectKey, PlannedObject, Stack
 from kubeplay.play.compile import CompileOptions, flags, marks
-from kubeplay.play.kinds import base, daemonset, data, deployment, names, pod, pvc, replicaset, service, statefulset, workload
+from kubeplay.play.kinds import base, cronjob, daemonset, data, deployment, job, names, pod, pvc, replicaset, service, statefulset, workload
 from kubeplay.play.kinds.base import Object, Part
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # VL9: what others refer to first.
 ORDER = ("Namespace", "StorageClass", "PersistentVolume", "ConfigMap", "Secret", "PersistentVolumeClaim", "Service",
-         "Endpoints", "EndpointSlice", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "ControllerRevision",
+         "Endpoints", "EndpointSlice", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "CronJob", "Job", "ControllerRevision",
          "PodDisruptionBudget", "HorizontalPodAutoscaler", "Pod")  # fmt: skip
 _RANK = {kind: number for number, kind in enumerate(ORDER)}
 MAX_REPLICAS = 1000  # ours: the default network of one machine has no more addresses to give in earnest
@@ -25,13 +25,14 @@ _PLAIN = {
     "Namespace": data.build, "StorageClass": data.build, "PersistentVolume": data.build, "ConfigMap": data.build,
     "Secret": data.build, "PersistentVolumeClaim": pvc.build,
     "Service": service.build, "Endpoints": data.build, "EndpointSlice": data.build,
-    "Pod": pod.build, "PodDisruptionBudget": data.build, "HorizontalPodAutoscaler": data.build,
+    "Pod": pod.build, "PodDisruptionBudget": data.build, "HorizontalPodAutoscaler": data.build, "CronJob": cronjob.build,
 }  # fmt: skip
 _WORKLOADS = {
     "Deployment": deployment.build, "ReplicaSet": replicaset.build, "StatefulSet": statefulset.build, "DaemonSet": daemonset.build,
+    "Job": job.build,
 }  # fmt: skip
 # What the pods of the first batch are made of, where that is not the template once per replica.
-_TEMPLATES = {"StatefulSet": statefulset.templates_of, "DaemonSet": daemonset.templates_of}
+_TEMPLATES = {"StatefulSet": statefulset.templates_of, "DaemonSet": daemonset.templates_of, "Job": job.templates_of}
 
 
 def build(manifests: Sequence[Manifest], options: CompileOptions = CompileOptions()) -> Stack:  # noqa: B008
@@ -119,6 +120,9 @@ def _apply_flags(objects: list[Object], templates: dict[int, list[Object]], opti
             flags.write(obj["metadata"], obj["spec"], options)
             pods.append(flags.Target(obj["metadata"]["name"], obj))
         else:
+            if obj["kind"] == "CronJob":
+                template = obj["spec"]["jobTemplate"]["spec"]["template"]
+                flags.write(template["metadata"], template["spec"], options)
             flags.mark(obj["metadata"], options)
     flags.address(pods, options)
     flags.publish(pods, options)
@@ -155,6 +159,10 @@ def _refused(manifests: Sequence[Manifest], objects: list[Object]) -> list[Fault
 
 def _faults(obj: Object) -> list[Fault]:
     found = marks.faults(obj["metadata"], "metadata")
+    if obj["kind"] == "CronJob":
+        template = obj["spec"]["jobTemplate"]
+        found += marks.faults(template.get("metadata") or {}, "spec.jobTemplate.metadata")
+        found += marks.faults(template["spec"]["template"].get("metadata") or {}, "spec.jobTemplate.spec.template.metadata")
     if obj["kind"] in _WORKLOADS:
         found += marks.faults(obj["spec"]["template"].get("metadata") or {}, "spec.template.metadata")
         if (obj["spec"].get("replicas") or 0) > MAX_REPLICAS:

@@ -261,8 +261,8 @@ class _Play:
                         self._standing(planned.key)
                 else:
                     self.hold.made(planned.key)
-                    owner = owners.get(planned.owner, "") if planned.owner else ""
-                    uid = self.engine.store.objects.create(planned.key, planned.body, owner_uid=owner).uid
+                    owner, body, plan = children.adopted(planned, plan, owners)
+                    uid = self.engine.store.objects.create(planned.key, body, owner_uid=owner).uid
                     if plan is not None:
                         row = PodRow(uid, plan.namespace, plan.name, codec.dumps(plan), desired, True, None, 0, False)
                         self.engine.store.runtime.add_pod(row)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kubeplay.kube import check, kinds
+from kubeplay.kube import check, jobs, kinds
 from tests.conformance import departures
 
 HERE = Path(__file__).parent / "verdicts"
@@ -96,6 +96,7 @@ def _server_only(value: Any) -> Any:
         metadata.pop("name", None)
     spec = plain.get("spec") or {}
     _drop_allocated(spec)
+    _drop_generated(plain)
     # The DefaultTolerationSeconds plugin's: about nodes that go away, which means nothing here.
     spec["tolerations"] = [item for item in spec.get("tolerations") or [] if not _node_toleration(item)]
     _drop_token(spec)
@@ -114,6 +115,17 @@ def _drop_allocated(spec: dict[str, Any]) -> None:
     for port in spec.get("ports") or []:
         if isinstance(port, dict) and "<" in str(port.get("nodePort", "")):
             port.pop("nodePort")
+
+
+def _drop_generated(obj: dict[str, Any]) -> None:
+    """JO2: what a server makes of a Job's uid when it stores it, and we when the pods are made."""
+    if obj.get("kind") != "Job":
+        return
+    spec = obj["spec"]
+    template, selector = spec["template"].get("metadata", {}), spec.get("selector", {})
+    for holder, field in ((obj["metadata"], "labels"), (template, "labels"), (selector, "matchLabels")):
+        for key in (*jobs.UIDS, *jobs.NAMES):
+            holder.get(field, {}).pop(key, None)
 
 
 def _drop_token(spec: dict[str, Any]) -> None:

@@ -400,7 +400,7 @@ def test_down_needs_only_the_names(machine: Kubeplay) -> None:
     said = machine("kube", "down", "-q", machine.file("maps.yaml", wrong))
     assert "ConfigMaps removed:\none" in said.out and not said.err
     path = machine.file("maps.yaml", f"{config % 'two'}---\nkind: ConfigMap\n---\nx: {{\n---\n{config % 'three'}---\n"
-                        "apiVersion: batch/v1\nkind: Job\nmetadata: {name: j}\n")  # fmt: skip
+                        "apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: j}\n")  # fmt: skip
     said = machine("play", "kube", "--down", path, status=125)
     assert "ConfigMaps removed:\nthree\ntwo" in said.out or "ConfigMaps removed:\ntwo\nthree" in said.out
     assert "not every document names an object; what the others name has been removed" in said.err

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
-_KINDS = "ph|co|cs|rb|rr|in|pr|lh|te|ad|tm|en|cm|da|vo|pv|sc|rs|dn|de|rp|st|ds|lr"
+_KINDS = "ph|co|cs|rb|rr|in|pr|lh|te|ad|tm|en|cm|da|vo|pv|sc|rs|dn|de|rp|st|ds|jo|cj|lr"
 _IN_NAME = re.compile(rf"(?:^test_|_)((?:{_KINDS})\d+)(?=_|$)")
 _IN_TEXT = re.compile(rf"\b((?:{_KINDS.upper()})\d+)\b")
 
@@ -178,6 +178,16 @@ SECTIONS: dict[str, dict[str, str]] = {
         "ST2": "their order, Parallel, ended pods",
         "ST3": "updates from the highest down, partition, OnDelete, revisions",
         "DS1": "one pod; updates with and without a surge; the back-off of failed ones",
+    },
+    "16 Job, CronJob": {
+        "JO1": "how many pods, until when",
+        "JO2": "labels, selector, names, indexes",
+        "JO3": "when a Job has failed; deadlines",
+        "JO4": "delays before a failed pod is replaced; limits of an index",
+        "JO5": "policies of failure and success",
+        "JO6": "time to live, suspension, status",
+        "CJ1": "schedules, time zones, names",
+        "CJ2": "concurrency, missed runs, history",
     },
     "19 One machine": {
         "LR1": "the scheduler's verdict",

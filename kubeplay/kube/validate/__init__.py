@@ -129,6 +129,18 @@ def _endpoint_slice() -> Check:
     return endpoints.endpoint_slice
 
 
+def _job() -> Check:
+    from kubeplay.kube.validate import job
+
+    return job.job
+
+
+def _cron_job() -> Check:
+    from kubeplay.kube.validate import cronjob
+
+    return cronjob.cron_job
+
+
 _KINDS: dict[tuple[str, str], Callable[[], Check]] = {
     ("", "Pod"): _pod,
     ("", "ConfigMap"): _config_map,
@@ -146,4 +158,6 @@ _KINDS: dict[tuple[str, str], Callable[[], Check]] = {
     ("apps", "DaemonSet"): _daemon_set,
     ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
     ("policy", "PodDisruptionBudget"): _budget,
+    ("batch", "Job"): _job,
+    ("batch", "CronJob"): _cron_job,
 }

@@ -12,6 +12,10 @@ from kubeplay.record import Record
 Object = dict[str, Any]
 
 
+# A label's value that is known when the owner is stored: its uid. No file can hold it, since it is no label's value.
+OWNER_UID = "<owner uid>"
+
+
 class Part(Record):
     """One object's share of a Stack."""
 

@@ -68,10 +68,12 @@ def podman_marks(obj: Object) -> dict[str, str]:
     return {name: value for name, value in marks.items() if name.startswith(PODMAN)}
 
 
-def templates_of(obj: Object) -> list[Object]:
-    """The template once per replica: itself for one replica, so that a flag's change is kept in the object; copies for more."""
+def templates_of(obj: Object, number: int | None = None) -> list[Object]:
+    """The template once per replica (or `number` times): itself for one replica, so that a flag's change is kept in the object; copies
+    for more.
+    """
     spec = obj["spec"]
-    replicas = 1 if spec.get("replicas") is None else spec["replicas"]
+    replicas = number if number is not None else 1 if spec.get("replicas") is None else spec["replicas"]
     if replicas == 1:
         return [spec["template"]]
     from kubeplay.kube.normal import fresh

@@ -18,6 +18,8 @@ CONTROLLERS: dict[str, str] = {
     "StatefulSet": "statefulset",
     "DaemonSet": "daemonset",
     "PodDisruptionBudget": "poddisruptionbudget",
+    "Job": "job",
+    "CronJob": "cronjob",
 }
 # Kinds whose controllers look at pods that they do not own: while an object of one exists, every change is looked at.
 BROAD: tuple[str, ...] = ("PodDisruptionBudget",)

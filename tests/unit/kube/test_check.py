@@ -39,7 +39,7 @@ def test_all_faults_of_all_documents() -> None:
             CONFIG % "Not_OK" + "dat: {}\n",
             POD.replace("name: a", "nam: a"),
             "kind: Pod\n",
-            "apiVersion: batch/v1\nkind: Job\n",
+            "apiVersion: coordination.k8s.io/v1\nkind: Lease\n",
             CONFIG % "good",
         ]
     )
@@ -79,7 +79,7 @@ def test_kinds(text: str, fault: tuple[int, str, str]) -> None:
 
 def test_a_file_of_later_kinds_says_not_supported() -> None:
     with pytest.raises(InvalidInput, match="not supported"):
-        check.read(b"apiVersion: batch/v1\nkind: Job\n", "f.yaml")
+        check.read(b"apiVersion: coordination.k8s.io/v1\nkind: Lease\n", "f.yaml")
 
 
 def test_layers_hide_later_ones() -> None:

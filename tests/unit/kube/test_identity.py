@@ -60,6 +60,6 @@ def test_a_document_without_an_identity_hides_no_other(document: str, path: str)
 
 
 def test_kinds_that_we_never_run_are_skipped_and_told() -> None:
-    found = identify([("f", b"apiVersion: batch/v1\nkind: Job\nmetadata: {name: a}\n")])
+    found = identify([("f", b"apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: a}\n")])
     assert not found.found and not found.faults
     assert [fault.path for fault in found.skipped] == ["kind"]

@@ -38,7 +38,7 @@ def test_this_slice() -> None:
     names = {kind.kind for kind in kinds.table().values() if kind.support == "slice"}
     storage = {"PersistentVolumeClaim", "PersistentVolume", "StorageClass"}
     sets = {"Endpoints", "EndpointSlice", "StatefulSet", "DaemonSet", "PodDisruptionBudget"}
-    assert names >= {"Pod", "Deployment", "ReplicaSet", "ConfigMap", "Secret", "Namespace", "Service"} | storage | sets
+    assert names >= {"Pod", "Deployment", "ReplicaSet", "ConfigMap", "Secret", "Namespace", "Service", "Job", "CronJob"} | storage | sets
 
 
 def test_find() -> None:
