@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli.progress import Progress
@@ -33,12 +34,22 @@ def run(app: App, stack: Stack, files: Sequence[str], given: dict[str, Any]) -> 
     )
     with Reporter(given["quiet"]) as reporter, app.supervised():
         _build(app, stack, files, given, pull, reporter)
-        result = up(app.engine, stack, options, reporter)
+        with _view(app, stack, given, reporter):
+            result = up(app.engine, stack, options, reporter)
     sys.stdout.write(played(result))
     sys.stdout.flush()
     if given["quiet"]:  # else the progress display has said it
         _warn(result)
     return _stay(app, stack, result) if given["wait"] else None
+
+
+def _view(app: App, stack: Stack, given: dict[str, Any], reporter: Reporter) -> AbstractContextManager[object]:
+    """While --wait-ready waits: the pods by state, and what each waits for."""
+    if not given["wait_ready"] or given["quiet"]:
+        return nullcontext()
+    from kubeplay.cli.stackview import StackView
+
+    return StackView(app.engine, stack, reporter.progress)
 
 
 def registries(given: dict[str, Any]) -> Flags | None:

@@ -119,6 +119,60 @@ def test_set_rolls_the_workload(kp: Machine) -> None:
     settled(kp, 1)
 
 
+def test_rollouts(kp: Machine) -> None:
+    kp("annotate", "deploy/web", "kubernetes.io/change-cause=other mode")
+    kp("set", "env", "deploy/web", "MODE=slow")
+    told = kp("rollout", "status", "deploy/web", "--timeout=100s").lines
+    assert told[-1] == 'deployment "web" successfully rolled out'
+    assert all(line.startswith("Waiting for deployment") for line in told[:-1])
+    known = kp("rollout", "history", "deploy/web").lines
+    assert known[0] == "deployment.apps/web " and known[1].split() == ["REVISION", "CHANGE-CAUSE"]
+    last = known[-1] or known[-2]
+    assert last.split(maxsplit=1)[1] == "other mode"
+    assert "MODE:" in kp("rollout", "history", "deploy/web", f"--revision={last.split()[0]}").out
+    assert kp("rollout", "pause", "deploy", "web").out == "deployment.apps/web paused\n"
+    assert "already paused" in kp("rollout", "pause", "deploy/web", status=125).err
+    before = pods(kp)
+    kp("set", "env", "deploy/web", "MODE=paused")
+    kp.wait(lambda: "0 out of 1 new replicas" in kp("rollout", "status", "deploy/web", "--watch=false").out)
+    assert pods(kp) == before
+    assert "resume it first" in kp("rollout", "undo", "deploy/web", status=125).err
+    assert kp("rollout", "resume", "-f", kp.written(MANIFEST), status=125).out == "deployment.apps/web resumed\n"  # the pod has none
+    kp("rollout", "status", "deploy/web")
+    assert containers(kp)[0]["env"][0]["value"] == "paused"
+    assert kp("rollout", "undo", "deploy/web").out == "deployment.apps/web rolled back\n"
+    kp("rollout", "status", "deploy/web")
+    assert containers(kp)[0]["env"][0]["value"] == "slow"
+    before = pods(kp)
+    assert kp("rollout", "restart", "deploy").out == "deployment.apps/web restarted\n"
+    kp("rollout", "status", "deploy/web")
+    assert not set(before) & set(pods(kp))
+    assert kp("wait", "deploy/web", "--for=condition=Available", "--timeout=100s").out == "deployment.apps/web condition met\n"
+    assert "unable to find specified revision 99" in kp("rollout", "undo", "deploy/web", "--to-revision=99", status=125).err
+    assert "required resource not specified" in kp("rollout", "status", status=125).err
+    settled(kp, 1)
+
+
+SLOW = """
+apiVersion: v1
+kind: Pod
+metadata: {name: slow}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: main
+    image: busybox:1
+    command: [sleep, "100000"]
+    readinessProbe: {exec: {command: [test, -e, /never]}, periodSeconds: 1}
+"""
+
+
+def test_who_waits_sees_what_for(kp: Machine) -> None:
+    said = kp("play", "kube", "--wait-ready", "--timeout", "5", kp.written(SLOW), status=125)
+    assert "stack: 0 of 1 pod ready: 1 Running" in said.err
+    assert "pod default/slow: container main runs, and its readiness probe does not succeed" in said.err
+
+
 def test_what_is_shown_of_the_machine(kp: Machine) -> None:
     header, row = kp("get", "nodes").lines
     assert header.split() == ["NAME", "STATUS", "ROLES", "AGE", "VERSION"] and row.split()[1] == "Ready"
