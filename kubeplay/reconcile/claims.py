@@ -251,6 +251,8 @@ def forget_pod(engine: Engine, look: Look) -> None:
             remove_volume(engine, stored.key)
         elif stored.deleted is not None and stored.key.name in mine and users(engine, *stored.key[1:]) == [look.row.name]:
             release(engine, stored)
+            if stored.owner_uid:
+                remove_volume(engine, stored.key)
 
 
 def let_go(engine: Engine, one: StoredObject) -> bool:
@@ -260,6 +262,8 @@ def let_go(engine: Engine, one: StoredObject) -> bool:
             engine.store.objects.mark_deleted(one.key, 0)
             return False
         release(engine, one)
+        if one.owner_uid:  # made for its owner, like what is in it (ST1: whenDeleted)
+            remove_volume(engine, one.key)
         return True
     row = next((row for row in engine.store.resources.bindings() if row.volume == one.key.name), None)
     if row is not None and engine.store.objects.by_uid(row.claim_uid) is not None:
