@@ -20,7 +20,7 @@ _MAPS = frozenset(("labels", "annotations", "data", "binaryData", "stringData", 
 # podman-kube-facts.md section 5: what a workload needs comes before it.
 DOCUMENTS = ("Namespace", "StorageClass", "PersistentVolume", "PersistentVolumeClaim", "Service", "Endpoints",
              "EndpointSlice", "ConfigMap", "Secret", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet",
-             "PodDisruptionBudget", "Job", "Pod")  # fmt: skip
+             "PodDisruptionBudget", "HorizontalPodAutoscaler", "Job", "Pod")  # fmt: skip
 
 
 def keys(value: Any, name: str = "") -> Any:

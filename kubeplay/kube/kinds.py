@@ -33,7 +33,8 @@ class Kind(Record):
 # Kinds whose manifests this slice plays; every other line of the table is "later".
 _SLICE = frozenset(
     ("Pod", "Deployment", "ReplicaSet", "ConfigMap", "Secret", "PersistentVolumeClaim", "PersistentVolume", "StorageClass", "Namespace",
-     "Service", "Endpoints", "EndpointSlice", "StatefulSet", "DaemonSet", "PodDisruptionBudget", "Job", "CronJob")
+     "Service", "Endpoints", "EndpointSlice", "StatefulSet", "DaemonSet", "PodDisruptionBudget", "HorizontalPodAutoscaler",
+     "Job", "CronJob")
 )  # fmt: skip
 
 # Kinds whose fields are known beside those of the slice: what comes with workloads and Services.

@@ -63,3 +63,45 @@ maxUnavailable | + |
 unhealthyPodEvictionPolicy | + |
 """
 )
+
+_RULES = """
+{0} | + |
+{0}.stabilizationWindowSeconds | + |
+{0}.selectPolicy | + |
+{0}.tolerance | o | its feature gate is off in Kubernetes 1.36: 10 %
+{0}.policies[] | + |
+{0}.policies[].type | + |
+{0}.policies[].value | + |
+{0}.policies[].periodSeconds | + |
+"""
+_METRIC = """
+{0} | + |
+{0}.name | =cpu,memory | cgroups tell cpu and memory
+{0}.target | + |
+{0}.target.type | + |
+{0}.target.averageUtilization | + |
+{0}.target.averageValue | + |
+{0}.target.value | o | a pod's resources are compared as an average
+"""
+AUTOSCALER = (
+    """
+scaleTargetRef | + |
+scaleTargetRef.apiVersion | + |
+scaleTargetRef.kind | =Deployment,ReplicaSet,StatefulSet | nothing else can be scaled
+scaleTargetRef.name | + |
+minReplicas | + |
+maxReplicas | + |
+targetCPUUtilizationPercentage | + | autoscaling/v1
+metrics[] | + |
+metrics[].type | =Resource,ContainerResource | there is no server for other metrics
+metrics[].containerResource.container | + |
+metrics[].external | - | there is no server for other metrics
+metrics[].object | - | there is no server for other metrics
+metrics[].pods | - | there is no server for other metrics
+behavior | + |
+"""
+    + _METRIC.format("metrics[].resource")
+    + _METRIC.format("metrics[].containerResource")
+    + _RULES.format("behavior.scaleUp")
+    + _RULES.format("behavior.scaleDown")
+)

@@ -79,12 +79,14 @@ def parse(text: str, prefix: str = "") -> list[Row]:
 
 _SPECS = {"Deployment": table.DEPLOYMENT, "ReplicaSet": table.REPLICAS, "Service": services.SERVICE, "PersistentVolumeClaim": table.CLAIM,
           "PersistentVolume": table.PERSISTENT_VOLUME, "Namespace": table.NAMESPACE, "StatefulSet": sets.STATEFUL_SET,
-          "DaemonSet": sets.DAEMON_SET, "PodDisruptionBudget": sets.BUDGET, "Job": batch.JOB, "CronJob": batch.CRON_JOB}  # fmt: skip
+          "DaemonSet": sets.DAEMON_SET, "PodDisruptionBudget": sets.BUDGET, "HorizontalPodAutoscaler": sets.AUTOSCALER,
+          "Job": batch.JOB, "CronJob": batch.CRON_JOB}  # fmt: skip
 # Where a kind has its pod template.
 TEMPLATES = {**dict.fromkeys(("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job"), "spec.template"),
              "CronJob": "spec.jobTemplate.spec.template"}  # fmt: skip
 KINDS = ("Pod", "Deployment", "ReplicaSet", "ConfigMap", "Secret", "PersistentVolumeClaim", "PersistentVolume", "StorageClass", "Namespace",
-         "Service", "Endpoints", "EndpointSlice", "StatefulSet", "DaemonSet", "PodDisruptionBudget", "Job", "CronJob")  # fmt: skip
+         "Service", "Endpoints", "EndpointSlice", "StatefulSet", "DaemonSet", "PodDisruptionBudget", "HorizontalPodAutoscaler",
+         "Job", "CronJob")  # fmt: skip
 
 _WHOLE = {"Endpoints": services.ENDPOINTS, "EndpointSlice": services.ENDPOINT_SLICE}  # kinds without spec and status
 

@@ -65,6 +65,43 @@ spec:
   template:
     metadata: {{labels: {{app: agent}}}}
     spec: {{terminationGracePeriodSeconds: 0, containers: [{{name: main, image: "busybox:1", command: [sleep, "1000"]}}]}}
+---
+apiVersion: apps/v1
+kind: ReplicaSet
+metadata: {{name: web}}
+spec:
+  selector: {{matchLabels: {{app: web}}}}
+  template:
+    metadata: {{labels: {{app: web}}}}
+    spec:
+      terminationGracePeriodSeconds: 0
+      containers:
+      - name: main
+        image: "busybox:1"
+        command: [sleep, "1000"]
+        resources: {{requests: {{cpu: 1m, memory: 1Ki}}}}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {{name: web}}
+spec:
+  scaleTargetRef: {{apiVersion: apps/v1, kind: ReplicaSet, name: web}}
+  minReplicas: 1
+  maxReplicas: 2
+  metrics:
+  - {{type: Resource, resource: {{name: memory, target: {{type: Utilization, averageUtilization: 10}}}}}}
+  - {{type: ContainerResource, containerResource: {{name: memory, container: main, target: {{type: AverageValue, averageValue: 1Ki}}}}}}
+  - {{type: Resource, resource: {{name: memory, target: {{type: AverageValue, averageValue: 1Ki}}}}}}
+  - {{type: ContainerResource, containerResource: {{name: memory, container: main, target: {{type: Utilization, averageUtilization: 9}}}}}}
+  behavior:
+    scaleUp: {{stabilizationWindowSeconds: 0, selectPolicy: Max, policies: [{{type: Pods, value: 4, periodSeconds: 15}}]}}
+    scaleDown: {{stabilizationWindowSeconds: 60, selectPolicy: Max, policies: [{{type: Percent, value: 100, periodSeconds: 15}}]}}
+"""
+FIRST = """
+apiVersion: autoscaling/v1
+kind: HorizontalPodAutoscaler
+metadata: {name: idle}
+spec: {scaleTargetRef: {apiVersion: apps/v1, kind: StatefulSet, name: db}, maxReplicas: 3, targetCPUUtilizationPercentage: 50}
 """
 
 
@@ -144,6 +181,40 @@ spec:
   template: {{metadata: {{labels: {{app: mine}}}}, spec: {{containers: [{{name: main, image: "busybox:1"}}]}}}}
 """
             assert "selector" in kp.play(text, status=125).err
+
+
+@covers("HorizontalPodAutoscaler.spec.scaleTargetRef.apiVersion HorizontalPodAutoscaler.spec.scaleTargetRef.kind "
+        "HorizontalPodAutoscaler.spec.scaleTargetRef.name HorizontalPodAutoscaler.spec.minReplicas "
+        "HorizontalPodAutoscaler.spec.maxReplicas "
+        "HorizontalPodAutoscaler.spec.metrics[].type HorizontalPodAutoscaler.spec.metrics[].resource.name "
+        "HorizontalPodAutoscaler.spec.metrics[].resource.target.type "
+        "HorizontalPodAutoscaler.spec.metrics[].resource.target.averageUtilization "
+        "HorizontalPodAutoscaler.spec.metrics[].containerResource.name HorizontalPodAutoscaler.spec.metrics[].containerResource.container "
+        "HorizontalPodAutoscaler.spec.metrics[].containerResource.target.type "
+        "HorizontalPodAutoscaler.spec.metrics[].containerResource.target.averageValue "
+        "HorizontalPodAutoscaler.spec.metrics[].resource.target.averageValue "
+        "HorizontalPodAutoscaler.spec.metrics[].containerResource.target.averageUtilization "
+        "HorizontalPodAutoscaler.spec.behavior.scaleUp.stabilizationWindowSeconds "
+        "HorizontalPodAutoscaler.spec.behavior.scaleUp.selectPolicy HorizontalPodAutoscaler.spec.behavior.scaleUp.policies[].type "
+        "HorizontalPodAutoscaler.spec.behavior.scaleUp.policies[].value "
+        "HorizontalPodAutoscaler.spec.behavior.scaleUp.policies[].periodSeconds "
+        "HorizontalPodAutoscaler.spec.behavior.scaleDown.stabilizationWindowSeconds "
+        "HorizontalPodAutoscaler.spec.behavior.scaleDown.selectPolicy HorizontalPodAutoscaler.spec.behavior.scaleDown.policies[].type "
+        "HorizontalPodAutoscaler.spec.behavior.scaleDown.policies[].value "
+        "HorizontalPodAutoscaler.spec.behavior.scaleDown.policies[].periodSeconds")  # fmt: skip
+def test_an_autoscaler_measures_and_scales(kp: Machine) -> None:
+    """A sleeping busybox uses far more than 1 KiB of memory, so there are soon as many as may be."""
+    kp.wait(lambda: len(names(kp, "web")) == 2)
+    status = kp.wait(lambda: one if (one := told(kp, "hpa/web")).get("currentReplicas") == 2 else None) or {}
+    assert {c["type"]: c["status"] for c in status["conditions"]}["ScalingActive"] == "True"
+
+
+@covers("HorizontalPodAutoscaler.spec.targetCPUUtilizationPercentage")
+def test_the_first_version_of_autoscalers_is_taken_too(kp: Machine) -> None:
+    kp.play(FIRST)
+    assert "/50%" in kp("get", "hpa").out
+    assert "autoscaling/v1" in kp("generate", "kube", "hpa/idle").out
+    kp.down(FIRST)
 
 
 def test_st1_generate_gives_it_back(kp: Machine) -> None:

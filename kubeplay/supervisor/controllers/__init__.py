@@ -20,6 +20,7 @@ CONTROLLERS: dict[str, str] = {
     "PodDisruptionBudget": "poddisruptionbudget",
     "Job": "job",
     "CronJob": "cronjob",
+    "HorizontalPodAutoscaler": "horizontalpodautoscaler",
 }
 # Kinds whose controllers look at pods that they do not own: while an object of one exists, every change is looked at.
 BROAD: tuple[str, ...] = ("PodDisruptionBudget",)

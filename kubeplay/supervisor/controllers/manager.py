@@ -18,11 +18,13 @@ from kubeplay.supervisor.controllers.model import Decision, Note, Status, Thing
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
+    from kubeplay.engine.stats import Sample
 
 ROUNDS = 200  # decisions that never settle are a fault, not a reason to spin
 FIRST, LONGEST = 1.0, 60.0  # seconds before a Create that failed is tried again, doubling: ours, Kubernetes has 5 ms to 1000 s
 SOONEST = 0.01  # seconds: who asks to be asked again at once does not keep a processor busy
 FAILED_SECONDS = 10.0  # after an error of ours
+AUTOSCALER = "HorizontalPodAutoscaler"  # who needs to know what pods use
 
 
 class Manager:
@@ -34,6 +36,7 @@ class Manager:
         self.timers: dict[ObjectKey, float] = engine.store.controllers.timers()
         self.tries: dict[str, int] = {}
         self.begun = False
+        self.samples: dict[str, Sample] = {}  # for autoscalers
 
     def turn(self, now: float) -> list[str]:
         """Decide and act until nothing is left to do now; the uids of pods that have to be looked at."""
@@ -90,6 +93,10 @@ class Manager:
             self._timer(key, None)
             return
         now = self.engine.clock.now()
+        if key.kind == AUTOSCALER:
+            from kubeplay.supervisor.controllers import metrics
+
+            metrics.read(self.engine, self.mirror, own, self.samples)
         decision: Decision = controller(key.kind).decide(self.mirror, own, now)
         failed = self._carry_out(actor, own, decision)
         if failed is None:

@@ -38,6 +38,8 @@ class World:
         self._owned: dict[str, dict[str, None]] = {}
         self._kinds: dict[str, dict[str, None]] = {}
         self.failures: dict[str, str] = failures or {}
+        self.usage: dict[str, dict[str, Any]] = {}  # what containers use (metrics.Usage), by pod's uid and container; for autoscalers
+        self.memory: dict[str, Any] = {}  # what an autoscaler (by uid) remembers while this process lives (LR5)
         for thing in things:
             self._put(thing)
 

@@ -37,7 +37,7 @@ def test_the_table_is_complete() -> None:
 def test_this_slice() -> None:
     names = {kind.kind for kind in kinds.table().values() if kind.support == "slice"}
     storage = {"PersistentVolumeClaim", "PersistentVolume", "StorageClass"}
-    sets = {"Endpoints", "EndpointSlice", "StatefulSet", "DaemonSet", "PodDisruptionBudget"}
+    sets = {"Endpoints", "EndpointSlice", "StatefulSet", "DaemonSet", "PodDisruptionBudget", "HorizontalPodAutoscaler"}
     assert names >= {"Pod", "Deployment", "ReplicaSet", "ConfigMap", "Secret", "Namespace", "Service", "Job", "CronJob"} | storage | sets
 
 
