@@ -18,14 +18,16 @@ from kubeplay.kube import storage
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.stack import ObjectKey
 from kubeplay.plan.volumes import Claim
-from kubeplay.reconcile import binding
-from kubeplay.reconcile.model import VOLUMES
+from kubeplay.reconcile import binding, room
+from kubeplay.reconcile.model import UNSCHEDULED, VOLUMES
 from kubeplay.reconcile.observe import Look, plan_of
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
 
 CLAIM, VOLUME, CLASS = "PersistentVolumeClaim", "PersistentVolume", "StorageClass"
+UNBOUND = "pod has unbound immediate PersistentVolumeClaims"
+NO_VOLUME = "1 node(s) didn't find available persistent volumes to bind"
 MARK = "volume.podman.io/"  # Podman's options of a volume (podman-kube-facts.md section 3)
 Found = dict[tuple[str, str], StoredObject]
 
@@ -60,6 +62,30 @@ def attach(engine: Engine, uid: str, plan: PodPlan) -> None:
             _alone(engine, uid, plan.namespace, name)
 
 
+def unmet(engine: Engine, plan: PodPlan) -> str:
+    """Why the scheduler would not bind the pod (LR1): its first claim that is missing, going, or without a volume; "" = nothing."""
+    wanted = names(plan)
+    if any(engine.store.resources.volume(plan.namespace, name) is None for name in wanted):
+        sync(engine)
+    for name in wanted:
+        stored = engine.store.objects.find(ObjectKey(CLAIM, plan.namespace, name))
+        bound = engine.store.resources.volume(plan.namespace, name) is not None
+        if stored is None and not bound:
+            return f'persistentvolumeclaim "{name}" not found'
+        if stored is not None and stored.deleted is not None:
+            return f'persistentvolumeclaim "{name}" is being deleted'
+        if stored is not None and not bound:
+            return NO_VOLUME if _waits(engine, stored) else UNBOUND
+    return ""
+
+
+def _waits(engine: Engine, claim: StoredObject) -> bool:
+    """Whether the claim's class binds with the first pod: then it is for the node, not for the claim, that there is no volume."""
+    view = storage.claim(json.loads(claim.body), _meta(claim))
+    found = engine.store.objects.find(ObjectKey(CLASS, "", view.storage_class)) if view.storage_class else None
+    return bool(found and storage.storage_class(json.loads(found.body)).waits)
+
+
 def _alone(engine: Engine, uid: str, namespace: str, name: str) -> None:
     """PV3: of a ReadWriteOncePod claim one pod at a time."""
     for row in engine.store.runtime.pods(namespace):
@@ -76,12 +102,14 @@ def sync(engine: Engine) -> list[tuple[str, str]]:
     lock.take()
     try:
         world, found = _world(engine)
-        made = [step.claim.key for step in binding.decide(world) if _carry_out(engine, step, found[step.claim.key])]
+        steps = binding.decide(world)
+        made = [step.claim.key for step in steps if _carry_out(engine, step, found[step.claim.key])]
         _phases(engine)
     finally:
         lock.release()
-    for key in made:
-        _wake(engine, *key)
+    for step in steps:
+        if not isinstance(step, binding.Wait):
+            _wake(engine, *step.claim.key)
     return made
 
 
@@ -232,11 +260,16 @@ def notices(engine: Engine, namespace: str, name: str) -> list[str]:
 
 
 def _wake(engine: Engine, namespace: str, name: str) -> None:
-    """Pods that could not mount the claim are due now."""
+    """Pods that waited for the claim are due now."""
     for row in engine.store.runtime.pods(namespace):
-        if name in names(plan_of(row)) and VOLUMES in engine.store.runtime.backoffs(row.uid):
+        if name not in names(plan_of(row)):
+            continue
+        held = engine.store.runtime.backoffs(row.uid)
+        if VOLUMES in held:
             engine.store.runtime.clear_backoff(row.uid, VOLUMES)
+        if VOLUMES in held or UNSCHEDULED in held:
             engine.store.runtime.set_pod(row.uid, wake_at=engine.clock.now())
+            room.mark(engine, row.uid)
 
 
 # letting go

@@ -95,7 +95,7 @@ def look(engine: Engine, uid: str) -> Look:
         backoffs=backoffs, generation=stored.generation if stored else 1,
     )  # fmt: skip
     if not (sandboxes or seen.phase in TERMINAL or _is_bound(engine, seen)):
-        seen = seen._replace(bound=False, room=room.room(engine, uid))
+        seen = seen._replace(bound=False, room=room.room(engine, uid)._replace(claims=_claims(engine, seen.plan)))
     if RESIZE in backoffs and stored is not None:
         seen = seen._replace(resizable=_resizable(engine, seen, stored))
     return Look(seen, row, stored, status, sandboxes, rows)
@@ -116,6 +116,15 @@ def _resizable(engine: Engine, seen: Observed, stored: StoredObject) -> bool:
 def _is_bound(engine: Engine, seen: Observed) -> bool:
     """Whether the scheduler has nothing left to say about the pod (LR1)."""
     return UNSCHEDULED not in seen.backoffs and (not schedule.asks(seen.plan, engine.node_name) or room.holds(engine, seen.uid))
+
+
+def _claims(engine: Engine, plan: PodPlan) -> str:
+    """What keeps the pod's claims from being mounted, after everything that can be bound was."""
+    if not schedule.has_claims(plan):
+        return ""
+    from kubeplay.reconcile import claims
+
+    return claims.unmet(engine, plan)
 
 
 def _void(engine: Engine, row: PodRow, sandboxes: tuple[SandboxRow, ...], rows: dict[str, list[ContainerRow]]) -> bool:

@@ -15,6 +15,8 @@ from kubeplay.reconcile.schedule import Room, Verdict
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
 
+CLAIMS = "claims"  # stands for a pod's claims, all of them: it was bound when they had their volumes, and that is not asked again
+
 
 def room(engine: Engine, uid: str) -> Room:
     """The machine as the pod `uid` finds it: what is promised to others is used."""
@@ -41,6 +43,8 @@ def book(engine: Engine, uid: str, plan: PodPlan) -> Verdict:
             engine.store.leases.release(uid, NODE)
             for name, amount in schedule.countable(amounts.demand(plan)).items():
                 engine.store.leases.take(NODE, f"{uid} {name}", uid, str(amount))
+            if schedule.has_claims(plan):
+                engine.store.leases.take(NODE, f"{uid} {CLAIMS}", uid, "1")
         return verdict
 
 
@@ -54,7 +58,12 @@ def give_back(engine: Engine, uid: str) -> None:
 
 
 def wake(engine: Engine) -> None:
-    """Have every pod that waits for room looked at, by whoever looks after timers; the mark is for who is looking at it just now."""
+    """Have every pod that waits for room looked at, by whoever looks after timers."""
     for key in (UNSCHEDULED, RESIZE):
         for uid in engine.store.runtime.wake(key, engine.clock.now()):
-            os.close(os.open(engine.paths.lock(uid) + ".dirty", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            mark(engine, uid)
+
+
+def mark(engine: Engine, uid: str) -> None:
+    """For who is looking at the pod just now: it has to look again."""
+    os.close(os.open(engine.paths.lock(uid) + ".dirty", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))

@@ -1,7 +1,7 @@
 """The one-node scheduler's verdict (LR1): whether a pod may be bound to this machine, as pure functions of its plan and the room there is.
 
-Only what one machine can honour is judged: scheduling gates, another node's name, and resource fit. Node selectors, affinity, tolerations
-and spreading are accepted with a notice. A pod that asks for nothing is never looked at.
+Only what one machine can honour is judged: scheduling gates, another node's name, claims without a volume, and resource fit. Node
+selectors, affinity, tolerations and spreading are accepted with a notice. A pod that asks for nothing is never looked at.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from kubeplay.plan import amounts
 from kubeplay.plan.pod import PodPlan
+from kubeplay.plan.volumes import Claim
 from kubeplay.record import Record
 
 GATED, UNSCHEDULABLE, ELSEWHERE = "SchedulingGated", "Unschedulable", "OtherNode"
@@ -18,11 +19,15 @@ _HUGE = "hugepages-"
 
 
 class Room(Record):
-    """What this machine has and what of it other bound pods have been promised, by resource: CPU in milli, the rest in bytes or counts."""
+    """What this machine has and what of it other bound pods have been promised, by resource: CPU in milli, the rest in bytes or counts.
+
+    `claims`: what keeps the pod's claims from being mounted, in the scheduler's words; "" = nothing.
+    """
 
     node: str
     capacity: Mapping[str, int] = {}
     used: Mapping[str, int] = {}
+    claims: str = ""
 
 
 class Verdict(Record):
@@ -41,7 +46,12 @@ FITS = Verdict()
 
 def asks(pod: PodPlan, node: str) -> bool:
     """Whether there is anything to decide on the machine `node`: everything else is bound at once."""
-    return bool(pod.scheduling_gates or pod.assigned_node not in ("", node) or countable(amounts.demand(pod)))
+    return bool(pod.scheduling_gates or pod.assigned_node not in ("", node) or has_claims(pod) or countable(amounts.demand(pod)))
+
+
+def has_claims(pod: PodPlan) -> bool:
+    """Whether the pod mounts claims; the scheduler has no say in them once a node is named in the manifest."""
+    return not pod.assigned_node and any(isinstance(volume.source, Claim) for volume in pod.volumes)
 
 
 def countable(demand: Mapping[str, int]) -> dict[str, int]:
@@ -50,11 +60,13 @@ def countable(demand: Mapping[str, int]) -> dict[str, int]:
 
 
 def verdict(pod: PodPlan, room: Room) -> Verdict:
-    """Gates first, then an assigned node, then fit: the scheduler's own order."""
+    """Gates first, then an assigned node, then claims, then fit: the scheduler's own order."""
     if pod.assigned_node and pod.assigned_node != room.node:
         return Verdict(ELSEWHERE, f"the pod is assigned to node {pod.assigned_node}, and this machine is {room.node}")
     if pod.scheduling_gates:
         return Verdict(GATED, GATED_MESSAGE)
+    if room.claims and has_claims(pod):
+        return Verdict(UNSCHEDULABLE, _available(room.claims, helpless=True))
     wanted = countable(amounts.demand(pod))
     short = sorted(name for name, amount in wanted.items() if amount > room.capacity.get(name, 0) - room.used.get(name, 0))
     if not short:
@@ -62,13 +74,12 @@ def verdict(pod: PodPlan, room: Room) -> Verdict:
     if pod.assigned_node:
         return _out_of(short[0], wanted[short[0]], room)
     helpless = any(wanted[name] > room.capacity.get(name, 0) for name in short)
-    return Verdict(UNSCHEDULABLE, _unschedulable(short, helpless))
+    return Verdict(UNSCHEDULABLE, _available(", ".join(f"1 Insufficient {name}" for name in short), helpless))
 
 
-def _unschedulable(short: list[str], helpless: bool) -> str:
+def _available(reasons: str, helpless: bool) -> str:
     """The scheduler's text (record 115); `helpless`: not even an empty node would do."""
     why = "Preemption is not helpful for scheduling" if helpless else "No preemption victims found for incoming pod"
-    reasons = ", ".join(f"1 Insufficient {name}" for name in short)
     return f"0/1 nodes are available: {reasons}. no new claims to deallocate, preemption: 0/1 nodes are available: 1 {why}."
 
 

@@ -255,13 +255,38 @@ def test_pv1_a_released_volume_is_not_given_to_another(kp: Machine, tmp_path: Pa
     kp.play(mine, "--keep-on-failure")
     assert phase(kp, "PersistentVolumeClaim", "mine") == "Pending"
     kp.play(mounting("waiter", "mine"), "--keep-on-failure", status=None)
-    assert "unbound" in kp("events").out
+    assert "unbound" in kp("events").out and "containerStatuses" not in kp.pod("waiter")["status"]
     kp.down(volume)
     kp.play(volume)  # made anew it is Available, and the pod that waits is tried at once
-    kp.wait(lambda: "running" in kp.status("waiter")["state"])
+    kp.wait(lambda: kp.pod("waiter")["status"]["phase"] == "Running")
     kp.down(mounting("waiter", "mine"))
     kp.down(mine)
     kp.down(volume)
+
+
+def test_lr1_a_pod_whose_claim_is_missing_or_has_no_volume_is_not_scheduled(kp: Machine) -> None:
+    def scheduled(pod: str) -> tuple[str, str, str, str]:
+        status = kp.pod(pod)["status"]
+        found = next(c for c in status["conditions"] if c["type"] == "PodScheduled")
+        assert "containerStatuses" not in status or found["status"] == "True"
+        return status["phase"], found["status"], found.get("reason", ""), found.get("message", "")
+
+    after = "no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling."
+    static = claim("static", 'storageClassName: ""')
+    late = CLASSES.split("---")[1].replace("example.com/any", "kubernetes.io/no-provisioner").replace("late", "by-hand")
+    kp.play(late + "---\n" + static + claim("later", "storageClassName: by-hand"))
+    pods = {"lonely": ("nosuch", 'persistentvolumeclaim "nosuch" not found'),
+            "unbound": ("static", "pod has unbound immediate PersistentVolumeClaims"),
+            "waiting": ("later", "1 node(s) didn't find available persistent volumes to bind")}  # fmt: skip
+    for pod, (name, why) in pods.items():
+        kp.play(mounting(pod, name), "--keep-on-failure", status=None)
+        assert scheduled(pod) == ("Pending", "False", "Unschedulable", f"0/1 nodes are available: {why}. {after}")
+    told = [line for line in kp("events").lines if "FailedScheduling" in line]
+    assert [sum(f"pod/{pod} " in line for line in told) for pod in pods] == [1, 1, 1]
+    kp.play(claim("nosuch"))  # what it waited for is there: it is looked at again
+    kp.wait(lambda: scheduled("lonely") == ("Running", "True", "", ""))
+    kp.down("---\n".join(mounting(pod, name) for pod, (name, _) in pods.items()))
+    kp.down(late + "---\n" + static + claim("later") + claim("nosuch"), "--force")
 
 
 @covers("StorageClass.provisioner StorageClass.reclaimPolicy StorageClass.volumeBindingMode StorageClass.allowVolumeExpansion")

@@ -374,7 +374,6 @@ spec:
     ("emptyDir: {medium: memory}", "/v", "ContainerCreating", 'unknown storage medium "memory"'),
     ("configMap: {name: conf, items: [{key: nosuch, path: x}]}", "/v", "ContainerCreating", "references non-existent config key: nosuch"),
     ("secret: {secretName: nosuch}", "/v", "ContainerCreating", 'secret "nosuch" not found'),
-    ("persistentVolumeClaim: {claimName: nosuch}", "/v", "ContainerCreating", 'persistentvolumeclaim "nosuch" not found'),
 ])  # fmt: skip
 def test_cs5_a_volume_that_cannot_be_mounted(kp: Machine, volume: str, path: str, state: str, said: str) -> None:
     text = f"""

@@ -10,6 +10,7 @@ from kubeplay.kube.status import PodView, pod_status
 from kubeplay.plan import amounts
 from kubeplay.plan.container import APP, EPHEMERAL, INIT, SIDECAR, ContainerPlan, Resources
 from kubeplay.plan.pod import PodPlan
+from kubeplay.plan.volumes import Claim, Volume
 from kubeplay.reconcile import schedule
 from kubeplay.reconcile.decide import decide
 from kubeplay.reconcile.model import UNSCHEDULED, Bind, MakeSandbox, Observed, Reject, Seen, Unschedule
@@ -60,6 +61,21 @@ def test_lr1_gates_and_other_nodes_record_117() -> None:
     refused = schedule.verdict(pod(c(cpu_request=2000), assigned_node="here"), NODE)
     assert (refused.reason, refused.refused) == ("OutOfcpu", True)
     assert refused.message == "Pod was rejected: Node didn't have enough resource: cpu, requested: 2000, used: 3000, capacity: 4000"
+
+
+CLAIMING = (Volume("data", Claim("data")),)
+
+
+@pytest.mark.parametrize("why", ['persistentvolumeclaim "data" not found', "pod has unbound immediate PersistentVolumeClaims"])
+def test_lr1_claims_come_before_fit_and_after_gates(why: str) -> None:
+    wants = pod(c(cpu_request=9999999), volumes=CLAIMING)
+    assert schedule.asks(pod(c(), volumes=CLAIMING), "here")
+    assert schedule.verdict(wants, NODE._replace(claims=why)) == Verdict("Unschedulable", text(why, HELPLESS))
+    assert schedule.verdict(wants._replace(scheduling_gates=("g",)), NODE._replace(claims=why)).reason == "SchedulingGated"
+    assert schedule.verdict(pod(c(), volumes=CLAIMING), NODE) == schedule.FITS
+    named = pod(c(), volumes=CLAIMING, assigned_node="here")
+    assert not schedule.asks(named, "here"), "a node that the manifest names is the kubelet's: the mount fails there"
+    assert schedule.verdict(named, NODE._replace(claims=why)) == schedule.FITS
 
 
 def test_lr1_who_asks_for_nothing_is_not_looked_at() -> None:
