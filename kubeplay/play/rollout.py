@@ -92,7 +92,6 @@ def scale(engine: Engine, key: ObjectKey, replicas: int, current: int | None = N
 
 def set_image(engine: Engine, key: ObjectKey, images: Mapping[str, str]) -> bool:
     """Other images for containers by name, `*` for all of them. Raises NotFound for a container that is not there."""
-    from kubeplay.kube.defaults_pod import pull_policy
 
     def change(body: Json) -> Json:
         spec = pod_spec(body)
@@ -104,12 +103,7 @@ def set_image(engine: Engine, key: ObjectKey, images: Mapping[str, str]) -> bool
 
     def one(container: Json) -> Json:
         image = images.get(container["name"]) or images.get("*")
-        if not image or image == container.get("image"):
-            return container
-        made = {**container, "image": image}
-        if container.get("imagePullPolicy") == pull_policy(container.get("image") or ""):  # it only followed from the image (DF2)
-            made["imagePullPolicy"] = pull_policy(image)
-        return made
+        return {**container, "image": image} if image else container  # its pull policy was set once, at creation (DF2)
 
     return edit(engine, key, change)
 
