@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 _SIDECARS = "sidecars (issue 'Pods behave as on a kubelet')"
-_HEADLESS = "headless Services (issue 'Workloads and Services')"
 _JOBS = "Jobs (issue 'Workloads and Services')"
 
 # case -> what it needs; play refuses these with `not supported`.
 LATER: dict[str, str] = {
-    "031-env-servicelinks": _HEADLESS,
     "165-job-backoff": _JOBS,
     "167-job-failpolicy": _JOBS,
     "241-job-index-backoff": _JOBS,
