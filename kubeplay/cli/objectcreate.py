@@ -88,8 +88,8 @@ def _planned(app: App, kind: str, namespace: str, name: str, data: dict[str, byt
 
     from kubeplay.cli.volume import pairs
     from kubeplay.kube import check
-    from kubeplay.kube.admission import Known
     from kubeplay.play import values
+    from kubeplay.play.known import facts, known
     from kubeplay.play.stack import build
 
     meta: dict[str, Any] = {"name": name, "namespace": namespace}
@@ -100,8 +100,8 @@ def _planned(app: App, kind: str, namespace: str, name: str, data: dict[str, byt
         made = values.secret(meta, data, given["immutable"], given["type"] or "")
     else:
         made = values.config_map(meta, data, given["immutable"])
-    known = Known(frozenset(one.key.name for one in app.store.objects.list("Namespace")))
-    return build(check.read(json.dumps(made).encode(), f"{kind} {name}", namespace=namespace, known=known)).objects[0]
+    text = json.dumps(made).encode()
+    return build(check.read(text, f"{kind} {name}", namespace=namespace, known=known(facts(app.store)))).objects[0]
 
 
 secret_create, configmap_create = _create("Secret"), _create("ConfigMap")

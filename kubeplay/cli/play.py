@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kubeplay.kube.check import Manifest
     from kubeplay.plan.stack import ObjectKey, Stack
     from kubeplay.play.compile import CompileOptions
+    from kubeplay.play.known import Facts
     from kubeplay.play.sources import Source
 
 FILES = argument("FILE", "Files, directories, URLs, or - for standard input.", dest="files", many=True, complete="file")
@@ -108,19 +109,19 @@ def _compiled(app: App, files: tuple[str, ...], given: dict[str, Any]) -> Stack:
     from kubeplay.play.sources import load
 
     texts, maps = load(files, None), load(given["configmap"], None)
-    known = _known(app, any(b"clusterIP" in data for _, data in texts))
+    facts = _known(app, any(b"clusterIP" in data for _, data in texts))
     flags = sorted((key, value) for key, value in given.items() if key not in _NOT_COMPILED)
     debug = app.settings.log_level in ("debug", "trace")
 
     def make() -> tuple[Stack, bool]:
-        manifests = _checked(app, texts, given["validate"], maps, known)
+        manifests = _checked(app, texts, given["validate"], maps, facts)
         # A warning must be shown every time; a Secret must not stay on the disk after it has been removed.
         clean = not any(manifest.warnings or manifest.kind.kind == "Secret" for manifest in manifests)
         return _stack(app, manifests, given), clean
 
     if not app.has_store or debug:
         return make()[0]
-    name = cache.key((*texts, *maps), "play", len(maps), flags, app.namespace, known, app.settings.seccomp_default, os.uname().nodename)
+    name = cache.key((*texts, *maps), "play", len(maps), flags, app.namespace, facts, app.settings.seccomp_default, os.uname().nodename)
     stack: Stack = cache.through(_cache(app), name, make)
     return stack
 
@@ -161,18 +162,19 @@ def _cache(app: App) -> str:
     return f"{app.settings.root}/cache/plans"
 
 
-def _known(app: App, addresses: bool) -> tuple[tuple[str, ...], str]:
-    """What the store and the machine know and a verdict depends on: the namespaces, in order, and the Service range.
+def _known(app: App, addresses: bool) -> Facts:
+    """What the store and the machine know and a verdict depends on.
 
-    `addresses`: the files ask for some in the range, so it is looked up where this root has none yet; else "".
+    `addresses`: the files ask for some in the Service range, so it is looked up where this root has none yet; else "".
     """
+    from kubeplay.play.known import Facts, facts
+
     if not app.has_store:
-        return (), str(_first_range()) if addresses else ""
+        return Facts(service_range=str(_first_range()) if addresses else "")
     from kubeplay.engine.net.services import RANGE_POOL
 
-    namespaces = sorted(one.key.name for one in app.store.objects.list("Namespace"))
     held = next((lease.value for lease in app.store.leases.held(RANGE_POOL)), "")
-    return tuple(namespaces), str(app.engine.net.expected_service_range()) if addresses else held
+    return facts(app.store, str(app.engine.net.expected_service_range()) if addresses else held)
 
 
 def _first_range() -> Subnet:
@@ -182,14 +184,13 @@ def _first_range() -> Subnet:
 
 
 def _checked(
-    app: App, texts: Sequence[Source], mode: str, configmaps: Sequence[Source], known: tuple[tuple[str, ...], str]
+    app: App, texts: Sequence[Source], mode: str, configmaps: Sequence[Source], facts: Facts
 ) -> list[Manifest]:
     """The manifests of the texts; says their warnings and, when asked for, which fields have no effect."""
-    from kubeplay.kube.admission import Known
+    from kubeplay.play.known import known
     from kubeplay.play.read import check_all, notices
 
-    namespaces, service_range = known
-    manifests = check_all(texts, mode, app.namespace, configmaps, Known(frozenset(namespaces), service_range=service_range))
+    manifests = check_all(texts, mode, app.namespace, configmaps, known(facts))
     for manifest in manifests:
         for warning in manifest.warnings:
             print(f"Warning: {warning}", file=sys.stderr)
@@ -206,9 +207,11 @@ def _stack(app: App, manifests: list[Manifest], given: dict[str, Any]) -> Stack:
 
 def options(app: App, given: dict[str, Any]) -> CompileOptions:
     from kubeplay.cli.volume import pairs
+    from kubeplay.play import policies
     from kubeplay.play.compile import CompileOptions
 
     return CompileOptions(
+        policies=policies.stored(app.store) if app.has_store else None,
         networks=given["network"], ips=given["ip"], macs=given["mac_address"], publish=given["publish"], publish_all=given["publish_all"],
         container_prefix=not given["no_pod_prefix"], log_driver=given["log_driver"] or "", log_opts=given["log_opt"],
         annotations=pairs("--annotation", given["annotation"]), labels=pairs("--label", given["label"]),

@@ -210,13 +210,12 @@ def _stack(app: App, names: tuple[str, str], words: tuple[str, ...], given: dict
 def compiled(app: App, found: Any, given: dict[str, Any], start: bool) -> Stack:
     """The objects as a Stack, with the flags of `play kube` that a pod has too."""
     from kubeplay.cli.play import options
-    from kubeplay.kube.admission import Known
     from kubeplay.play.imperative.door import compiled
+    from kubeplay.play.known import facts, known
 
     flags = {**_PLAY, **{key: given[key] for key in _SHARED if key in given}, "start": start}
     flags["seccomp_profile_root"] = given.get("seccomp_profile_root", "")
-    known = Known(frozenset(one.key.name for one in app.store.objects.list("Namespace")))
-    stack, warnings = compiled(found.objects, app.namespace, known, options(app, flags))
+    stack, warnings = compiled(found.objects, app.namespace, known(facts(app.store)), options(app, flags))
     warn(warnings)
     return stack
 

@@ -105,6 +105,11 @@ def _bodies(app: App, one: Kind, found: Sequence[StoredObject]) -> list[Json]:
     elif one.kind in _WORKLOADS:
         for each, body in zip(found, bodies):
             body.setdefault("status", _workload(app, each))
+    elif one.kind == "ResourceQuota":
+        from kubeplay.play import policies
+
+        for body in bodies:
+            body["status"] = policies.status(app.store, body)
     elif one.kind == "Service":
         from kubeplay.cli import endpoints
 

@@ -7,6 +7,7 @@ they hide the faults that validation would find).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from kubeplay.errors import Fault
@@ -21,10 +22,15 @@ _PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-critical":
 
 
 class Known(Record):
-    """What exists outside of the file; `any_namespace` says not to ask for the namespace, `service_range` "" is the API server's usual."""
+    """What exists outside of the file.
+
+    `priorities` are PriorityClasses with their values (a global default's name is also ""); `any_namespace` says not to ask for the
+    namespace, `service_range` "" is the API server's usual.
+    """
 
     namespaces: frozenset[str] = frozenset()
     service_accounts: frozenset[tuple[str, str]] = frozenset()
+    priorities: tuple[tuple[str, int], ...] = ()
     any_namespace: bool = False
     service_range: str = ""
 
@@ -33,6 +39,7 @@ def with_file(known: Known, documents: list[Document], namespace: str) -> Known:
     """`known` and what the file itself brings; the namespace asked for on the command line is taken to exist."""
     namespaces = set(known.namespaces) | _NAMESPACES | {namespace}
     accounts = set(known.service_accounts)
+    priorities = dict(known.priorities)
     for document in documents:
         metadata = document.value.get("metadata")
         if not isinstance(metadata, dict) or not isinstance(metadata.get("name"), str):
@@ -41,7 +48,17 @@ def with_file(known: Known, documents: list[Document], namespace: str) -> Known:
             namespaces.add(metadata["name"])
         elif document.value.get("kind") == "ServiceAccount":
             accounts.add((str(metadata.get("namespace") or namespace), metadata["name"]))
-    return known._replace(namespaces=frozenset(namespaces), service_accounts=frozenset(accounts))
+        elif document.value.get("kind") == "PriorityClass" and isinstance(document.value.get("value", 0), int):
+            priorities.update(classes([document.value]))
+    return known._replace(
+        namespaces=frozenset(namespaces), service_accounts=frozenset(accounts), priorities=tuple(sorted(priorities.items()))
+    )
+
+
+def classes(found: Iterable[dict[str, Any]]) -> list[tuple[str, int]]:
+    """The names and values of PriorityClasses; the one for pods that name none also as ""."""
+    made = [(str(one["metadata"]["name"]), int(one.get("value") or 0)) for one in found]
+    return made + [("", int(one.get("value") or 0)) for one in found if one.get("globalDefault") is True]
 
 
 def admit(obj: dict[str, Any], kind: Kind, known: Known) -> list[Fault]:
@@ -59,13 +76,14 @@ def _pod(spec: dict[str, Any], namespace: str, known: Known) -> list[Fault]:
     account = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
     field = "spec.serviceAccountName" if spec.get("serviceAccountName") else "spec.serviceAccount"
     if account != "default" and (namespace, account) not in known.service_accounts:
-        hint = "remove the field: kubeplay has no service accounts yet"
+        hint = "make the ServiceAccount first, or remove the field"
         return [Fault(field, "Forbidden", f'service account "{namespace}/{account}" not found', hint)]
     name = spec.get("priorityClassName")
-    if name and name not in _PRIORITIES:
-        hint = "the built-in classes are system-cluster-critical and system-node-critical"
+    priorities = {**_PRIORITIES, **dict(known.priorities)}
+    if name and name not in priorities:
+        hint = "make the PriorityClass first; built in are system-cluster-critical and system-node-critical"
         return [Fault("spec.priorityClassName", "Forbidden", f"no PriorityClass with name {name} was found", hint)]
-    computed = _PRIORITIES.get(name or "", 0)
+    computed = priorities.get(name or "", 0)
     if spec.get("priority") is not None and spec["priority"] != computed:
         message = f"the integer value of priority ({spec['priority']}) must not be provided; the class gives {computed}"
         return [Fault("spec.priority", "Forbidden", message, "remove the field, or name a priorityClassName")]

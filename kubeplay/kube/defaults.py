@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from kubeplay.kube import defaults_endpoints, defaults_pod
+from kubeplay.kube import defaults_endpoints, defaults_pod, defaults_policy
 from kubeplay.kube.normal import fresh
 
 if TYPE_CHECKING:
@@ -200,4 +200,8 @@ _KINDS: dict[tuple[str, str], Callable[[Object], None]] = {
     ("autoscaling", "HorizontalPodAutoscaler"): _sets("autoscaler"),
     ("batch", "Job"): _job,
     ("batch", "CronJob"): _cron_job,
+    ("", "LimitRange"): defaults_policy.limit_range,
+    ("scheduling.k8s.io", "PriorityClass"): defaults_policy.priority_class,
+    ("rbac.authorization.k8s.io", "RoleBinding"): defaults_policy.binding,
+    ("rbac.authorization.k8s.io", "ClusterRoleBinding"): defaults_policy.binding,
 }

@@ -34,14 +34,14 @@ class Kind(Record):
 _SLICE = frozenset(
     ("Pod", "Deployment", "ReplicaSet", "ConfigMap", "Secret", "PersistentVolumeClaim", "PersistentVolume", "StorageClass", "Namespace",
      "Service", "Endpoints", "EndpointSlice", "StatefulSet", "DaemonSet", "PodDisruptionBudget", "HorizontalPodAutoscaler",
-     "Job", "CronJob")
+     "Job", "CronJob", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "PriorityClass", "LimitRange",
+     "ResourceQuota")
 )  # fmt: skip
 
 # Kinds whose fields are known beside those of the slice: what comes with workloads and Services.
 _KNOWN = frozenset(
     ("DaemonSet", "StatefulSet", "ControllerRevision", "Job", "CronJob", "Ingress", "IngressClass", "NetworkPolicy",
-     "HorizontalPodAutoscaler", "PodDisruptionBudget", "Endpoints", "EndpointSlice", "LimitRange", "ResourceQuota", "ServiceAccount",
-     "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "PriorityClass")
+     "HorizontalPodAutoscaler", "PodDisruptionBudget", "Endpoints", "EndpointSlice")
 )  # fmt: skip
 # The record of a kind that two versions have: the later one's is named by its version, as the model is.
 _VERSIONED = {("autoscaling/v2", "HorizontalPodAutoscaler"): "V2HorizontalPodAutoscaler"}

@@ -16,7 +16,10 @@ _STRING_MAPS = frozenset(
     ("labels", "annotations", "data", "binaryData", "stringData", "nodeSelector", "matchLabels", "options", "volumeAttributes",
      "parameters")
 )  # fmt: skip
-RESOURCE_LISTS = frozenset(("limits", "requests", "overhead", "capacity", "allocatedResources"))
+RESOURCE_LISTS = frozenset(
+    ("limits", "requests", "overhead", "capacity", "allocatedResources", "hard", "min", "max", "default", "defaultRequest",
+     "maxLimitRequestRatio")
+)  # fmt: skip
 _AMOUNTS = frozenset(("sizeLimit", "divisor"))
 _STRING_LISTS = frozenset(
     [
@@ -43,6 +46,11 @@ _STRING_LISTS = frozenset(
         "wwids",
         "portals",
         "resourceClaims",
+        "verbs",
+        "apiGroups",
+        "resourceNames",
+        "nonResourceURLs",
+        "scopes",
     ]
 )
 _NUMBER_LISTS = frozenset(("supplementalGroups",))
@@ -53,7 +61,9 @@ def fresh(value: Any, name: str = "") -> Any:
     if isinstance(value, dict):
         return _mapping(value, name)
     if isinstance(value, list):
-        return [_empty(name) if item is None else fresh(item, name) for item in value]
+        # a list of records may have the name of a map of amounts: a LimitRange's limits
+        inner = "" if name in RESOURCE_LISTS else name
+        return [_empty(name) if item is None else fresh(item, inner) for item in value]
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if name in _AMOUNTS and not isinstance(value, bool):

@@ -12,6 +12,7 @@ from typing import Any
 from kubeplay.errors import Fault
 from kubeplay.play import field_table as table
 from kubeplay.play import field_table_batch as batch
+from kubeplay.play import field_table_policy as policy
 from kubeplay.play import field_table_services as services
 from kubeplay.play import field_table_sets as sets
 from kubeplay.record import Record
@@ -80,15 +81,20 @@ def parse(text: str, prefix: str = "") -> list[Row]:
 _SPECS = {"Deployment": table.DEPLOYMENT, "ReplicaSet": table.REPLICAS, "Service": services.SERVICE, "PersistentVolumeClaim": table.CLAIM,
           "PersistentVolume": table.PERSISTENT_VOLUME, "Namespace": table.NAMESPACE, "StatefulSet": sets.STATEFUL_SET,
           "DaemonSet": sets.DAEMON_SET, "PodDisruptionBudget": sets.BUDGET, "HorizontalPodAutoscaler": sets.AUTOSCALER,
-          "Job": batch.JOB, "CronJob": batch.CRON_JOB}  # fmt: skip
+          "Job": batch.JOB, "CronJob": batch.CRON_JOB, "LimitRange": policy.LIMIT_RANGE, "ResourceQuota": policy.RESOURCE_QUOTA}  # fmt: skip
 # Where a kind has its pod template.
 TEMPLATES = {**dict.fromkeys(("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job"), "spec.template"),
              "CronJob": "spec.jobTemplate.spec.template"}  # fmt: skip
 KINDS = ("Pod", "Deployment", "ReplicaSet", "ConfigMap", "Secret", "PersistentVolumeClaim", "PersistentVolume", "StorageClass", "Namespace",
          "Service", "Endpoints", "EndpointSlice", "StatefulSet", "DaemonSet", "PodDisruptionBudget", "HorizontalPodAutoscaler",
-         "Job", "CronJob")  # fmt: skip
+         "Job", "CronJob", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "PriorityClass", "LimitRange",
+         "ResourceQuota")  # fmt: skip
 
-_WHOLE = {"Endpoints": services.ENDPOINTS, "EndpointSlice": services.ENDPOINT_SLICE}  # kinds without spec and status
+# Kinds without spec and status.
+_WHOLE = {"Endpoints": services.ENDPOINTS, "EndpointSlice": services.ENDPOINT_SLICE, "StorageClass": table.STORAGE_CLASS,
+          "PriorityClass": policy.PRIORITY_CLASS, "ServiceAccount": policy.SERVICE_ACCOUNT, "Role": policy.ROLE,
+          "ClusterRole": policy.CLUSTER_ROLE, "RoleBinding": policy.BINDING, "ClusterRoleBinding": policy.BINDING}  # fmt: skip
+_NO_STATUS = (*_WHOLE, "LimitRange", "NetworkPolicy", "IngressClass")
 
 CLAIM_TEMPLATE = "volumes[].ephemeral.volumeClaimTemplate."
 
@@ -98,10 +104,10 @@ def rows(kind: str) -> list[Row]:
     found = parse(table.ROOT) + parse(table.META, "metadata.")
     if kind in ("ConfigMap", "Secret"):
         return [row for row in found + parse(table.DATA) if row.path not in _foreign(kind)]
+    if kind in _NO_STATUS:
+        found = [row for row in found if row.path != "status"]
     if kind in _WHOLE:
-        return [row for row in found if row.path != "status"] + parse(_WHOLE[kind])
-    if kind == "StorageClass":
-        return [row for row in found if row.path != "status"] + parse(table.STORAGE_CLASS)
+        return found + parse(_WHOLE[kind])
     found.append(Row("spec", WORKS, BOTH, ""))
     if kind == "Pod":
         return found + pod_rows("spec.")

@@ -16,12 +16,16 @@ if TYPE_CHECKING:
     from kubeplay.kube.identity import Identity
 
 # VL9: what others refer to first.
-ORDER = ("Namespace", "StorageClass", "PersistentVolume", "ConfigMap", "Secret", "PersistentVolumeClaim", "Service",
+ORDER = ("Namespace", "PriorityClass", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "LimitRange",
+         "ResourceQuota", "StorageClass", "PersistentVolume", "ConfigMap", "Secret", "PersistentVolumeClaim", "Service",
          "Endpoints", "EndpointSlice", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "CronJob", "Job", "ControllerRevision",
          "PodDisruptionBudget", "HorizontalPodAutoscaler", "Pod")  # fmt: skip
 _RANK = {kind: number for number, kind in enumerate(ORDER)}
 MAX_REPLICAS = 1000  # ours: the default network of one machine has no more addresses to give in earnest
+_RULES = ("PriorityClass", "ServiceAccount", "LimitRange")  # kube/policies.py
 _PLAIN = {
+    **dict.fromkeys(("PriorityClass", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "LimitRange",
+                     "ResourceQuota"), data.build),
     "Namespace": data.build, "StorageClass": data.build, "PersistentVolume": data.build, "ConfigMap": data.build,
     "Secret": data.build, "PersistentVolumeClaim": pvc.build,
     "Service": service.build, "Endpoints": data.build, "EndpointSlice": data.build,
@@ -39,6 +43,7 @@ def build(manifests: Sequence[Manifest], options: CompileOptions = CompileOption
     """The Stack of defaulted and validated manifests. Raises InvalidInput with every duplicate or bad annotation."""
     objects = _objects(manifests, options)
     faults = _refused(manifests, objects)
+    options = _with_policies(options, objects)
     if faults:
         raise InvalidInput("the manifests cannot be played together", faults)
     templates = {at: _TEMPLATES.get(obj["kind"], workload.templates_of)(obj) for at, obj in enumerate(objects) if obj["kind"] in _WORKLOADS}
@@ -61,6 +66,15 @@ def _once(planned: list[PlannedObject]) -> list[PlannedObject]:
     """Without the claims that a StatefulSet would make, where the files have them of their own (ST1)."""
     written = {one.key for one in planned if not one.keep}
     return [one for one in planned if not one.keep or one.key not in written]
+
+
+def _with_policies(options: CompileOptions, objects: list[Object]) -> CompileOptions:
+    """The rules of namespaces that the files bring hold for the files' own pods."""
+    if not any(obj["kind"] in _RULES for obj in objects):
+        return options
+    from kubeplay.kube.policies import Policies
+
+    return options._replace(policies=(options.policies or Policies()).with_these(objects))
 
 
 def _rank(planned: PlannedObject) -> int:

@@ -82,6 +82,10 @@ def up(engine: Engine, stack: Stack, options: UpOptions = UpOptions(), progress:
     PodError, Timeout, Interrupted and whatever the engine raises; then nothing that this call made is left.
     """
     references.check(engine, stack, options.keep_on_failure, progress)
+    if engine.store.controllers.any(("ResourceQuota",)) or any(one.key.kind == "ResourceQuota" for one in stack.objects):
+        from kubeplay.play import policies
+
+        stack = policies.within_quota(engine, stack, options.replace, progress)
     hold = records.Record(engine, [planned.key for planned in stack.objects])
     with watched() as signals:
         left = hold.take()

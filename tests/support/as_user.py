@@ -56,6 +56,7 @@ ROOT_ONLY = {
     **dict.fromkeys(_modules("unit/layers", "snapshotters userns"), "makes user namespaces of its own"),
     **dict.fromkeys(_modules("e2e", "run pod_verbs"), "the same commands; docs/decisions/0508 says what was tried as a user"),
     **dict.fromkeys(_modules("e2e", "fields_deployments"), "what controllers decide, the same for everybody"),
+    **dict.fromkeys(_modules("e2e", "fields_policies"), "decided before anything runs"),
     **dict.fromkeys(_modules("e2e", "fields_users"), "ids of the machine's own"),
     **dict.fromkeys(_modules("e2e", "fields_storage"), "what differs for a user is in fields_volumes"),
     **dict.fromkeys(_modules("e2e", "fields_sidecars"), "what differs for a user is in fields_life"),

@@ -141,6 +141,19 @@ def _cron_job() -> Check:
     return cronjob.cron_job
 
 
+def _rule(module: str, name: str) -> Callable[[], Check]:
+    """A rule by its name, imported when it is asked for."""
+
+    def load() -> Check:
+        from importlib import import_module
+
+        found: Check = getattr(import_module(f"{__name__}.{module}"), name)
+        return found
+
+    return load
+
+
+_RBAC = "rbac.authorization.k8s.io"
 _KINDS: dict[tuple[str, str], Callable[[], Check]] = {
     ("", "Pod"): _pod,
     ("", "ConfigMap"): _config_map,
@@ -160,4 +173,12 @@ _KINDS: dict[tuple[str, str], Callable[[], Check]] = {
     ("policy", "PodDisruptionBudget"): _budget,
     ("batch", "Job"): _job,
     ("batch", "CronJob"): _cron_job,
+    ("", "ServiceAccount"): _rule("policy", "service_account"),
+    ("", "LimitRange"): _rule("policy", "limit_range"),
+    ("", "ResourceQuota"): _rule("policy", "resource_quota"),
+    ("scheduling.k8s.io", "PriorityClass"): _rule("policy", "priority_class"),
+    (_RBAC, "Role"): _rule("rbac", "role"),
+    (_RBAC, "ClusterRole"): _rule("rbac", "cluster_role"),
+    (_RBAC, "RoleBinding"): _rule("rbac", "role_binding"),
+    (_RBAC, "ClusterRoleBinding"): _rule("rbac", "cluster_role_binding"),
 }

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kubeplay.record import Record
+
+if TYPE_CHECKING:
+    from kubeplay.kube.policies import Policies
 
 CLUSTER_DOMAIN = "cluster.local"  # DESIGN.md, "State, processes, locks"
 # "" is the engine's own default network, whatever it calls it: a plan must not depend on the state root.
@@ -13,7 +18,7 @@ class CompileOptions(Record):
     """Flags of `play kube` as typed (podman-kube-facts 1.1) and facts about this machine.
 
     `networks`, `publish` and `log_opts` hold the raw arguments. Flags that say something about a pod are written into the
-    object first (flags.py), so that the stored object alone explains the plan.
+    object first (flags.py), so that the stored object alone explains the plan. `policies` are the namespaces' rules for new pods.
     """
 
     networks: tuple[str, ...] = ()
@@ -32,3 +37,4 @@ class CompileOptions(Record):
     node_name: str = ""
     cluster_domain: str = CLUSTER_DOMAIN
     start: bool = True
+    policies: Policies | None = None

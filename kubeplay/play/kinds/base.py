@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from kubeplay.errors import Forbidden
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.service import ServicePlan
 from kubeplay.plan.stack import CLUSTER_WIDE, ClaimPlan, ObjectKey, PlannedObject
 from kubeplay.record import Record
+
+if TYPE_CHECKING:
+    from kubeplay.play.compile import CompileOptions
 
 Object = dict[str, Any]
 
@@ -52,6 +56,17 @@ def cleaned(obj: Object) -> Object:
         return obj
     made = {name: value for name, value in obj.items() if name != "status"}
     made["metadata"] = {name: value for name, value in meta.items() if name not in SERVER_SET}
+    return made
+
+
+def admitted(pod: Object, options: CompileOptions) -> Object:
+    """A new Pod as the rules of its namespace make it. Raises Forbidden where it breaks one."""
+    if options.policies is None:
+        return pod
+    made = options.policies.admitted(pod)
+    why = options.policies.broken(made)
+    if why:
+        raise Forbidden(why, hint="kubeplay describe limits says what the namespace allows")
     return made
 
 

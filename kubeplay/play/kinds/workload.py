@@ -7,7 +7,7 @@ from kubeplay.plan.stack import ClaimPlan, ObjectKey, PlannedObject
 from kubeplay.play.compile import CompileOptions, compile_pod
 from kubeplay.play.compile.marks import PODMAN
 from kubeplay.play.kinds import ephemeral, names
-from kubeplay.play.kinds.base import Object, Part, key, planned
+from kubeplay.play.kinds.base import Object, Part, admitted, key, planned
 
 
 def owner_reference(obj: Object) -> Object:
@@ -29,7 +29,7 @@ def pods_of(replica_set: Object, templates: list[Object], inherited: dict[str, s
     claims: list[ClaimPlan] = []
     plans: list[PodPlan] = []
     for name, template in zip(names.generated(base, len(templates), f"{owner.namespace}/"), templates):
-        pod = _pod(template, replica_set, name, base, inherited)
+        pod = admitted(_pod(template, replica_set, name, base, inherited), options)
         owned = ephemeral.part(pod, options)
         objects += [planned(pod, owner), *owned.objects]
         claims += owned.claims

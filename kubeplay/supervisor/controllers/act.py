@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from kubeplay.engine.store.objects import StoredObject
 from kubeplay.engine.store.runtime import DELETE, RUN, PodRow
-from kubeplay.errors import Conflict, KubeplayError, NotFound
+from kubeplay.errors import Conflict, Forbidden, KubeplayError, NotFound
 from kubeplay.kube.status import TERMINAL
 from kubeplay.plan import codec
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.stack import ObjectKey
+from kubeplay.play import policies
 from kubeplay.play.compile import CompileOptions, compile_pod
 from kubeplay.play.kinds import base, ephemeral, names, workload
 from kubeplay.reconcile import system
@@ -91,8 +92,11 @@ class Actor:
 
         kind = kinds.find("v1", "Pod")
         assert kind is not None
-        obj = defaults.apply(body, kind)
-        options = CompileOptions(seccomp_default=self.engine.settings.seccomp_default, node_name=self.engine.node_name)
+        options = self._options()
+        obj = base.admitted(defaults.apply(body, kind), options)
+        why = policies.refusal(self.engine.store, obj)
+        if why:
+            raise Forbidden(why)
         plan = compile_pod(obj, options, controlled=True)
         part, text = ephemeral.part(obj, options), codec.dumps(plan)
         store = self.engine.store
@@ -105,6 +109,14 @@ class Actor:
         self.claims = self.claims or bool(part.objects)
         self._prepare(plan)
         self.pods.append(stored.uid)
+
+    def _options(self) -> CompileOptions:
+        """What is not a flag of one play: flags that are have been written into the objects."""
+        given = self.engine.settings
+        return CompileOptions(
+            seccomp_default=given.seccomp_default, seccomp_profile_root=given.seccomp_profile_root, node_name=os.uname().nodename,
+            policies=policies.stored(self.engine.store),
+        )  # fmt: skip
 
     def _prepare(self, plan: PodPlan) -> None:
         if not plan.sandbox.host_network:
