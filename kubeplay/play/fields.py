@@ -81,7 +81,8 @@ def parse(text: str, prefix: str = "") -> list[Row]:
 _SPECS = {"Deployment": table.DEPLOYMENT, "ReplicaSet": table.REPLICAS, "Service": services.SERVICE, "PersistentVolumeClaim": table.CLAIM,
           "PersistentVolume": table.PERSISTENT_VOLUME, "Namespace": table.NAMESPACE, "StatefulSet": sets.STATEFUL_SET,
           "DaemonSet": sets.DAEMON_SET, "PodDisruptionBudget": sets.BUDGET, "HorizontalPodAutoscaler": sets.AUTOSCALER,
-          "Job": batch.JOB, "CronJob": batch.CRON_JOB, "LimitRange": policy.LIMIT_RANGE, "ResourceQuota": policy.RESOURCE_QUOTA}  # fmt: skip
+          "Job": batch.JOB, "CronJob": batch.CRON_JOB,
+          "LimitRange": policy.LIMIT_RANGE, "ResourceQuota": policy.RESOURCE_QUOTA}  # fmt: skip
 # Where a kind has its pod template.
 TEMPLATES = {**dict.fromkeys(("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job"), "spec.template"),
              "CronJob": "spec.jobTemplate.spec.template"}  # fmt: skip
