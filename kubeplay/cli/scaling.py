@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli import choosing, things
 from kubeplay.cli.declare import argument, command, integer, number, text
-from kubeplay.errors import Conflict, InvalidInput, Timeout
+from kubeplay.errors import InvalidInput, Timeout
 from kubeplay.kube.kinds import Kind
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
 
 Json = dict[str, Any]
-SCALABLE = ("Deployment", "ReplicaSet", "StatefulSet")
 LOOK_SECONDS = 0.2
 
 
@@ -33,22 +32,19 @@ def scale(
     app: App, *, words: tuple[str, ...], replicas: int | None, current_replicas: int | None, resource_version: int | None,
     timeout: float | None, **given: Any,
 ) -> int:  # fmt: skip
+    from kubeplay.play import rollout
+
     if replicas is None or replicas < 0:
         raise InvalidInput("The --replicas=COUNT flag is required, and COUNT must be greater than or equal to 0")
     found = choosing.chosen(app, words, given)
     if not found:
         raise InvalidInput("no objects passed to scale")
 
-    def write(new: Json) -> None:
-        now = new["spec"].get("replicas", 1)
-        if current_replicas not in (None, -1, now):
-            raise Conflict(f"Expected replicas to be {current_replicas}, was {now}")
-        new["spec"]["replicas"] = replicas
+    current = None if current_replicas == -1 else current_replicas
 
     def act(one: Kind, body: Json) -> str:
-        if one.kind not in SCALABLE:
-            raise InvalidInput(f"{things.title(one, body['metadata']['name'])} cannot be scaled", hint=f"kinds: {', '.join(SCALABLE)}")
-        edited = choosing.edit(app, one, body, write, given, version=resource_version)
+        change = rollout.scaled(choosing.key_of(one, body), replicas, current)
+        edited = choosing.edit(app, one, body, change, given, version=resource_version)
         return choosing.said(one, edited.body, "scaled", given)
 
     status = choosing.each(app, found, act)
@@ -90,9 +86,10 @@ def autoscale(app: App, *, words: tuple[str, ...], least: int | None, most: int 
 
     def act(one: Kind, body: Json) -> str:
         from kubeplay.cli.making import make
+        from kubeplay.play.rollout import SCALED
 
-        if one.kind not in SCALABLE:
-            raise InvalidInput(f"cannot autoscale a {one.singular}", hint=f"kinds: {', '.join(SCALABLE)}")
+        if one.kind not in SCALED:
+            raise InvalidInput(f"cannot autoscale a {one.singular}", hint=f"kinds: {', '.join(SCALED)}")
         meta = body["metadata"]
         target = {"apiVersion": one.api_version, "kind": one.kind, "name": meta["name"]}
         spec: Json = {"scaleTargetRef": target, "maxReplicas": most, "metrics": metrics}

@@ -13,22 +13,11 @@ from kubeplay.kube.kinds import Kind
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
+    from kubeplay.play.edit import Change
 
 Json = dict[str, Any]
-KINDS = ("Pod", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob")
 CONTAINERS = text("-c", "--containers", help="Only containers whose names fit, with * for anything.", default="*", metavar="NAMES")
 _OBJECTS = "KIND NAME... or KIND/NAME..., then"
-
-
-def spec_of(one: Kind, body: Json) -> Json:
-    """The pod's spec inside an object. Raises InvalidInput for what has none."""
-    if one.kind not in KINDS:
-        raise InvalidInput(f"{things.title(one, body['metadata']['name'])} has no pod template", hint=f"kinds: {', '.join(KINDS)}")
-    spec = body["spec"]
-    if one.kind == "CronJob":
-        spec = spec["jobTemplate"]["spec"]
-    found: Json = spec if one.kind == "Pod" else spec["template"]["spec"]
-    return found
 
 
 def split(words: Sequence[str], is_pair: Callable[[str], bool]) -> tuple[list[str], list[str]]:
@@ -49,10 +38,20 @@ def _fitting(spec: Json, pattern: str, where: str) -> list[Json]:
     return found
 
 
-def _changed(app: App, found: list[choosing.Chosen], change: Callable[[Json, str], None], verb: str, given: dict[str, Any]) -> int:
+def _each(change: Callable[[Json], None], pattern: str) -> Change:
+    """The change of every container whose name fits."""
+    from kubeplay.play import rollout
+
+    def write(body: Json) -> None:
+        for container in _fitting(rollout.pod_spec(body), pattern, f"{body['kind']} {body['metadata']['name']}"):
+            change(container)
+
+    return write
+
+
+def _changed(app: App, found: list[choosing.Chosen], change: Change, verb: str, given: dict[str, Any]) -> int:
     def act(one: Kind, body: Json) -> str:
-        title = things.title(one, body["metadata"]["name"])
-        edited = choosing.edit(app, one, body, lambda new: change(spec_of(one, new), title), given)
+        edited = choosing.edit(app, one, body, change, given)
         quiet = not edited.changed and given.get("output") in (None, "")
         return "" if quiet else choosing.said(one, edited.body, verb, given)  # kubectl says nothing of what stays as it is
 
@@ -67,17 +66,14 @@ def _changed(app: App, found: list[choosing.Chosen], change: Callable[[Json, str
     choosing.OPTIONS,
 )
 def image(app: App, *, words: tuple[str, ...], **given: Any) -> int:
+    from kubeplay.play import rollout
+
     names, pairs = split(words, lambda word: "=" in word)
     images = [pair.partition("=")[::2] for pair in pairs]
     if not images or not all(name and image_ for name, image_ in images):
         raise InvalidInput("CONTAINER=IMAGE is required", hint="kubeplay set image deploy/web main=shop/web:2")
 
-    def change(spec: Json, where: str) -> None:
-        for name, wanted in images:
-            for container in _fitting(spec, name, where):
-                container["image"] = wanted
-
-    return _changed(app, choosing.chosen(app, names, given), change, "image updated", given)
+    return _changed(app, choosing.chosen(app, names, given), rollout.with_images(dict(images)), "image updated", given)
 
 
 @command(
@@ -107,10 +103,7 @@ def env(app: App, *, words: tuple[str, ...], more: tuple[str, ...], containers: 
     if not (entries or drop):
         raise InvalidInput("at least one environment variable must be provided", hint="kubeplay set env deploy/web NAME=VALUE")
 
-    def change(spec: Json, where: str) -> None:
-        for container in _fitting(spec, containers, where):
-            _variables(container, entries, drop, overwrite)
-
+    change = _each(lambda container: _variables(container, entries, drop, overwrite), containers)
     return _changed(app, found, change, "env updated", given)
 
 
@@ -153,9 +146,11 @@ def _variable(key: str) -> str:
 
 
 def _listed(one: Kind, body: Json, containers: str) -> str:
+    from kubeplay.play import rollout
+
     title = things.title(one, body["metadata"]["name"])
     lines = []
-    for container in _fitting(spec_of(one, body), containers, title):
+    for container in _fitting(rollout.pod_spec(body), containers, title):
         lines.append(f"# {title}, container {container['name']}")
         for entry in container.get("env") or []:
             lines.append(_entry(entry))
@@ -185,16 +180,16 @@ def resources(app: App, *, words: tuple[str, ...], containers: str, limits: str 
     if not any(wanted.values()):
         raise InvalidInput("you must specify an update to requests or limits (in the form of --requests/--limits)")
 
-    def change(spec: Json, where: str) -> None:
-        for container in _fitting(spec, containers, where):
-            for field, amounts in wanted.items():
-                now = {**((container.get("resources") or {}).get(field) or {}), **amounts}
-                kept = {name: amount for name, amount in now.items() if amount not in ("0", 0)}
-                container.setdefault("resources", {}).pop(field, None)
-                if kept:
-                    container["resources"][field] = kept
+    def change(container: Json) -> None:
+        for field, amounts in wanted.items():
+            now = {**((container.get("resources") or {}).get(field) or {}), **amounts}
+            kept = {name: amount for name, amount in now.items() if amount not in ("0", 0)}
+            container.setdefault("resources", {}).pop(field, None)
+            if kept:
+                container["resources"][field] = kept
 
-    return _changed(app, choosing.chosen(app, words, given), change, "resource requirements updated", given)
+    found = choosing.chosen(app, words, given)
+    return _changed(app, found, _each(change, containers), "resource requirements updated", given)
 
 
 def _amounts(flag_: str, text_: str | None) -> dict[str, str]:
@@ -217,7 +212,10 @@ def serviceaccount(app: App, *, words: tuple[str, ...], **given: Any) -> int:
     if len(words) < 2 and not given["files"]:
         raise InvalidInput("both the object and the serviceaccount must be specified")
 
-    def change(spec: Json, where: str) -> None:
+    from kubeplay.play import rollout
+
+    def change(body: Json) -> None:
+        spec = rollout.pod_spec(body)
         spec["serviceAccountName"] = spec["serviceAccount"] = words[-1]
 
     return _changed(app, choosing.chosen(app, words[:-1], given), change, "serviceaccount updated", given)

@@ -10,9 +10,10 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from kubeplay.errors import Conflict, InvalidInput
+from kubeplay.errors import Conflict, InvalidInput, NotFound
 from kubeplay.kube import kinds
 from kubeplay.plan.stack import ObjectKey
+from kubeplay.play.children import WORKLOADS
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from kubeplay.plan.pod import PodPlan
 
 Json = dict[str, Any]
-Change = Callable[[Json], None]  # of the body, in place
+Change = Callable[[Json], Json | None]  # of a body that is its own: in place (None), or another one
 
 
 class Edited(Record):
@@ -39,6 +40,8 @@ def edit(engine: Engine, key: ObjectKey, change: Change, *, expect_version: int 
 
     with engine.store.write():
         stored = engine.store.objects.get(key)
+        if stored.deleted is not None and key.kind in WORKLOADS:
+            raise NotFound(f"{key} is being removed")
         if expect_version is not None and stored.resource_version != expect_version:
             raise Conflict(f"{key} was changed by someone else: its resourceVersion is {stored.resource_version}, not {expect_version}")
         new = edited(stored, change)
@@ -61,7 +64,7 @@ def edited(stored: StoredObject, change: Change) -> Json:
 
     old: Json = json.loads(stored.body)
     new: Json = json.loads(stored.body)
-    change(new)
+    new = change(new) or new
     kind = kinds.find(old.get("apiVersion", ""), stored.key.kind)
     if kind is not None and kind.support == "slice":
         old, new = defaults.apply(old, kind), defaults.apply(new, kind)

@@ -1,20 +1,22 @@
 """Changing stored workloads as kubectl does: scale, rollout status, history, undo, restart, pause and resume, set image.
 
-Each stores a new body and is done; the controllers of the supervisor do the rest (`App.supervised` sees that there is one).
+Each stores a new body through play/edit.py and is done; the controllers of the supervisor do the rest (`App.supervised` sees to it).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.clock import rfc3339
 from kubeplay.errors import Conflict, InvalidInput, NotFound, NotSupported
-from kubeplay.kube import immutable, rollout
+from kubeplay.kube import rollout
 from kubeplay.plan.stack import ObjectKey
+from kubeplay.play import edit as edits
 from kubeplay.play import verdicts
-from kubeplay.play.kinds import base, deployment
+from kubeplay.play.edit import Change
+from kubeplay.play.kinds import deployment
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
@@ -39,43 +41,9 @@ class Revision(Record):
     annotations: Json
 
 
-# changing
-def edit(engine: Engine, key: ObjectKey, change: Callable[[Json], Json]) -> bool:
-    """Give a stored object the body that `change` makes of it; False when it is the same.
-
-    Raises NotFound, InvalidInput (what an API server would refuse), Conflict (what may not change).
-    """
-    with engine.store.write():
-        stored = engine.store.objects.get(key)
-        if stored.deleted is not None:
-            raise NotFound(f"{key} is being removed")
-        old = json.loads(stored.body)
-        new = change(old)
-        check(old, new)
-        text = base.body(new)
-        if text == stored.body:
-            return False
-        spec = {name: value for name, value in old.items() if name != "metadata"} != {k: v for k, v in new.items() if k != "metadata"}
-        engine.store.objects.update(key, text, spec=spec)
-    return True
-
-
-def check(old: Json, new: Json) -> None:
-    """What a server would say of the change. Raises InvalidInput, Conflict."""
-    from kubeplay.kube import kinds
-    from kubeplay.kube.validate import validate
-
-    kind = kinds.find(new["apiVersion"], new["kind"])
-    faults = validate(new, kind) if kind is not None else []
-    if faults:
-        raise InvalidInput(f"{new['kind']} {new['metadata']['name']} cannot be changed so", faults)
-    lines = immutable.faults(new["kind"], old, new)
-    if lines:
-        raise Conflict(f"{new['kind']} {new['metadata']['name']} cannot be changed so: {'; '.join(lines)}")
-
-
-def scale(engine: Engine, key: ObjectKey, replicas: int, current: int | None = None) -> bool:
-    """Ask for so many pods; with `current` only when it asks for that many now. Raises NotFound, Conflict, InvalidInput."""
+# changes of a body, for play/edit.py
+def scaled(key: ObjectKey, replicas: int, current: int | None = None) -> Change:
+    """So many pods; with `current` only where it asks for that many now. Raises NotSupported, InvalidInput; the change Conflict."""
     if key.kind not in SCALED:
         raise NotSupported(f"{key}: nothing of this kind can be scaled", hint="Deployments, ReplicaSets and StatefulSets can")
     if replicas < 0:
@@ -87,50 +55,52 @@ def scale(engine: Engine, key: ObjectKey, replicas: int, current: int | None = N
             raise Conflict(f"Expected replicas to be {current}, was {now}")
         return {**body, "spec": {**body["spec"], "replicas": replicas}}
 
-    return edit(engine, key, change)
+    return change
 
 
-def set_image(engine: Engine, key: ObjectKey, images: Mapping[str, str]) -> bool:
-    """Other images for containers by name, `*` for all of them. Raises NotFound for a container that is not there."""
+def with_images(images: Mapping[str, str]) -> Change:
+    """Other images for containers by name, `*` for all of them. The change raises NotFound for a container that is not there."""
 
     def change(body: Json) -> Json:
         spec = pod_spec(body)
         names = {one["name"] for part in PARTS for one in spec.get(part) or ()}
         missing = sorted(set(images) - names - {"*"})
         if missing:
-            raise NotFound(f'unable to find container named "{missing[0]}"', hint=f"{key} has {', '.join(sorted(names))}")
-        return with_pod_spec(body, {**spec, **{part: [one(c) for c in spec[part]] for part in PARTS if spec.get(part)}})
+            where = f"{body['kind']} {body['metadata']['name']}"
+            raise NotFound(f'unable to find container named "{missing[0]}"', hint=f"{where} has {', '.join(sorted(names))}")
+        for container in [one for part in PARTS for one in spec.get(part) or ()]:
+            container["image"] = images.get(container["name"]) or images.get("*") or container["image"]  # DF2: its pull policy stays
+        return body
 
-    def one(container: Json) -> Json:
-        image = images.get(container["name"]) or images.get("*")
-        return {**container, "image": image} if image else container  # its pull policy was set once, at creation (DF2)
-
-    return edit(engine, key, change)
+    return change
 
 
 def pod_spec(body: Json) -> Json:
-    """The PodSpec of a pod or a workload."""
+    """The PodSpec of a pod or a workload. Raises NotSupported for what has none."""
     if body["kind"] == "Pod":
         return body["spec"]  # type: ignore[no-any-return]
-    holder = body["spec"]["jobTemplate"]["spec"] if body["kind"] == "CronJob" else body["spec"]
+    spec = body.get("spec") or {}
+    holder = spec["jobTemplate"]["spec"] if body["kind"] == "CronJob" else spec
     if "template" not in holder:
         raise NotSupported(f"{body['kind']} {body['metadata']['name']} has no pods")
     return holder["template"]["spec"]  # type: ignore[no-any-return]
 
 
-def with_pod_spec(body: Json, made: Json) -> Json:
-    """A copy with another PodSpec."""
-    if body["kind"] == "Pod":
-        return {**body, "spec": made}
-    if body["kind"] != "CronJob":
-        return _with_template(body, {**body["spec"]["template"], "spec": made})
-    job = body["spec"]["jobTemplate"]
-    template = {**job["spec"]["template"], "spec": made}
-    return {**body, "spec": {**body["spec"], "jobTemplate": {**job, "spec": {**job["spec"], "template": template}}}}
-
-
 def _with_template(body: Json, template: Json) -> Json:
     return {**body, "spec": {**body["spec"], "template": template}}
+
+
+def edit(engine: Engine, key: ObjectKey, change: Change) -> bool:
+    """Whether the change made another body of it. Raises NotFound, InvalidInput, Conflict."""
+    return edits.edit(engine, key, change).changed
+
+
+def scale(engine: Engine, key: ObjectKey, replicas: int, current: int | None = None) -> bool:
+    return edit(engine, key, scaled(key, replicas, current))
+
+
+def set_image(engine: Engine, key: ObjectKey, images: Mapping[str, str]) -> bool:
+    return edit(engine, key, with_images(images))
 
 
 # rollouts

@@ -95,7 +95,7 @@ def test_scale(kp: Machine) -> None:
     settled(kp, 2)
     assert len(pods(kp)) == 2
     assert "Expected replicas to be 7, was 2" in kp("scale", "deploy/web", "--replicas=1", "--current-replicas=7", status=125).err
-    assert "cannot be scaled" in kp("scale", "pod/solo", "--replicas=1", status=125).err
+    assert "nothing of this kind can be scaled" in kp("scale", "pod/solo", "--replicas=1", status=125).err
     assert "--replicas=COUNT flag is required" in kp("scale", "deploy/web", "--replicas=-1", status=125).err
     kp("scale", "deploy", "--all", "--replicas=1")
     settled(kp, 1)
@@ -114,7 +114,7 @@ def test_set_rolls_the_workload(kp: Machine) -> None:
     tried = kp("set", "image", "deploy/web", "main=busybox:1.0", "--dry-run=server").out
     assert tried == "deployment.apps/web image updated (server dry run)\n"
     assert containers(kp)[0]["image"] == "busybox:1"
-    assert "unable to find container named 'other'" in kp("set", "image", "deploy/web", "other=x", status=125).err
+    assert 'unable to find container named "other"' in kp("set", "image", "deploy/web", "other=x", status=125).err
     assert "spec.template.spec.containers[0].resources" in kp("set", "resources", "deploy/web", "--limits=cpu=-1", status=125).err
     settled(kp, 1)
 

@@ -9,10 +9,10 @@ import pytest
 
 from kubeplay.cli import choosing, deleting, marking, scaling, setting
 from kubeplay.engine.store.objects import StoredObject
-from kubeplay.errors import Conflict, InvalidInput, NotFound
+from kubeplay.errors import Conflict, InvalidInput, NotFound, NotSupported
 from kubeplay.kube.kinds import named
 from kubeplay.plan.stack import ObjectKey
-from kubeplay.play import edit
+from kubeplay.play import edit, rollout
 
 Json = dict[str, Any]
 
@@ -67,13 +67,13 @@ def deployment() -> Any:
 
 
 def test_images_of_containers_by_name_and_all() -> None:
-    spec = setting.spec_of(deployment(), body())
+    spec = rollout.pod_spec(body())
     assert [one["name"] for one in setting._fitting(spec, "*", "x")] == ["first", "main", "side"]
     assert [one["name"] for one in setting._fitting(spec, "ma*,side", "x")] == ["main", "side"]
     with pytest.raises(NotFound, match="unable to find container named 'other'"):
         setting._fitting(spec, "other", "deployment.apps/web")
-    with pytest.raises(InvalidInput, match="has no pod template"):
-        setting.spec_of(named("cm") or deployment(), {"metadata": {"name": "c"}})
+    with pytest.raises(NotSupported, match="ConfigMap c has no pods"):
+        rollout.pod_spec({"kind": "ConfigMap", "metadata": {"name": "c"}})
 
 
 def test_variables_keep_their_order_and_go() -> None:
@@ -102,7 +102,7 @@ def test_an_edit_goes_the_way_of_an_update() -> None:
         edit.edited(stored(body()), lambda made: made["spec"].update(replicas=-1))
     assert [fault.path for fault in caught.value.faults] == ["spec.replicas"]
     with pytest.raises(InvalidInput) as caught:
-        edit.edited(stored(body()), lambda made: setting.spec_of(deployment(), made)["containers"][0].update(image=""))
+        edit.edited(stored(body()), lambda made: rollout.pod_spec(made)["containers"][0].update(image=""))
     assert [fault.path for fault in caught.value.faults] == ["spec.template.spec.containers[0].image"]
 
 

@@ -129,10 +129,10 @@ def test_set_image_of_one_and_of_all(engine: Any) -> None:
 
 
 def test_set_image_of_a_cron_job_and_of_what_has_no_pods() -> None:
-    job = {"spec": {"template": {"spec": {"containers": []}}}}
+    job = {"spec": {"template": {"spec": {"containers": [{"name": "x", "image": "a"}]}}}}
     cron: Json = {"kind": "CronJob", "metadata": {"name": "c"}, "spec": {"jobTemplate": job}}
-    made = rollout.with_pod_spec(cron, {"containers": [{"name": "x"}]})
-    assert rollout.pod_spec(made) == {"containers": [{"name": "x"}]} and rollout.pod_spec(cron) == {"containers": []}
+    rollout.with_images({"x": "b"})(cron)
+    assert rollout.pod_spec(cron) == {"containers": [{"name": "x", "image": "b"}]}
     with pytest.raises(NotSupported):
         rollout.pod_spec({"kind": "Service", "metadata": {"name": "s"}, "spec": {}})
 
