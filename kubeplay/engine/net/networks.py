@@ -163,7 +163,8 @@ class Networks(Definitions):
 
     def allocate_service(self, plan: ServicePlan) -> ServicePlan:
         """The plan with cluster IP and node ports; idempotent. Raises Conflict, InvalidInput, Exhausted."""
-        return services.allocate(self.store, self.settings.bridge, self.service_range(), plan, self._probe)
+        range6 = str(self.service_range6() or "")
+        return services.allocate(self.store, self.settings.bridge, self.service_range(), plan, self._probe, range6)
 
     def release_service(self, namespace: str, name: str) -> None:
         services.release(self.store, self.settings.bridge, namespace, name)
