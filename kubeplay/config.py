@@ -36,6 +36,9 @@ class Settings(Record):
 
     Only for an ordinary user: `network_helper` pasta, slirp4netns, none or "" (what is installed); `host_loopback`: pods reach the host's
     own 127.0.0.1 at 169.254.77.2.
+
+    `ingress_http_port` and `ingress_https_port` are the host's ports where Ingresses are served, "" = 80 and 443 (8080 and 8443 for an
+    ordinary user).
     """
 
     root: str = DEFAULT_ROOT
@@ -51,6 +54,8 @@ class Settings(Record):
     host_loopback: bool = False
     cdi_spec_dir: str = "/etc/cdi:/var/run/cdi"
     ipv6: bool = False
+    ingress_http_port: str = ""
+    ingress_https_port: str = ""
 
     @property
     def tag(self) -> str:

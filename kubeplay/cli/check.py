@@ -36,6 +36,7 @@ PROGRAMS = (
     Program("conmon", "watches each container", "conmon"),
     Program("nft", "published ports, NAT and Services", "nftables"),
     Program("unbound", "names of Services and pods", "unbound"),
+    Program("haproxy", "Ingresses", "haproxy", False),
     Program("catatonit", "PID 1 of pods with shareProcessNamespace", "catatonit", False),
     Program("sh", "conmon's exit command", "dash"),
     Program("gpg", "signatures of images (image trust, image sign)", "gpg", False),

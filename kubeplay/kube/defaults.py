@@ -183,6 +183,18 @@ def _cron_job(obj: Object) -> None:
     defaults_batch.cron_job(obj)
 
 
+def _ingress_class(obj: Object) -> None:
+    from kubeplay.kube import defaults_networking
+
+    defaults_networking.ingress_class(obj)
+
+
+def _network_policy(obj: Object) -> None:
+    from kubeplay.kube import defaults_networking
+
+    defaults_networking.network_policy(obj)
+
+
 _KINDS: dict[tuple[str, str], Callable[[Object], None]] = {
     ("", "Pod"): _pod,
     ("", "Secret"): _secret,
@@ -204,4 +216,6 @@ _KINDS: dict[tuple[str, str], Callable[[Object], None]] = {
     ("scheduling.k8s.io", "PriorityClass"): defaults_policy.priority_class,
     ("rbac.authorization.k8s.io", "RoleBinding"): defaults_policy.binding,
     ("rbac.authorization.k8s.io", "ClusterRoleBinding"): defaults_policy.binding,
+    ("networking.k8s.io", "IngressClass"): _ingress_class,
+    ("networking.k8s.io", "NetworkPolicy"): _network_policy,
 }

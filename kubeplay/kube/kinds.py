@@ -35,7 +35,7 @@ _SLICE = frozenset(
     ("Pod", "Deployment", "ReplicaSet", "ConfigMap", "Secret", "PersistentVolumeClaim", "PersistentVolume", "StorageClass", "Namespace",
      "Service", "Endpoints", "EndpointSlice", "StatefulSet", "DaemonSet", "PodDisruptionBudget", "HorizontalPodAutoscaler",
      "Job", "CronJob", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "PriorityClass", "LimitRange",
-     "ResourceQuota")
+     "ResourceQuota", "Ingress", "IngressClass", "NetworkPolicy")
 )  # fmt: skip
 
 # Kinds whose fields are known beside those of the slice: what comes with workloads and Services.

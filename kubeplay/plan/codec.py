@@ -54,8 +54,8 @@ _known: dict[str, Any] = {}
 
 def _classes() -> dict[str, Any]:
     if not _known:
-        from kubeplay.plan import container, env, pod, probe, security, service, stack, volumes
+        from kubeplay.plan import container, env, pod, policy, probe, security, service, stack, volumes
 
-        for module in (container, env, pod, probe, security, service, stack, volumes):
+        for module in (container, env, pod, policy, probe, security, service, stack, volumes):
             _known.update({n: c for n, c in vars(module).items() if isinstance(c, type) and hasattr(c, "_fields")})
     return _known

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from kubeplay.engine.store.runtime import RUN, STOP, BackoffRow
 from kubeplay.kube.status import TERMINAL
 from kubeplay.play import lifecycle
-from kubeplay.reconcile import system
+from kubeplay.reconcile import ingress, system
 from kubeplay.reconcile.observe import Look, look
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ def _waits(each: Look) -> bool:
 
 
 def _pods(engine: Engine) -> list[Look]:
-    """Every pod but our own DNS server, which comes with those that ask it."""
-    rows = engine.store.runtime.pods()
-    return [look(engine, row.uid) for row in rows if (row.namespace, row.name) != (system.NAMESPACE, system.NAME)]
+    """Every pod but our own DNS server and proxy, which come with those that need them."""
+    own, rows = ((system.NAMESPACE, system.NAME), (system.NAMESPACE, ingress.NAME)), engine.store.runtime.pods()
+    return [look(engine, row.uid) for row in rows if (row.namespace, row.name) not in own]
 
 
 def _names(found: Sequence[Look]) -> list[str]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 
 WORKLOADS = ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob")  # what has a controller
+RULING = ("Ingress", "NetworkPolicy")  # what rules and the proxy follow from beside Services
 STORAGE = ("PersistentVolumeClaim", "PersistentVolume")  # what is protected while it is used (PV3)
 
 
@@ -95,7 +96,7 @@ def remove(
     removed = _objects(engine, found, progress)
     faults.point("down:objects")
     volumes, kept = _volumes(engine, named, force, progress)
-    _network(engine, recover or bool(pods) or any(obj.key.kind in services.ROUTED for obj in found))
+    _network(engine, recover or bool(pods) or any(obj.key.kind in (*services.ROUTED, *RULING) for obj in found))
     faults.point("down:network")
     return DownResult(tuple([ObjectKey("Pod", p.namespace, p.name) for p in pods]), tuple(removed), tuple(volumes), tuple(kept))
 
@@ -231,7 +232,10 @@ def _network(engine: Engine, changed: bool) -> None:
     """Rules and names follow; bridge and table go with their last user."""
     if not changed:
         return
+    from kubeplay.reconcile import ingress
+
     with trace("network"):
+        ingress.remove_idle(engine)
         if not engine.net.teardown_if_idle():
             services.refresh(engine)
 

@@ -12,6 +12,7 @@ from typing import Any
 from kubeplay.errors import Fault
 from kubeplay.play import field_table as table
 from kubeplay.play import field_table_batch as batch
+from kubeplay.play import field_table_networking as networking
 from kubeplay.play import field_table_policy as policy
 from kubeplay.play import field_table_services as services
 from kubeplay.play import field_table_sets as sets
@@ -82,14 +83,15 @@ _SPECS = {"Deployment": table.DEPLOYMENT, "ReplicaSet": table.REPLICAS, "Service
           "PersistentVolume": table.PERSISTENT_VOLUME, "Namespace": table.NAMESPACE, "StatefulSet": sets.STATEFUL_SET,
           "DaemonSet": sets.DAEMON_SET, "PodDisruptionBudget": sets.BUDGET, "HorizontalPodAutoscaler": sets.AUTOSCALER,
           "Job": batch.JOB, "CronJob": batch.CRON_JOB,
-          "LimitRange": policy.LIMIT_RANGE, "ResourceQuota": policy.RESOURCE_QUOTA}  # fmt: skip
+          "LimitRange": policy.LIMIT_RANGE, "ResourceQuota": policy.RESOURCE_QUOTA,
+          "Ingress": networking.INGRESS, "IngressClass": networking.INGRESS_CLASS, "NetworkPolicy": networking.NETWORK_POLICY}  # fmt: skip
 # Where a kind has its pod template.
 TEMPLATES = {**dict.fromkeys(("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job"), "spec.template"),
              "CronJob": "spec.jobTemplate.spec.template"}  # fmt: skip
 KINDS = ("Pod", "Deployment", "ReplicaSet", "ConfigMap", "Secret", "PersistentVolumeClaim", "PersistentVolume", "StorageClass", "Namespace",
          "Service", "Endpoints", "EndpointSlice", "StatefulSet", "DaemonSet", "PodDisruptionBudget", "HorizontalPodAutoscaler",
          "Job", "CronJob", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "PriorityClass", "LimitRange",
-         "ResourceQuota")  # fmt: skip
+         "ResourceQuota", "Ingress", "IngressClass", "NetworkPolicy")  # fmt: skip
 
 # Kinds without spec and status.
 _WHOLE = {"Endpoints": services.ENDPOINTS, "EndpointSlice": services.ENDPOINT_SLICE, "StorageClass": table.STORAGE_CLASS,

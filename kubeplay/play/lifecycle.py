@@ -10,7 +10,7 @@ from kubeplay.engine.store.runtime import RUN, RUNNING, STOP, BackoffRow, Contai
 from kubeplay.errors import NotFound, NotRunning, PodError
 from kubeplay.kube.status import TERMINAL
 from kubeplay.plan.container import EPHEMERAL
-from kubeplay.reconcile import grace, parallel, services, system, terminate
+from kubeplay.reconcile import grace, ingress, parallel, services, system, terminate
 from kubeplay.reconcile.model import ACCEPTED, AGAIN, HOLD, REJECTED, Outcome
 from kubeplay.reconcile.observe import Look, key_of, look, plan_of
 from kubeplay.reconcile.pod import reconcile
@@ -110,6 +110,8 @@ def _bring_up(engine: Engine, found: Sequence[Look], tolerant: bool = False) -> 
     if any(system.needs_dns(each.seen.plan) for each in found):
         uid = system.ensure_dns(engine)
         jobs += [Job(uid, "kube-dns", True, True)] if uid else []
+    proxy = ingress.ensure(engine)
+    jobs += [Job(proxy, ingress.NAME, True, True)] if proxy else []
     runner = Runner(engine, jobs, _check, lambda job, outcome: None)
     try:
         runner.run(lambda job, o: o.gone or o.started or bool(o.unscheduled) or o.phase in TERMINAL or (job.tolerant and bool(o.failures)))

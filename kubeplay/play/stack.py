@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 # VL9: what others refer to first.
 ORDER = ("Namespace", "PriorityClass", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "LimitRange",
          "ResourceQuota", "StorageClass", "PersistentVolume", "ConfigMap", "Secret", "PersistentVolumeClaim", "Service",
-         "Endpoints", "EndpointSlice", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "CronJob", "Job", "ControllerRevision",
+         "Endpoints", "EndpointSlice", "NetworkPolicy", "IngressClass", "Ingress",
+         "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "CronJob", "Job", "ControllerRevision",
          "PodDisruptionBudget", "HorizontalPodAutoscaler", "Pod")  # fmt: skip
 _RANK = {kind: number for number, kind in enumerate(ORDER)}
 MAX_REPLICAS = 1000  # ours: the default network of one machine has no more addresses to give in earnest
@@ -30,6 +31,7 @@ _PLAIN = {
     "Secret": data.build, "PersistentVolumeClaim": pvc.build,
     "Service": service.build, "Endpoints": data.build, "EndpointSlice": data.build,
     "Pod": pod.build, "PodDisruptionBudget": data.build, "HorizontalPodAutoscaler": data.build, "CronJob": cronjob.build,
+    "NetworkPolicy": data.build, "IngressClass": data.build, "Ingress": data.build,
 }  # fmt: skip
 _WORKLOADS = {
     "Deployment": deployment.build, "ReplicaSet": replicaset.build, "StatefulSet": statefulset.build, "DaemonSet": daemonset.build,

@@ -20,13 +20,13 @@ from kubeplay.plan.container import INIT
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.service import ServicePlan
 from kubeplay.plan.stack import ClaimPlan, ObjectKey, Stack
-from kubeplay.play import change, children, references
+from kubeplay.play import change, children, companions, references
 from kubeplay.play import down as downs
 from kubeplay.play import record as records
 from kubeplay.play.progress import Progress, ProgressEvent, silent
 from kubeplay.play.runner import Job, Runner
 from kubeplay.play.signals import Signals, watched
-from kubeplay.reconcile import services, system
+from kubeplay.reconcile import services
 from kubeplay.reconcile.model import Failure, Outcome
 from kubeplay.record import Record
 
@@ -356,16 +356,13 @@ class _Play:
         self._wake_existing()
         if any(not plan.sandbox.host_network for plan in self.uids.values()):
             self.engine.net.prepare()
-        if any(system.needs_dns(plan) for plan in self.uids.values()):
-            uid = system.ensure_dns(self.engine)
-            # first in the queue: the others' containers wait for it
-            jobs = [Job(uid, f"{system.NAMESPACE}/{system.NAME}", tolerant=True, system=True), *jobs] if uid else jobs
+        jobs = [*companions.jobs(self.engine, self.uids.values(), self.stack), *jobs]
         if self.touched:
             from kubeplay.reconcile import live
 
             live.bring(self.engine, [uid for uid in self.touched if uid not in self.uids])
         if not jobs:
-            if self.services or any(one.key.kind in services.ROUTED for one in self.stack.objects):
+            if self.services or companions.rules(self.stack):
                 services.refresh(self.engine)
             return
         probed = [uid for uid, plan in self.uids.items() if any(container.probed for container in plan.containers)]
@@ -390,7 +387,7 @@ class _Play:
 
     def _networked(self) -> bool:
         """Whether rules and names are needed: the bulk of them can be made while the pods are, only their own come after."""
-        return bool(self.services) or any(not plan.sandbox.host_network for plan in self.uids.values())
+        return bool(self.services) or companions.rules(self.stack) or any(not plan.sandbox.host_network for plan in self.uids.values())
 
     def _wake_existing(self) -> None:
         """Pods that a person stopped, or that another boot left, start again with the play."""

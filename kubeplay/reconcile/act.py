@@ -14,7 +14,7 @@ from kubeplay.kube.status import CRASH_LOOP
 from kubeplay.plan.container import APP, EPHEMERAL, ContainerPlan
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.volumes import Claim, ImageVolume
-from kubeplay.reconcile import backoff, images, parallel, room, schedule, system, terminate
+from kubeplay.reconcile import backoff, images, parallel, policies, room, schedule, system, terminate
 from kubeplay.reconcile.model import (
     ACCEPTED,
     AGAIN,
@@ -143,7 +143,8 @@ class Actor:
             self._event("SandboxChanged", "Pod sandbox changed, it will be killed and re-created.")
         try:
             with trace(f"sandbox {self.plan.name}"):
-                self.engine.create_sandbox(self.uid, self.plan)
+                made = self.engine.create_sandbox(self.uid, self.plan)
+                policies.before_start(self.engine, made)
         except KubeplayError as error:
             reason = error.reason if isinstance(error, SandboxError) else "FailedCreatePodSandBox"
             self._remember(SANDBOX, backoff.RETRY, reason, str(error))

@@ -118,10 +118,14 @@ def holder(namespace: str, name: str) -> str:
 
 
 def refresh(engine: Engine) -> None:
-    """Compute every Service's endpoints and hand them to the network, with one sync of rules and names."""
+    """Compute every Service's endpoints and whose traffic policies rule, with one sync of rules and names; Ingresses follow."""
+    from kubeplay.reconcile import ingress, policies
+
     _balance(engine)
     engine.net.set_services(lambda: routes(engine))
+    policies.refresh(engine)
     engine.net.sync()
+    ingress.refresh(engine)
 
 
 def _balance(engine: Engine) -> None:

@@ -59,6 +59,7 @@ ROOT_ONLY = {
     **dict.fromkeys(_modules("e2e", "fields_policies"), "decided before anything runs"),
     **dict.fromkeys(_modules("e2e", "fields_users"), "ids of the machine's own"),
     **dict.fromkeys(_modules("e2e", "networks_played"), "what differs for a user is in networks"),
+    **dict.fromkeys(_modules("e2e", "fields_ingress"), "the same proxy and rules; docs/decisions/0607 says what was tried as a user"),
     **dict.fromkeys(_modules("e2e", "fields_storage"), "what differs for a user is in fields_volumes"),
     **dict.fromkeys(_modules("e2e", "fields_sidecars"), "what differs for a user is in fields_life"),
     **dict.fromkeys(_modules("e2e", "names"), "what differs for a user is in net_dns"),

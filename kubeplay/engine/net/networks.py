@@ -14,6 +14,7 @@ from kubeplay.engine.host.paths import Paths, ensure_directory
 from kubeplay.engine.net import apply, bridge, claims, conntrack, dns, ipam, joining, nameserver, nft, ports, rtnl, services, tcp, veth
 from kubeplay.engine.net.addresses import V6, Subnet, is_v6, subnet, text
 from kubeplay.engine.net.definitions import DEFAULT, RANGE6_POOL, Definitions
+from kubeplay.engine.net.kept import policies
 from kubeplay.engine.net.netlink import Netlink
 from kubeplay.engine.net.reach import Reach
 from kubeplay.engine.net.table import NOTHING
@@ -185,10 +186,7 @@ class Networks(Definitions):
         """
         with self._lock():
             ensure_directory(self.directory)
-            return self._sync()
-
-    def _sync(self) -> bool:
-        return self._bring(self.state())
+            return self._bring(self.state())
 
     def _bring(self, state: nft.NetState) -> bool:
         rules = self._rules.bring(nft.rules(state))
@@ -217,6 +215,7 @@ class Networks(Definitions):
             networks=tuple(sorted(Reach(row.prefixes, row.internal, row.option("isolate").replace("false", "")) for row in up)),
             services6=range6[0].value if range6 else "",
             dns6=self.dns_address6(),
+            policies=policies(self.directory),
         )
 
     def _forget_udp(self, state: nft.NetState) -> None:

@@ -14,6 +14,7 @@ from kubeplay.engine.net.families import FAMILIES, V4, Family, of, plain, prefix
 from kubeplay.engine.net.ports import ANY, Published
 from kubeplay.engine.net.table import NOTHING, Chain, Set, Table, elements
 from kubeplay.engine.net.traffic import Way, chains, ways
+from kubeplay.plan.policy import Isolation
 from kubeplay.plan.service import ServiceRoute
 from kubeplay.record import Record
 
@@ -40,6 +41,7 @@ class NetState(Record):
     services6: str = ""
     dns6: str = ""
     networks: tuple[reach.Reach, ...] = ()
+    policies: Isolation = Isolation()
 
 
 class _Side(Record):
@@ -59,13 +61,23 @@ def rules(state: NetState) -> Table:
     if not state.subnets:
         return NOTHING
     sides = [side for side in (_side(state, family) for family in FAMILIES) if side.subnets]
+    held, policing = _policies(state)
     return Table(
-        tuple([one for side in sides for one in _sets(side)] + [one for side in sides for way in side.ways for one in chains(way)[0]]),
+        tuple([one for s in sides for one in _sets(s)] + [one for s in sides for way in s.ways for one in chains(way)[0]] + held),
         tuple(
             [one for side in sides for way in side.ways for one in chains(way)[1]]
-            + [*_redirects(sides), _source(state, sides), *_filters(state, sides), *reach.chains(state.group, state.networks)]
+            + [*_redirects(sides), _source(state, sides), *_filters(state, sides), *reach.chains(state.group, state.networks), *policing]
         ),
     )
+
+
+def _policies(state: NetState) -> tuple[list[Set], list[Chain]]:
+    """NP1; nearly every root has none."""
+    if state.policies == Isolation():
+        return [], []
+    from kubeplay.engine.net import policies
+
+    return policies.rules(state.policies, [one for one in (state.dns, state.dns6) if one])
 
 
 def _side(state: NetState, family: Family) -> _Side:

@@ -181,4 +181,7 @@ _KINDS: dict[tuple[str, str], Callable[[], Check]] = {
     (_RBAC, "ClusterRole"): _rule("rbac", "cluster_role"),
     (_RBAC, "RoleBinding"): _rule("rbac", "role_binding"),
     (_RBAC, "ClusterRoleBinding"): _rule("rbac", "cluster_role_binding"),
+    ("networking.k8s.io", "Ingress"): _rule("ingress", "ingress"),
+    ("networking.k8s.io", "IngressClass"): _rule("ingress", "ingress_class"),
+    ("networking.k8s.io", "NetworkPolicy"): _rule("networkpolicy", "network_policy"),
 }

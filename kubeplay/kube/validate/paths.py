@@ -26,3 +26,10 @@ def inside_not_reserved(faults: Faults, path: str, text: str) -> None:
     inside(faults, path, text)
     if text.startswith("..") and not text.startswith("../") and text != "..":
         faults.invalid(path, text, "must not start with '..'")
+
+
+def segment(text: str) -> list[str]:
+    """What is wrong with a text as one element of a URL's path: the least that is asked of a kind's or an object's name."""
+    if text in (".", ".."):
+        return [f"may not be '{text}'"]
+    return [f"may not contain '{part}'" for part in ("/", "%") if part in text]
