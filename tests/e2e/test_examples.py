@@ -84,6 +84,7 @@ SHOWN = {
                           ["wait", "deployment/greeter", "--for=condition=Available", "--timeout=100s"]),
     "41-blue-green": ("2/2", ["get", "deployments", "shop-green"]),
     "30-pod-resources": ('"qosClass": "Burstable"', ["pod", "inspect", "shared-limits"]),
+    "59-by-hand": ('deployment "pages" successfully rolled out', ["rollout", "status", "deployment/pages"]),
     "49-voting": ("cats 2, dogs 1", ["logs", "voters"]),
     "50-names": ("service = 0 50 8080 b.members.default.svc.cluster.local", ["logs", "-n", "names-elsewhere", "asker"]),
     "31-resize": ("growing-main", ["stats", "--no-stream", "growing-main"]),
