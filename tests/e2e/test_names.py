@@ -136,3 +136,13 @@ def test_a_killed_name_server_comes_back_by_itself_with_all_its_names(root: Root
     assert answered(), "names are answered while nothing of ours runs"
     root.down(text)
     assert root.leaks() == []
+
+
+def test_a_pod_has_its_name_and_aliases_in_a_network_that_it_joins(root: Root) -> None:
+    text = STACK.split("---")[4].replace("metadata: {", 'metadata: {annotations: {kubeplay.io/network: "own:alias=store"}, ')
+    root.engine.net.create("own")
+    root.play(text)
+    first = ip(root, "first")
+    assert ask(root, f"first.{DOMAIN}").values == ask(root, f"store.{DOMAIN}").values == [first]
+    root.down(text)
+    root.engine.net.remove("own")

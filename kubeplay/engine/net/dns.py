@@ -26,10 +26,11 @@ _NOWHERE = "192.0.2.1"  # RFC 5737: stands for servers where the host has none, 
 
 
 class PodName(Record):
-    """What DNS needs of a pod (DN6)."""
+    """What DNS needs of a pod (DN6); `others`: (name, address) that it has in networks it was told to join, as Podman gives them."""
 
     namespace: str
     ips: tuple[str, ...]
+    others: tuple[tuple[str, str], ...] = ()
 
 
 class Cluster(Record):
@@ -50,7 +51,7 @@ class Line(Record):
 
 def zones(cluster: Cluster, routes: Iterable[ServiceRoute], pods: Iterable[PodName]) -> dict[str, str]:
     """Each zone we answer for and its text. Equal states give equal texts. What cannot be a name is left out with its Service."""
-    lines = sorted(dict.fromkeys(_lines(cluster, routes, pods)))
+    lines = sorted(dict.fromkeys(_lines(cluster, tuple(routes), pods)))
     texts = {DOMAIN: [_head(DOMAIN)]}
     for zone in reverse_zones(cluster.ranges):
         texts.setdefault(zone, [_head(zone)])
@@ -66,7 +67,7 @@ def _head(zone: str) -> str:
     return f"$ORIGIN {zone}.\n$TTL {_TTL}\n@ SOA {_NAMESERVER} hostmaster.{DOMAIN}. 1 7200 1800 86400 {_TTL}\n@ NS {_NAMESERVER}\n"
 
 
-def _lines(cluster: Cluster, routes: Iterable[ServiceRoute], pods: Iterable[PodName]) -> Iterator[Line]:
+def _lines(cluster: Cluster, routes: Sequence[ServiceRoute], pods: Iterable[PodName]) -> Iterator[Line]:
     yield Line(f"dns-version.{DOMAIN}", "TXT", f'"{_VERSION}"')
     for address in cluster.addresses:
         yield Line(_NAMESERVER.rstrip("."), *_address(address))
@@ -80,9 +81,20 @@ def _lines(cluster: Cluster, routes: Iterable[ServiceRoute], pods: Iterable[PodN
             yield from tuple(_service(route))
         except InvalidInput:
             pass  # API validation lets it pass and DNS has no place for it: a label of externalName over 63. Others keep their names
+    taken = {(route.service.namespace, route.service.name) for route in routes}
     for pod in pods:
+        for name, ip in pod.others:
+            if (pod.namespace, name) not in taken:
+                yield from _other(name, pod.namespace, ip)
         for ip in pod.ips:
             yield Line(f"{_dashed(ip)}.{pod.namespace}.pod.{DOMAIN}", *_address(ip))
+
+
+def _other(name: str, namespace: str, ip: str) -> Iterator[Line]:
+    try:
+        yield Line(_checked(f"{name}.{namespace}.svc.{DOMAIN}"), *_address(ip))
+    except InvalidInput:
+        pass  # Podman takes aliases that are no names
 
 
 def _service(route: ServiceRoute) -> Iterator[Line]:
@@ -240,9 +252,27 @@ def nobody() -> str:
     return "nobody" if maps.has_uid(_NOBODY) and maps.has_gid(_NOBODY) else ""
 
 
-def pod_names(leases: Iterable[tuple[str, str]], pods: Iterable[tuple[str, str]]) -> tuple[PodName, ...]:
-    """Pods' names from (uid, address) and (uid, namespace) rows."""
-    held: dict[str, list[str]] = {}
-    for uid, ip in leases:
-        held.setdefault(uid, []).append(ip)
-    return tuple(PodName(namespace, tuple(held[uid])) for uid, namespace in pods if uid in held)
+def pod_names(default: str, leases: Iterable[tuple[str, str, str]], pods: Iterable[tuple[str, str, str, str]]) -> tuple[PodName, ...]:
+    """Pods' names from (uid, network, address) and (uid, namespace, name, plan) rows.
+
+    In a network of its choice, other than the `default` one, a pod has its own name too; aliases it has where they were given.
+    """
+    held: dict[str, list[tuple[str, str]]] = {}
+    for uid, network, ip in leases:
+        held.setdefault(uid, []).append((network, ip))
+    found = []
+    for uid, namespace, name, plan in pods:
+        places = held.get(uid, [])
+        aliases = _aliases(plan, default) if '"aliases":["' in plan else {}
+        others = [(name, ip) for network, ip in places if network != default]
+        others += [(alias, ip) for network, ip in places for alias in aliases.get(network, ())]
+        if places:
+            found.append(PodName(namespace, tuple([ip for _, ip in places]), tuple(dict.fromkeys(others))))
+    return tuple(found)
+
+
+def _aliases(plan: str, default: str) -> dict[str, list[str]]:
+    """Network -> the aliases that a pod's plan gives it there."""
+    import json
+
+    return {one["network"] or default: one["aliases"] for one in json.loads(plan)["sandbox"]["attachments"]}

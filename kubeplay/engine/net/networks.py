@@ -235,9 +235,9 @@ class Networks(Definitions):
         if not state.dns:
             return False
         rows = self.list()
-        pools = [ipam.pool(row.name, v6) for row in rows for v6 in (False, True)]
-        leases = [(lease.holder, lease.key) for pool in pools for lease in self.store.leases.held(pool)]
-        pods = dns.pod_names(leases, self.store.rows("SELECT uid, namespace FROM pods"))
+        pools = [(row.name, ipam.pool(row.name, v6)) for row in rows for v6 in (False, True)]
+        leases = [(lease.holder, name, lease.key) for name, pool in pools for lease in self.store.leases.held(pool)]
+        pods = dns.pod_names(DEFAULT, leases, self.store.rows("SELECT uid, namespace, name, plan FROM pods"))
         master = text(subnet(state.services).base + services.KUBERNETES)
         ranges = (state.services, *filter(None, (state.services6,)), *(prefix for row in rows for prefix in row.prefixes))
         cluster = dns.Cluster(master, tuple(filter(None, (state.dns, state.dns6))), ranges)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from kubeplay.engine.net import dns
+from kubeplay.plan import codec
+from kubeplay.plan.pod import Attachment, PodPlan, SandboxPlan
 from kubeplay.plan.service import Address, Endpoint, ServicePlan, ServicePort, ServiceRoute
 
 CLUSTER = dns.Cluster("10.96.0.1", ("10.96.0.10",), ("10.96.0.0/16", "10.244.0.0/24"))
@@ -94,8 +96,21 @@ def test_dn5_another_name(name: str) -> None:
 
 
 def test_dn6_pods_names() -> None:
-    pods = dns.pod_names([("u1", "10.244.0.2"), ("u1", "fd00::2"), ("u2", "10.244.0.3")], [("u1", "data"), ("gone", "data")])
+    leases = [("u1", "default", "10.244.0.2"), ("u1", "default", "fd00::2"), ("u2", "default", "10.244.0.3")]
+    pods = dns.pod_names("default", leases, [("u1", "data", "db", "{}"), ("gone", "data", "x", "{}")])
     assert zone(pods=pods) == ["10-244-0-2.data.pod.cluster.local. A 10.244.0.2", "fd00--2.data.pod.cluster.local. AAAA fd00::2"]
+
+
+def test_pods_have_names_and_aliases_in_the_networks_they_joined() -> None:
+    attachments = (Attachment("", aliases=("here",)), Attachment("mine", aliases=("store", "a..b")))
+    plan = codec.dumps(PodPlan("data", "db", SandboxPlan("db", attachments=attachments), ()))
+    leases = [("u1", "default", "10.244.0.2"), ("u1", "mine", "10.89.0.2")]
+    pods = dns.pod_names("default", leases, [("u1", "data", "db", plan)])
+    names = [line for line in zone(pods=pods) if ".svc." in line]
+    assert names == [f"{name}.data.svc.cluster.local. A {ip}" for name, ip in
+                     (("db", "10.89.0.2"), ("here", "10.244.0.2"), ("store", "10.89.0.2"))]  # fmt: skip
+    service_ = ServiceRoute(service("store")._replace(namespace="data"), ((),))
+    assert "store.data.svc.cluster.local. A 10.89.0.2" not in zone(service_, pods=pods), "a Service has the name"
 
 
 @pytest.mark.parametrize("text", ["a\nb A 1.2.3.4", "a b", "a;", "$INCLUDE", '"', "ä", "a\\", "(", "a" * 64, "a..b", "a.", "@"])
