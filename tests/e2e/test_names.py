@@ -8,6 +8,7 @@ import signal
 import pytest
 
 from kubeplay.engine.net import dns
+from kubeplay.engine.net.definition import Wanted
 from kubeplay.reconcile import system
 from tests.support.dns import AAAA, CNAME, NXDOMAIN, PTR, SRV, A, Answer, query
 from tests.support.net import inside
@@ -140,7 +141,7 @@ def test_a_killed_name_server_comes_back_by_itself_with_all_its_names(root: Root
 
 def test_a_pod_has_its_name_and_aliases_in_a_network_that_it_joins(root: Root) -> None:
     text = STACK.split("---")[4].replace("metadata: {", 'metadata: {annotations: {kubeplay.io/network: "own:alias=store"}, ')
-    root.engine.net.create("own")
+    root.engine.net.create(Wanted("own"))
     root.play(text)
     first = ip(root, "first")
     assert ask(root, f"first.{DOMAIN}").values == ask(root, f"store.{DOMAIN}").values == [first]
