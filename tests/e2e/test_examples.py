@@ -87,6 +87,7 @@ SHOWN = {
     "59-by-hand": ('deployment "pages" successfully rolled out', ["rollout", "status", "deployment/pages"]),
     "49-voting": ("cats 2, dogs 1", ["logs", "voters"]),
     "50-names": ("service = 0 50 8080 b.members.default.svc.cluster.local", ["logs", "-n", "names-elsewhere", "asker"]),
+    "54-dual-stack": ("the pod behind families has: 10.", ["logs", "families-client"]),
     "31-resize": ("growing-main", ["stats", "--no-stream", "growing-main"]),
 }
 

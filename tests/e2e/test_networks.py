@@ -92,6 +92,29 @@ def test_an_ipv6_only_network(net: Lab) -> None:
 
 
 @IPV6
+@pytest.mark.rootful("a wire to the host's network needs root; a user's way out is IPv4")
+def test_pods_reach_the_world_behind_the_machines_ipv6_address(net: Lab) -> None:
+    net.net.create(Wanted("dual", ipv6=True))
+    client, wire = pod(net, "dual"), f"kw{uuid.uuid4().hex[:8]}"
+    net.net.sync()
+    world = net.namespaces(str(uuid.uuid4())).net
+    holder = inside(world, lambda: subprocess.Popen(["sleep", "1000"]))
+    try:
+        commands = [f"ip link add {wire} type veth peer name wire0 netns {holder.pid}", f"ip link set {wire} up",
+                    f"ip -6 addr add 2001:db8:77::1/64 dev {wire} nodad"]  # fmt: skip
+        for command in commands:
+            subprocess.run(command.split(), check=True)
+        for command in ("ip -6 addr add 2001:db8:77::2/64 dev wire0 nodad", "ip link set wire0 up"):
+            inside(world, lambda command=command: subprocess.run(command.split(), check=True))
+        net.serve(world, b"world", 80, "::")
+        assert fetch(client.netns, "2001:db8:77::2", 80) == "world 2001:db8:77::1"
+    finally:
+        holder.kill()
+        holder.wait()
+        subprocess.run(["ip", "link", "del", wire], check=True)
+
+
+@IPV6
 @pytest.mark.rootful("an ordinary user's host ports are on IPv4 addresses")
 def test_hp1_host_ports_of_both_families(net: Lab) -> None:
     row = net.net.create(Wanted("dual", ipv6=True))
