@@ -56,6 +56,8 @@ def _classes() -> dict[str, Any]:
     if not _known:
         from kubeplay.plan import container, env, pod, policy, probe, security, service, stack, volumes
 
+        found: dict[str, Any] = {}
         for module in (container, env, pod, policy, probe, security, service, stack, volumes):
-            _known.update({n: c for n, c in vars(module).items() if isinstance(c, type) and hasattr(c, "_fields")})
+            found.update({n: c for n, c in vars(module).items() if isinstance(c, type) and hasattr(c, "_fields")})
+        _known.update(found)  # at once: another thread that finds some of them takes them for all
     return _known

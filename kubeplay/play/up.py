@@ -13,7 +13,6 @@ from kubeplay.engine.host import faults, threads
 from kubeplay.engine.host.trace import trace
 from kubeplay.engine.store.runtime import CREATE, RUN, STOP, PodRow
 from kubeplay.errors import Conflict, Interrupted, KubeplayError, PodError, Timeout
-from kubeplay.kube import ephemeral
 from kubeplay.kube.status import CRASH_LOOP, FAILED, SUCCEEDED, TERMINAL
 from kubeplay.plan import codec
 from kubeplay.plan.container import INIT
@@ -91,7 +90,10 @@ def up(engine: Engine, stack: Stack, options: UpOptions = UpOptions(), progress:
         left = hold.take()
         faults.point("play:held")
         try:
-            _take_over(engine, stack, hold, left)
+            if left:
+                from kubeplay.play import takeover
+
+                takeover.take_over(engine, stack, hold, left, ROLLBACK_GRACE)
             return _Play(engine, stack, options, progress, hold, signals).run()
         finally:
             hold.release()
@@ -101,25 +103,6 @@ def _threads(plan: PodPlan) -> int:
     """How many threads of their own a pod's making takes: namespaces, network, each container's start and, of several, their making."""
     count = len(plan.containers)
     return 2 + count + (count if count > 1 else 0)
-
-
-def _take_over(engine: Engine, stack: Stack, hold: records.Record, left: list[tuple[ObjectKey, str]]) -> None:
-    """What killed commands left: keep what this play wants just so, undo the rest."""
-    if not left:
-        return
-    downs.collect(engine)
-    bodies = {planned.key: planned.body for planned in stack.objects}
-    undo = []
-    for key, value in left:
-        if value != records.MADE:
-            continue
-        stored = engine.store.objects.find(key)
-        if key.kind == records.VOLUME or stored is None or ephemeral.without(stored.body) != bodies.get(key):
-            undo.append(key)
-    downs.remove(engine, undo, timeout=ROLLBACK_GRACE)
-    for key in undo:
-        engine.store.leases.release(hold.holder, records.POOL, records.text_of(key)) if key not in bodies else hold.settle(key)
-    faults.point("play:taken")
 
 
 class _Play:
