@@ -17,6 +17,8 @@ FILES = sorted(path for path in HERE.glob("test_fields_*.py") if path.name != Pa
 def canonical(kind: str, path: str) -> str:
     """A row's name in `covers`: a template's PodSpec is a Pod's, init containers are containers, a claim's template
     is a claim, all kinds' metadata is one."""
+    if path.startswith(("spec.jobTemplate.spec.", "spec.jobTemplate.metadata.")):  # a CronJob's Jobs are Jobs
+        kind, path = "Job", path.removeprefix("spec.jobTemplate.")
     path = path.replace("spec.template.metadata.", "metadata.").replace("initContainers[].", "containers[].")
     if path.startswith("spec.template.spec"):
         kind, path = "Pod", path.removeprefix("spec.template.")

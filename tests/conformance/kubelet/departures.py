@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 _SIDECARS = "sidecars (issue 'Pods behave as on a kubelet')"
-_JOBS = "Jobs (issue 'Workloads and Services')"
 
 # case -> what it needs; play refuses these with `not supported`.
-LATER: dict[str, str] = {
-    "165-job-backoff": _JOBS,
-    "167-job-failpolicy": _JOBS,
-    "241-job-index-backoff": _JOBS,
-}
+LATER: dict[str, str] = {}
 
 _LATE = "its events tell the same error; the record ends before the kubelet's next sync would have shown it, as it does in 173"
 

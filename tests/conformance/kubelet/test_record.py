@@ -101,7 +101,7 @@ def test_case(played: dict[str, BaseException | None], case: str) -> None:
 def _compare(kubeplay: Kubeplay, case: str, errors: str) -> None:
     result = json.loads((compare.RECORD / case / "result.json").read_text())
     limit = _seconds(case)
-    names = _names(kubeplay, list(result["pods"]))
+    names = _names(kubeplay, list(result["pods"]), limit)
     wanted = {names[name]: pod for name, pod in compare.expected(case, limit).items()}
     allowed = DEPARTURES.get(case, {})
     found: list[str] = []
@@ -119,11 +119,18 @@ def _compare(kubeplay: Kubeplay, case: str, errors: str) -> None:
         _compare_logs(kubeplay, case, result, names)
 
 
-def _names(kubeplay: Kubeplay, theirs: list[str]) -> dict[str, str]:
-    """What the record's pods are called here: those of controllers have drawn suffixes."""
-    ours = sorted(kubeplay.run("pod", "ps", "--format", "{{.Name}}", "--noheading").stdout.split())
+def _names(kubeplay: Kubeplay, theirs: list[str], limit: float) -> dict[str, str]:
+    """What the record's pods are called here, once all are there: those of controllers have drawn suffixes, and a Job's come later."""
+    ours, deadline = _pods(kubeplay), time.monotonic() + limit
+    while len(ours) < len(theirs) and time.monotonic() < deadline:
+        time.sleep(0.3)
+        ours = _pods(kubeplay)
     same = set(ours) >= set(theirs)
     return {name: name if same else mine for name, mine in zip(sorted(theirs), sorted(theirs) if same else ours, strict=True)}
+
+
+def _pods(kubeplay: Kubeplay) -> list[str]:
+    return sorted(kubeplay.run("pod", "ps", "--format", "{{.Name}}", "--noheading").stdout.split())
 
 
 def _differences(kubeplay: Kubeplay, wanted: dict[str, Any]) -> list[str]:
