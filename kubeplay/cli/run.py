@@ -54,6 +54,12 @@ def run(app: App, *, words: tuple[str, ...], **given: Any) -> int:
 
 @command("create", CREATE_HELP, WORDS, ALL)
 def create(app: App, *, words: tuple[str, ...], **given: Any) -> None:
+    if words[:1] == ("job",):
+        from kubeplay.cli import jobmaking
+
+        if jobmaking.meant(words):
+            print(jobmaking.from_words(app, words), end="")
+            return
     given["detach"] = not given["interactive"]
     with app.supervised():
         joins = joining.pod_of(app, given)

@@ -110,6 +110,10 @@ def _bodies(app: App, one: Kind, found: Sequence[StoredObject]) -> list[Json]:
 
         for body in bodies:
             body["status"] = policies.status(app.store, body)
+    elif one.kind == "Job":
+        from kubeplay.kube import jobs
+
+        bodies = [jobs.served(body) for body in bodies]
     elif one.kind == "Service":
         from kubeplay.cli import endpoints
 

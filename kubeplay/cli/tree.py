@@ -91,6 +91,7 @@ TREE = Group(
                         {"list": "volume:ls", "import": "volume:import_"}),
         "network": Group("Networks.", "network", "ls inspect create rm exists prune", {"list": "network:ls", **{
             verb: f"networkpods:{verb}" for verb in ("connect", "disconnect", "reload")}}),
+        "job": Group("Jobs.", "jobmaking", "create"),
         "secret": _object("Secrets.", "secret"),
         "configmap": _object("ConfigMaps.", "configmap"),
         "events": "events:events",

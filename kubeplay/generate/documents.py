@@ -85,6 +85,8 @@ def uses(obj: Object) -> list[ObjectKey]:
     if obj["kind"] == "PersistentVolumeClaim":
         named = (("PersistentVolume", obj["spec"].get("volumeName")), ("StorageClass", obj["spec"].get("storageClassName")))
         return [ObjectKey(kind, "", name) for kind, name in named if name]
+    if obj["kind"] == "CronJob":
+        obj = {**obj["spec"]["jobTemplate"], "kind": "Job", "metadata": obj["metadata"]}
     if obj["kind"] != "Pod" and obj["kind"] not in _WORKLOADS:
         return []
     spec, namespace = service.pod_spec(obj), obj["metadata"].get("namespace") or "default"

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 SHORTEST_ID = 3
 # A pod and its Deployment may have one name; then the name alone is ambiguous.
-_WHOLE = ("Pod", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet")
+_WHOLE = ("Pod", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job", "CronJob")
 _PARTS = ("PersistentVolumeClaim",)
 
 

@@ -6,16 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from kubeplay.errors import InvalidInput
+from kubeplay.kube import jobs
 
 Object = dict[str, Any]
 HASH_LABEL = "pod-template-hash"
+_TRACES = (HASH_LABEL, *jobs.UIDS, *jobs.NAMES, jobs.INDEX, jobs.INDEX_FAILURES, jobs.INDEX_IGNORED)
 
 
 def plain(pod: Object) -> Object:
     """A stored Pod without the traces of the controller that made it."""
     meta = {field: value for field, value in pod["metadata"].items() if field not in ("ownerReferences", "generateName")}
-    if HASH_LABEL in (meta.get("labels") or {}):
-        meta["labels"] = {key: value for key, value in meta["labels"].items() if key != HASH_LABEL}
+    for field in ("labels", "annotations"):
+        if meta.get(field):
+            meta[field] = {key: value for key, value in meta[field].items() if key not in _TRACES}
     return {**pod, "metadata": meta}
 
 

@@ -55,6 +55,12 @@ def finish(status: Object | None) -> Object | None:
     return None
 
 
+def served(job: Object) -> Object:
+    """A stored Job with its uid and status as a server gives it out."""
+    made = labelled(job, job["metadata"]["uid"])
+    return {**made, "status": shown(made["status"])} if "status" in made else made
+
+
 def shown(status: Object) -> Object:
     """A Job's status without what is the controller's own."""
     return {field: value for field, value in status.items() if field != ACCOUNT}

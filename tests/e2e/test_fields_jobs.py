@@ -1,4 +1,4 @@
-"""Jobs and CronJobs with real containers: every field once (JO, CJ). What takes long is told in virtual time (tests/semantics/test_s16_*)."""
+"""Jobs and CronJobs with real containers: every field once. What takes long is told in virtual time (tests/semantics/test_s16_*)."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ JOBS = {
     "never": job("never", "backoffLimit: 0", "exit 3"),
     "again": job("again", "backoffLimit: 1", "exit 3", restart="OnFailure"),
     "other": job("other", "managedBy: example.com/other", "exit 0"),
-    "manual": job("manual", "manualSelector: true; selector: {matchLabels: {a: b}, matchExpressions: [{key: a, operator: In, values: [b]}]}",
-                  "exit 0", "metadata: {labels: {a: b}}"),
+    "manual": job("manual", "manualSelector: true; selector: {matchLabels: {a: b}, matchExpressions: [{key: a, operator: In,"
+                  " values: [b]}]}", "exit 0", "metadata: {labels: {a: b}}"),
     "lost": job("lost", "podReplacementPolicy: Failed", "sleep 1000"),
 }  # fmt: skip
 WAITING = job("waiting", "suspend: true", "exit 0")
@@ -222,7 +222,7 @@ def test_jobs_and_their_account_are_shown_as_kubectl_shows_them(kp: Machine) -> 
 
 def test_jobs_come_back_as_files(kp: Machine) -> None:
     text = kp("generate", "kube", "job/indexed").out
-    assert "selector" not in text and "controller-uid" not in text and "completionMode: Indexed" in text and "backoffLimit" not in text
+    assert " selector" not in text and "controller-uid" not in text and "completionMode: Indexed" in text and "backoffLimit" not in text
     kp("play", "kube", "--dry-run", kp.file("again.yaml", text))
     cron = kp("generate", "kube", "cronjob/still").out
     assert "jobTemplate" in cron and "suspend: true" in cron and "status" not in cron

@@ -51,6 +51,7 @@ ROOT_ONLY = {
     **dict.fromkeys(_modules("e2e", "rootless_entry rootless_runtime rootless_storage rootless_users"), "makes users of its own"),
     **dict.fromkeys(_modules("e2e", "users_keep"), "makes users of its own"),
     **dict.fromkeys(_modules("e2e", "fields_envfiles live_updates"), "reads files by the same way whoever plays"),
+    **dict.fromkeys(_modules("e2e", "fields_jobs"), "controllers decide the same way whoever plays"),
     **dict.fromkeys(_modules("e2e", "kubectl_commands"), "objects of the store, the same way whoever changes them"),
     **dict.fromkeys(_modules("e2e", "rootless_net"), "makes a user and another machine of its own"),
     **dict.fromkeys(_modules("unit/layers", "snapshotters userns"), "makes user namespaces of its own"),

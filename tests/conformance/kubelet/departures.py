@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-_SIDECARS = "sidecars (issue 'Pods behave as on a kubelet')"
-
 # case -> what it needs; play refuses these with `not supported`.
 LATER: dict[str, str] = {}
 
