@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from kubeplay.cli import choosing
+from kubeplay.cli import choosing, things
 from kubeplay.cli.declare import ALL_NAMESPACES, argument, choice, command, flag, integer, number, text
 from kubeplay.errors import InvalidInput, NotFound, Timeout
 from kubeplay.kube.kinds import Kind
@@ -54,6 +54,8 @@ class Asked(Record):
 def delete(app: App, *, words: tuple[str, ...], **given: Any) -> int:
     grace = _grace(given)
     missing: list[NotFound] = []
+    if words and any(one.kind == "Event" for one in things.kinds(words[0].partition("/")[0])):
+        raise InvalidInput("events cannot be deleted", hint="they go by themselves when there are too many, and with their object")
     found = choosing.chosen(app, words, given, missing=missing.append)
     if not found and not missing:
         print("No resources found", file=sys.stderr)
@@ -63,9 +65,9 @@ def delete(app: App, *, words: tuple[str, ...], **given: Any) -> int:
 
     def act(one: Kind, body: Json) -> str:
         key = choosing.key_of(one, body)
-        if app.store.objects.find(key) is None:
+        if app.store.objects.find(key) is None and one.kind != "Namespace":
             raise InvalidInput(f"{key} is shown, not stored: it cannot be deleted")
-        asked.append(Asked(key, body["metadata"]["uid"]))
+        asked.append(Asked(key, body["metadata"].get("uid", "")))
         return _said(one, body, given, grace)
 
     status = choosing.each(app, found, act)

@@ -100,9 +100,21 @@ def _plan(engine: Engine, stored: StoredObject, new: Json) -> PodPlan | None:
         return None
     plan: PodPlan = codec.loads(row.plan)
     meta, spec = new["metadata"], new["spec"]
+    steering = _steering(json.loads(stored.body)["metadata"], meta)
+    if steering:
+        raise Conflict(f"{stored.key} cannot be changed so: {', '.join(steering)} says how the pod runs", hint="that needs a new pod")
     images = {one["name"]: one.get("image") or "" for one in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]}
     return plan._replace(
         labels=tuple(sorted((meta.get("labels") or {}).items())),
         annotations=tuple(sorted((meta.get("annotations") or {}).items())),
         containers=tuple([one._replace(image=images.get(one.name, one.image)) for one in plan.containers]),
     )
+
+
+def _steering(old: Json, new: Json) -> list[str]:
+    """Annotations that change what runs (play/compile/marks.py) and are others now."""
+    from kubeplay.play.compile import marks
+
+    before, after = old.get("annotations") or {}, new.get("annotations") or {}
+    changed = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
+    return [key for key in changed if key in marks.OWN or key.startswith(marks.PODMAN)]

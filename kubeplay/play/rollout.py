@@ -44,10 +44,14 @@ class Revision(Record):
 # changes of a body, for play/edit.py
 def scaled(key: ObjectKey, replicas: int, current: int | None = None) -> Change:
     """So many pods; with `current` only where it asks for that many now. Raises NotSupported, InvalidInput; the change Conflict."""
+    from kubeplay.play.stack import MAX_REPLICAS
+
     if key.kind not in SCALED:
         raise NotSupported(f"{key}: nothing of this kind can be scaled", hint="Deployments, ReplicaSets and StatefulSets can")
     if replicas < 0:
         raise InvalidInput(f"{replicas} replicas: there cannot be fewer than none")
+    if replicas > MAX_REPLICAS:
+        raise NotSupported(f"not supported: more than {MAX_REPLICAS} replicas on one machine")
 
     def change(body: Json) -> Json:
         now = rollout.replicas(body["spec"])

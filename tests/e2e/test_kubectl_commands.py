@@ -85,6 +85,7 @@ def test_labels_reach_the_pods_files_and_the_endpoints(kp: Machine) -> None:
     assert kp("annotate", "-f", kp.written(MANIFEST), "note=all", "-o", "name").lines == [
         "configmap/conf", "service/web", "deployment.apps/web", "pod/solo"]  # fmt: skip
     assert kp("get", "pod", "solo", "-o", "jsonpath={.metadata.annotations.note} {.metadata.labels}").out == 'all {"app":"solo"}'
+    assert "needs a new pod" in kp("annotate", "pod", "solo", "kubeplay.io/network=host", status=125).err
     assert "invalid labels" in kp("label", "pod", "solo", "a b=c", status=125).err
     kp("label", "ns", "default", "team=a")
     assert kp("get", "ns", "-l", "team=a", "-o", "name").lines == ["namespace/default"]
@@ -96,6 +97,7 @@ def test_scale(kp: Machine) -> None:
     assert len(pods(kp)) == 2
     assert "Expected replicas to be 7, was 2" in kp("scale", "deploy/web", "--replicas=1", "--current-replicas=7", status=125).err
     assert "nothing of this kind can be scaled" in kp("scale", "pod/solo", "--replicas=1", status=125).err
+    assert "more than 1000 replicas on one machine" in kp("scale", "deploy/web", "--replicas=1001", status=125).err
     assert "--replicas=COUNT flag is required" in kp("scale", "deploy/web", "--replicas=-1", status=125).err
     kp("scale", "deploy", "--all", "--replicas=1")
     settled(kp, 1)
@@ -204,6 +206,11 @@ def test_delete(kp: Machine) -> None:
     kp("delete", "pod", "nobody", "--ignore-not-found")
     assert "no name was specified" in kp("delete", "pods", status=125).err
     assert kp("delete", "deploy", "web", "--dry-run").out == 'deployment.apps "web" deleted from default namespace (dry run)\n'
+    kp("configmap", "create", "elsewhere", "--from-literal=a=b", "-n", "other")
+    assert kp("delete", "ns", "other").out == 'namespace "other" deleted\n'
+    assert kp("get", "cm", "-n", "other", "-o", "name").out == ""
+    assert "may not be deleted" in kp("delete", "ns", "default", status=125).err
+    assert "events cannot be deleted" in kp("delete", "events", "--all", status=125).err
     kp("delete", "pod", "solo", "--wait=false")
     kp.wait(lambda: "pod/solo" not in kp("get", "pods", "-o", "name").lines)
     kp("delete", "-f", kp.written(MANIFEST), "--ignore-not-found")
