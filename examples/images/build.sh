@@ -1,5 +1,5 @@
 #!/bin/sh
-# Build the example's two images from Debian packages, without a registry; does nothing when they are there.
+# Build the example's images from Debian packages, without a registry; does nothing when they are there.
 set -eu
 kubeplay=${KUBEPLAY:-kubeplay}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -26,4 +26,16 @@ if ! $kubeplay image exists localhost/nginx:1; then
             rm -rf "$1/usr/share/doc" "$1/usr/share/man" "$1/usr/share/locale" "$1/var/cache/apt" "$1/var/lib/apt/lists"' \
         --format=tar bookworm "$work/nginx/rootfs.tar"
     $kubeplay build --quiet -t localhost/nginx:1 -f "$here/nginx/Containerfile" "$work/nginx"
+fi
+
+if ! $kubeplay image exists localhost/etcd:1; then
+    echo "building localhost/etcd:1 from Debian's etcd-server and etcd-client"
+    mkdir -p "$work/etcd/root" "$work/packages"
+    # three packages unpacked, without their scripts: the last is what the first two are linked with
+    (cd "$work/packages" && apt-get -qq -o APT::Sandbox::User=root download etcd-server etcd-client libc6)
+    for package in "$work/packages"/*.deb; do
+        dpkg-deb -x "$package" "$work/etcd/root"
+    done
+    rm -rf "$work/etcd/root/usr/share" "$work/etcd/root/etc" "$work/etcd/root/var"
+    $kubeplay build --quiet -t localhost/etcd:1 -f "$here/etcd/Containerfile" "$work/etcd"
 fi

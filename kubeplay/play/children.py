@@ -32,6 +32,7 @@ def pods_of(stack: Stack, keys: set[ObjectKey]) -> list[PodPlan]:
 
 def left_out(engine: Engine, stack: Stack) -> Stack:
     """The stack without what stored workloads own: only the workload itself is compared with the store."""
+    stack = autoscaled.sized(engine, stack)
     gone = {one.key for one in stack.objects if one.owner is None and one.key.kind in WORKLOADS and engine.store.objects.find(one.key)}
     if not gone:
         return stack

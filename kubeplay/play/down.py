@@ -16,6 +16,7 @@ from kubeplay.engine.store.runtime import DELETE, PodRow
 from kubeplay.kube.status import TERMINAL
 from kubeplay.plan.stack import ObjectKey
 from kubeplay.play import record as records
+from kubeplay.play import set_claims
 from kubeplay.play.progress import Progress, ProgressEvent, silent
 from kubeplay.reconcile import parallel, services, system
 from kubeplay.reconcile.observe import plan_of
@@ -88,6 +89,10 @@ def remove(
     """As `down`, for a caller that holds the objects already; `recover`: a killed command may have left the network behind."""
     named = list(dict.fromkeys(keys))
     found = _owned(engine, [obj for key in named if (obj := engine.store.objects.find(key))])
+    if force:
+        claims = [key for key in set_claims.of(engine, found) if key not in named]
+        named += claims
+        found += [obj for key in claims if (obj := engine.store.objects.find(key)) and obj.uid not in [one.uid for one in found]]
     pods = [row for obj in found if obj.key.kind == "Pod" and (row := _row(engine, obj))]
     mark(engine, found, timeout)
     faults.point("down:marked")

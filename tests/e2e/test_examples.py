@@ -85,6 +85,10 @@ SHOWN = {
     "41-blue-green": ("2/2", ["get", "deployments", "shop-green"]),
     "30-pod-resources": ('"qosClass": "Burstable"', ["pod", "inspect", "shared-limits"]),
     "59-by-hand": ('deployment "pages" successfully rolled out', ["rollout", "status", "deployment/pages"]),
+    "43-database": ("started, etcd-2, http://etcd-2.etcd:2380", ["exec", "etcd-0-main", "etcdctl", "member", "list"]),
+    "44-agent": ("1         1         1       1            1", ["get", "ds", "agent"]),
+    "45-autoscaling": ("horizontalpodautoscaler.autoscaling/eater condition met",
+                       ["wait", "hpa/eater", "--for=jsonpath={.status.currentReplicas}=3", "--timeout=100s"]),
     "49-voting": ("cats 2, dogs 1", ["logs", "voters"]),
     "50-names": ("service = 0 50 8080 b.members.default.svc.cluster.local", ["logs", "-n", "names-elsewhere", "asker"]),
     "54-dual-stack": ("the pod behind families has: 10.", ["logs", "families-client"]),
@@ -143,5 +147,22 @@ def test_the_votes_outlive_their_database(machine: Machine) -> None:
             assert time.monotonic() < deadline, said
             time.sleep(0.2)
         assert before not in machine.run("pod", "ps")
+    finally:
+        machine.run("kube", "down", "--force", file)
+
+
+def test_a_database_keeps_its_data_over_rescheduling(machine: Machine) -> None:
+    """43-database: a member that is deleted comes again with its disk, all of them come again one by one, what is written stays."""
+    file = str(ROOT / "examples/manifests/43-database.yaml")
+    try:
+        machine.run("play", "kube", "--wait-ready", "--timeout", "100s", file)
+        assert machine.run("exec", "etcd-0-main", "etcdctl", "put", "greeting", "hello").strip() == "OK"
+        machine.run("pod", "rm", "-f", "-t", "0", "etcd-0")
+        machine.run("rollout", "restart", "statefulset/etcd")
+        machine.run("rollout", "status", "statefulset/etcd", "--timeout", "100s")
+        assert machine.run("exec", "etcd-2-main", "etcdctl", "get", "greeting", "--print-value-only").strip() == "hello"
+        machine.run("kube", "down", file)
+        machine.run("play", "kube", "--wait-ready", "--timeout", "100s", file)
+        assert machine.run("exec", "etcd-1-main", "etcdctl", "get", "greeting", "--print-value-only").strip() == "hello"
     finally:
         machine.run("kube", "down", "--force", file)
