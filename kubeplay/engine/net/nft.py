@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from kubeplay.engine.net import reach
 from kubeplay.engine.net.families import FAMILIES, V4, Family, of, plain, prefix
 from kubeplay.engine.net.ports import ANY, Published
-from kubeplay.engine.net.table import NOTHING, Chain, Set, Table, elements
+from kubeplay.engine.net.table import NOTHING, Chain, Set, Table, elements, mapping
 from kubeplay.engine.net.traffic import Way, chains, ways
 from kubeplay.plan.policy import Isolation
 from kubeplay.plan.service import ServiceRoute
@@ -102,18 +102,20 @@ def _sets(side: _Side) -> Iterable[Set]:
     yield Set(f"pods{suffix}", kind, ("flags interval",), elements(side.subnets))
     yield Set(f"hairpin{suffix}", f"{kind} . {kind}", (), elements(f"{ip} . {ip}" for ip in hairpin))
     yield Set(f"outside{suffix}", f"{kind} . inet_service", (), elements(outside))
-    yield Set(f"services{suffix}", f"{kind} . inet_proto . inet_service : verdict", (), elements(
-        f"{ip} . {way.protocol} . {way.port} : goto {chain}" for way in side.ways for ip, chain in way.addresses))  # fmt: skip
-    yield Set(f"nodeports{suffix}", "inet_proto . inet_service : verdict", (), elements(
-        f"{way.protocol} . {port} : goto {chain}" for way in side.ways for port, chain in way.host_ports))  # fmt: skip
+    # cluster addresses before all others: no external address of one Service takes another's traffic away (CVE-2020-8554)
+    asked = sorted([(at, ip, chain, way) for way in side.ways for at, (ip, chain) in enumerate(way.addresses)], key=lambda one: one[0] > 0)
+    yield Set(f"services{suffix}", f"{kind} . inet_proto . inet_service : verdict", (), mapping(
+        (f"{ip} . {way.protocol} . {way.port}", f"goto {chain}") for _, ip, chain, way in asked))  # fmt: skip
+    yield Set(f"nodeports{suffix}", "inet_proto . inet_service : verdict", (), mapping(
+        (f"{way.protocol} . {port}", f"goto {chain}") for way in side.ways for port, chain in way.host_ports))  # fmt: skip
     to = f"inet_proto . inet_service : {kind} . inet_service"
-    yield Set(f"hostports{suffix}", to, (), elements(_published(p) for p in side.published if p.ip == ANY))
-    at = elements(f"{plain(p.ip)} . {_published(p)}" for p in side.published if p.ip != ANY)
+    yield Set(f"hostports{suffix}", to, (), mapping(_published(p) for p in side.published if p.ip == ANY))
+    at = mapping((f"{plain(p.ip)} . {key}", value) for p in side.published if p.ip != ANY for key, value in [_published(p)])
     yield Set(f"hostports_at{suffix}", f"{kind} . {to}", (), at)
 
 
-def _published(one: Published) -> str:
-    return f"{one.protocol.lower()} . {one.port} : {plain(one.target)} . {one.target_port}"
+def _published(one: Published) -> tuple[str, str]:
+    return f"{one.protocol.lower()} . {one.port}", f"{plain(one.target)} . {one.target_port}"
 
 
 def _redirects(sides: Sequence[_Side]) -> Iterable[Chain]:

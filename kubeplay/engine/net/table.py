@@ -50,6 +50,14 @@ def elements(found: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(found)))
 
 
+def mapping(found: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """The elements of a map. Of several values of one key the first counts: two Services may ask for one external address."""
+    known: dict[str, str] = {}
+    for key, value in found:
+        known.setdefault(key, value)
+    return tuple(sorted([f"{key} : {value}" for key, value in known.items()]))
+
+
 def removal(name: str) -> str:
     """The text after which the table is not there, whether it was or not."""
     return f"add table inet {name}\ndelete table inet {name}\n"
