@@ -60,8 +60,13 @@ class Engine:
         self.store.close()
 
     def mend(self) -> None:
-        """Start again what was killed of an ordinary user's network. Raises MissingPrerequisite, Forbidden, SandboxError."""
+        """Start again what was killed of an ordinary user's network, put right root's rules.
+
+        Raises MissingPrerequisite, Forbidden, SandboxError, CommandFailed.
+        """
         handed = userns.handed_on()
+        if not handed and os.path.exists(f"{self.paths.runroot}/net/rules"):
+            self.net.revive()
         if handed:
             from kubeplay.engine.net.rootless import mend
 

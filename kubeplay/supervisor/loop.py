@@ -29,6 +29,7 @@ from kubeplay.supervisor.probing import Prober
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from kubeplay.engine.net.apply import Watch
     from kubeplay.supervisor.controllers.manager import Manager
 
 WORKERS = 8
@@ -86,6 +87,7 @@ class Loop:
         self.told: list[str] = []  # pods whose probes say something else now
         self.guard = threading.Lock()
         self.routes = False
+        self.rules = _watch(engine)
         self.next_logs = 0.0
         self.watching = False  # a log that grows fast, a pod that may take so much of the disk
         self.measuring = False
@@ -283,7 +285,7 @@ class Loop:
         if self.active:
             seconds = min(seconds, 60.0) if times else 60.0
         poll = select.poll()
-        for fd in (self.fifo, self.done_read, self.parent):
+        for fd in (self.fifo, self.done_read, self.parent, self.rules.fileno() if self.rules is not None else -1):
             if fd >= 0:
                 poll.register(fd, select.POLLIN)
         for fd, _ in poll.poll(max(0.0, min(seconds, LOG_SECONDS)) * 1000 + 1):
@@ -294,6 +296,16 @@ class Loop:
                 os.read(self.done_read, 4096)
             elif fd == self.parent:
                 self._replace_parent()
+            elif self.rules is not None and fd == self.rules.fileno():
+                self.rules.drain()
+                self._mend()
+
+    def _mend(self) -> None:
+        """Somebody has changed rules of this machine; mostly not ours."""
+        try:
+            self.engine.net.revive()
+        except (KubeplayError, OSError) as error:
+            print(f"kubeplay supervisor: rules: {error}", flush=True)
 
     def _timers(self, now: float) -> Iterable[float]:
         """When something is to be begun. What is due by now has been begun or waits for its turn: its wake time means nothing more."""
@@ -319,6 +331,13 @@ class Loop:
         os.close(self.parent)
         self.parent = -1
         _hand_over(self.engine, self.lock)
+
+
+def _watch(engine: Engine) -> Watch | None:
+    try:
+        return engine.net.watch()
+    except (KubeplayError, OSError):  # a kernel without nftables: there are no rules to watch
+        return None
 
 
 def _hand_over(engine: Engine, lock: Lock | None) -> None:

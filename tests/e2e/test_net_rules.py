@@ -283,13 +283,35 @@ def test_udp_flows_to_a_removed_endpoint_are_forgotten(net: Lab) -> None:
     assert inside(client.netns, talk) == ("first", "second")
 
 
-def test_sync_does_nothing_twice_and_repairs_a_flushed_table(net: Lab) -> None:
+@pytest.mark.parametrize("what", ["delete table", "flush table", "flush map|services", "flush chain|sending", "flush set|pods"])
+def test_sync_does_nothing_twice_and_repairs_what_strangers_do(net: Lab, what: str) -> None:
     backends, client = served(net, 1), net.pod()
     plan = service(net, "web", backends)
     assert net.net.sync() is False
-    inside("", lambda: subprocess.run([NFT, "delete", "table", "inet", net.settings.nft_table], check=True))
+    verb, _, name = what.partition("|")
+    command = [NFT, *verb.split(), "inet", net.settings.nft_table, *([name] if name else [])]
+    inside("", lambda: subprocess.run(command, check=True))
     assert net.net.sync() is True
     assert fetch(client.netns, plan.cluster_ip, 80).startswith("pod0 ")
+    inside("", lambda: subprocess.run([NFT, "add", "table", "inet", f"foreign_{net.settings.tag}"], check=True))
+    try:
+        assert net.net.sync() is False, "other tables are others' business"
+    finally:
+        inside("", lambda: subprocess.run([NFT, "delete", "table", "inet", f"foreign_{net.settings.tag}"], check=True))
+
+
+def test_a_client_keeps_its_endpoint_over_changes_of_the_rules(net: Lab) -> None:
+    """SV3: what the kernel has learned outlives other Services' comings and goings, and its own endpoints'."""
+    client, backends = net.pod(), served(net, 3)
+    plan = service(net, "web", backends, affinity=10800)
+    first = fetch(client.netns, plan.cluster_ip, 80).split()[0]
+    for count in (2, 1, 3):
+        service(net, f"other{count}", backends[:count])
+        assert {fetch(client.netns, plan.cluster_ip, 80).split()[0] for _ in range(4)} == {first}
+    kept = backends[int(first.removeprefix("pod"))]
+    service(net, "web", [kept], affinity=10800)
+    service(net, "web", backends, affinity=10800)
+    assert {fetch(client.netns, plan.cluster_ip, 80).split()[0] for _ in range(4)} == {first}
 
 
 @pytest.mark.rootful("a user's namespace goes with its last network, and all tables in it")

@@ -65,7 +65,7 @@ ROOT_ONLY = {
     **dict.fromkeys(_modules("e2e", "fields_sidecars"), "what differs for a user is in fields_life"),
     **dict.fromkeys(_modules("e2e", "names"), "what differs for a user is in net_dns"),
     **dict.fromkeys(_modules("e2e", "fields_sets"), "controllers, the same for everybody"),
-    **dict.fromkeys(_modules("e2e", "fields_services"), "what differs for a user, ports of the machine, is in fields_network"),
+    **dict.fromkeys(_modules("e2e", "fields_services net_table services_faults"), "what differs for a user is in fields_network"),
     **dict.fromkeys(_modules("e2e", "look"), "what is stored and logged, the same for everybody"),
     **dict.fromkeys(_modules("e2e", "registries_conf registry trust trust_commands"), "registries and trust"),
 }

@@ -12,6 +12,7 @@ from kubeplay.engine.net.table import NOTHING, Table
 
 _SUBSYSTEM = 10 << 8  # linux/netfilter/nfnetlink.h: NFNL_SUBSYS_NFTABLES
 _GETTABLE, _GETCHAIN, _GETRULE, _GETSET, _GETSETELEM, _GETGEN = (_SUBSYSTEM | one for one in (1, 4, 7, 10, 13, 16))
+_CHANGES = 7  # NFNLGRP_NFTABLES
 _INET = 1  # NFPROTO_INET
 _HEADER = struct.pack("=BBH", _INET, 0, 0)
 _ELEMENTS = 3  # NFTA_SET_ELEM_LIST_ELEMENTS
@@ -63,6 +64,23 @@ def print_of(netlink: Netlink, name: str, wanted: Table) -> int:
     return found & 0xFFFFFFFFFFFF
 
 
+class Watch:
+    """Hears of every change of rules in this network namespace, by whomever; `fileno` is for poll."""
+
+    def __init__(self) -> None:
+        self._netlink = Netlink(NETLINK_NETFILTER)
+        self._netlink.join(_CHANGES)
+
+    def fileno(self) -> int:
+        return self._netlink.fileno()
+
+    def drain(self) -> None:
+        self._netlink.drain()
+
+    def close(self) -> None:
+        self._netlink.close()
+
+
 class Applied:
     """What was last written: the table, and what the kernel showed of it then. `record` is a file of the runroot."""
 
@@ -91,8 +109,13 @@ class Applied:
 
     def damaged(self) -> bool:
         """Whether somebody else has changed our table since it was written. One question to the kernel as long as nobody did."""
+        try:
+            with open(self.record, encoding="utf-8") as file:
+                before, _ = _numbers(file.readline())
+        except OSError:
+            return False
         with Netlink(NETLINK_NETFILTER) as netlink:
-            return os.path.exists(self.record) and self._known(netlink) is None
+            return generation(netlink) != before and self._known(netlink) is None
 
     def _known(self, netlink: Netlink) -> tuple[Table, bool] | None:
         """(what was written, whether others changed rules of theirs since); None when it is not in the kernel as it was written."""

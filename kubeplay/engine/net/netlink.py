@@ -20,7 +20,7 @@ NLM_F_REPLACE, NLM_F_EXCL, NLM_F_CREATE = 0x100, 0x200, 0x400
 NLM_F_ACK_TLVS = 0x200
 NLA_F_NESTED, _NLA_TYPE_MASK = 0x8000, 0x3FFF
 _NLMSG_ERROR, _NLMSG_DONE = 2, 3
-_SOL_NETLINK, _NETLINK_CAP_ACK, _NETLINK_EXT_ACK = 270, 10, 11
+_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, _NETLINK_CAP_ACK, _NETLINK_EXT_ACK = 270, 1, 10, 11
 _NLMSGERR_ATTR_MSG = 1
 _HEADER = struct.Struct("=IHHII")
 _RECEIVE = 1 << 18  # the kernel's largest dump chunk is 32 KiB (netlink_dump); the rest is for acknowledgements
@@ -92,6 +92,25 @@ class Netlink:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def join(self, group: int) -> None:
+        """Hear what is told to a multicast group; such a socket asks nothing."""
+        self._socket.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
+        self._socket.setblocking(False)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def drain(self) -> None:
+        """Pass over what was heard; what was lost because too much was said is as good as heard."""
+        while True:
+            try:
+                self._socket.recv(_RECEIVE)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno != 105:  # ENOBUFS
+                    raise
 
     def run(self, *messages: Message) -> None:
         """Carry out all of them in order; raises NetlinkError for the first that failed, after all have been tried."""

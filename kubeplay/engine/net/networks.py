@@ -289,7 +289,13 @@ class Networks(Definitions):
                     self.store.resources.delete_network(row.name)
 
     def revive(self) -> None:
-        """Start again what was killed of processes that carry packets. As root the kernel does all of it."""
+        """Start again what was killed of processes that carry packets (root has none); put right rules that strangers damaged."""
+        if self._rules.damaged():
+            self.sync()
+
+    def watch(self) -> apply.Watch | None:
+        """Hears of changes of the rules, after which `revive` is to be called; None where only we can make any."""
+        return apply.Watch()
 
     def _tear_down(self) -> None:
         import shutil
