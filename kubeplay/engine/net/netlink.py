@@ -95,6 +95,7 @@ class Netlink:
 
     def join(self, group: int) -> None:
         """Hear what is told to a multicast group; such a socket asks nothing."""
+        self._socket.bind((0, 0))  # nothing is told to a socket without an address
         self._socket.setsockopt(_SOL_NETLINK, _NETLINK_ADD_MEMBERSHIP, group)
         self._socket.setblocking(False)
 
