@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kubeplay.engine.store.runtime import DELETE, PodRow
 from kubeplay.plan.stack import ObjectKey, PlannedObject, Stack
+from kubeplay.play import autoscaled
 from kubeplay.play.kinds import base
 
 if TYPE_CHECKING:
