@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from kubeplay.play.progress import Progress, ProgressEvent
 from kubeplay.play.runner import Job
 from kubeplay.reconcile import services, system
 
@@ -27,6 +28,12 @@ def jobs(engine: Engine, plans: Collection[PodPlan], stack: Stack) -> list[Job]:
 
         found.append((ingress.ensure(engine), ingress.NAME))
     return [Job(uid, f"{system.NAMESPACE}/{name}", tolerant=True, system=True) for uid, name in found if uid]
+
+
+def warn(engine: Engine, plans: Collection[PodPlan], progress: Progress) -> None:
+    """Say that names do not work when they do not: the pods run all the same."""
+    if any(system.needs_dns(plan) for plan in plans) and (why := system.fault(engine)):
+        progress(ProgressEvent("warning", "names", f"{system.NAMESPACE}/{system.NAME}", message=why))
 
 
 def rules(stack: Stack) -> bool:

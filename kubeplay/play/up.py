@@ -355,6 +355,7 @@ class _Play:
             self.signals.watch(runner)
             with trace("pods"):
                 runner.run(self._started, deadline)
+            companions.warn(self.engine, self.uids.values(), self.progress)
             faults.point("play:started")
             if self.options.wait_ready and self.stack.start:
                 runner.run(self._ready, deadline)

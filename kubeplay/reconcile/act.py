@@ -386,6 +386,8 @@ class Actor:
     def _begin_row(self, row: ContainerRow) -> None:
         if system.needs_dns(self.plan):
             system.await_dns(self.engine)
+            if why := system.fault(self.engine):
+                self._event("MissingClusterDNS", why, WARNING)
         plan = self._plan_of(row.name)
         hooked = plan.post_start is not None
         if plan.probed:  # before it runs: a kill of ours must not leave it unprobed

@@ -92,6 +92,21 @@ def await_dns(engine: Engine) -> None:
             _settled.add(row.uid)
 
 
+def fault(engine: Engine) -> str:
+    """Why names do not work: the server that is to be there does not take questions. "" = it does, or nobody needs one."""
+    row = engine.store.runtime.find_pod(NAMESPACE, NAME)
+    if row is None or row.desired != RUN or nameserver.listening(engine.net.dns_directory):
+        return ""
+    from kubeplay.reconcile import logtail
+
+    rows = engine.store.runtime.containers(row.uid)
+    said = logtail.tail(rows[-1].log_path, lines=2).strip().replace("\n", "; ") if rows else ""
+    return (
+        f"the name server does not take questions at {engine.net.dns_address()} port 53 ({said or 'it says nothing'}): pods have no names "
+        "until it does, and it is tried again and again; who else has that port: ss -lnptu 'sport = :53'"
+    )
+
+
 def _body() -> str:
     import json
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 
 import pytest
 
@@ -147,3 +148,15 @@ def test_a_pod_has_its_name_and_aliases_in_a_network_that_it_joins(root: Root) -
     assert ask(root, f"first.{DOMAIN}").values == ask(root, f"store.{DOMAIN}").values == [first]
     root.down(text)
     root.engine.net.remove("own")
+
+
+def test_port_53_taken_by_another_program_is_told(root: Root) -> None:
+    root.engine.net.ensure()
+    address = root.engine.net.dns_address()
+    text = STACK.split("---")[4]
+    with inside("", lambda: socket.socket(type=socket.SOCK_DGRAM)) as taken:
+        taken.bind((address, 53))
+        root.play(text)
+        [said] = [event.message for event in root.events if event.kind == "warning"]
+        assert f"does not take questions at {address} port 53" in said and "address already in use" in said
+        assert "MissingClusterDNS" in [event.reason for event in root.engine.store.events.list(uid=root.uid("first"))]
