@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.request import Request
 
 import pytest
 
@@ -24,6 +25,7 @@ class Machine:
 
     def __init__(self, work: Path) -> None:
         self.env = {**os.environ, "KUBEPLAY_ROOT": str(work / "root"), "KUBEPLAY_RUNROOT": str(work / "run"), "KUBEPLAY": PROGRAM}
+        self.env |= {"KUBEPLAY_INGRESS_HTTP_PORT": "18056", "KUBEPLAY_INGRESS_HTTPS_PORT": "18057"}  # 80 and 443 may be somebody's
 
     def run(self, *args: str) -> str:
         done = subprocess.run([PROGRAM, *args], env=self.env, capture_output=True, text=True, timeout=300)
@@ -89,6 +91,8 @@ SHOWN = {
     "44-agent": ("1         1         1       1            1", ["get", "ds", "agent"]),
     "45-autoscaling": ("horizontalpodautoscaler.autoscaling/eater condition met",
                        ["wait", "hpa/eater", "--for=jsonpath={.status.currentReplicas}=3", "--timeout=100s"]),
+    "56-ingress": ("80", ["get", "ingress", "shop"]),
+    "57-network-policy": ("no answer", ["logs", "visitor"]),
     "49-voting": ("cats 2, dogs 1", ["logs", "voters"]),
     "50-names": ("service = 0 50 8080 b.members.default.svc.cluster.local", ["logs", "-n", "names-elsewhere", "asker"]),
     "54-dual-stack": ("the pod behind families has: 10.", ["logs", "families-client"]),
@@ -111,6 +115,10 @@ def test_example(machine: Machine, path: Path) -> None:
         assert "Nothing has changed" in machine.run("play", "kube", str(path))
         if path.stem == "05-ports-and-hosts":
             assert page("http://127.0.0.1:18000/").strip() == "web"
+        if path.stem == "56-ingress":
+            assert page(Request("http://127.0.0.1:18056/api/", headers={"Host": "shop.example"})).strip() == "[]"
+        if path.stem == "57-network-policy":
+            machine.until("gold", "logs", "clerk")
         if path.stem == "11-build":
             assert "built by play kube" in page("http://127.0.0.1:18001/")
     finally:

@@ -71,7 +71,11 @@ spec:
 apiVersion: networking.k8s.io/v1
 kind: Ingress
 metadata: {name: other, namespace: side}
-spec: {rules: [{host: a.example, http: {paths: [{path: /side, pathType: Prefix, backend: {service: {name: c, port: {number: 80}}}}]}}]}
+spec:
+  defaultBackend: {service: {name: c, port: {name: web}}}
+  rules:
+  - {host: c.example}
+  - {host: a.example, http: {paths: [{path: /side, pathType: Prefix, backend: {service: {name: c, port: {number: 80}}}}]}}
 """
 POLICY = """
 apiVersion: networking.k8s.io/v1
@@ -178,7 +182,8 @@ def shown(name: str) -> bytes:
 @covers("Ingress.spec.rules[].host Ingress.spec.rules[].http.paths[].path Ingress.spec.rules[].http.paths[].pathType "
         "Ingress.spec.rules[].http.paths[].backend.service.name Ingress.spec.rules[].http.paths[].backend.service.port.name "
         "Ingress.spec.rules[].http.paths[].backend.service.port.number Ingress.spec.ingressClassName IngressClass.spec.controller "
-        "Ingress.spec.defaultBackend.service.name Ingress.spec.defaultBackend.service.port.number")  # fmt: skip
+        "Ingress.spec.defaultBackend.service.name Ingress.spec.defaultBackend.service.port.number "
+        "Ingress.spec.defaultBackend.service.port.name")  # fmt: skip
 def test_ig1_requests_go_where_the_rules_say(kp: Machine) -> None:
     kp.wait(lambda: ask("a.example", "/side") == "404" and ask("a.example", "/deep/") == "b")  # c has no such page: its own 404
     answers = {
@@ -193,6 +198,7 @@ def test_ig1_requests_go_where_the_rules_say(kp: Machine) -> None:
         ("x.wild.example", "/"): "b",
         ("y.x.wild.example", "/"): "a",
         ("nobody.example", "/"): "a",
+        ("c.example", "/"): "c",
     }
     assert {request: ask(*request) for request in answers} == answers
 

@@ -11,7 +11,7 @@ LISTENS = 60.0
 NOT_YET = (502, 503)  # what a front says whose backend does not listen yet
 
 
-def page(url: str, seconds: float = LISTENS) -> str:
+def page(url: str | urllib.request.Request, seconds: float = LISTENS) -> str:
     """The page's text, once the server behind `url` listens.
 
     A visit that was refused, or that a front could not pass on, is made again: no server has seen it. One that was taken is waited for and
