@@ -26,7 +26,7 @@ _POD = argument("POD", "Pod or container, by name or id.", complete="container")
     text("--ip", help="Its IPv4 address there.", metavar="IP"),
     text("--ip6", help="Its IPv6 address there.", metavar="IP"),
     text("--mac-address", help="Its hardware address there.", metavar="MAC"),
-    many("--alias", help="A name more (kept with the pod; the cluster's DNS has the pod's own names).", metavar="NAME"),
+    many("--alias", help="A name more there.", metavar="NAME"),
 )
 def connect(app: App, *, network: str, pod: str, ip: str | None, ip6: str | None, mac_address: str | None, alias: tuple[str, ...]) -> None:
     from kubeplay.play import connecting

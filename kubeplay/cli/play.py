@@ -212,7 +212,8 @@ def options(app: App, given: dict[str, Any]) -> CompileOptions:
 
     return CompileOptions(
         policies=policies.stored(app.store) if app.has_store else None,
-        networks=given["network"], ips=given["ip"], macs=given["mac_address"], publish=given["publish"], publish_all=given["publish_all"],
+        networks=given["network"], network_aliases=given.get("network_alias", ()), ips=given["ip"], ips6=given.get("ip6", ()),
+        macs=given["mac_address"], publish=given["publish"], publish_all=given["publish_all"],
         container_prefix=not given["no_pod_prefix"], log_driver=given["log_driver"] or "", log_opts=given["log_opt"],
         annotations=pairs("--annotation", given["annotation"]), labels=pairs("--label", given["label"]),
         userns=given["userns"] or "",

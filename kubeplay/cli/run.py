@@ -228,10 +228,10 @@ def compiled(app: App, found: Any, given: dict[str, Any], start: bool) -> Stack:
 
 # the flags of `play kube` that are not about a single pod, and those that are the same here
 _PLAY: dict[str, Any] = {
-    "network": (), "ip": (), "mac_address": (), "publish": (), "publish_all": False, "no_pod_prefix": False, "log_driver": "",
-    "log_opt": (), "annotation": (), "label": (), "userns": "",
+    "network": (), "network_alias": (), "ip": (), "ip6": (), "mac_address": (), "publish": (), "publish_all": False,
+    "no_pod_prefix": False, "log_driver": "", "log_opt": (), "annotation": (), "label": (), "userns": "",
 }  # fmt: skip
-_SHARED = ("network", "ip", "mac_address", "log_driver", "log_opt", "userns")
+_SHARED = ("network", "network_alias", "ip", "ip6", "mac_address", "log_driver", "log_opt", "userns")
 
 
 def image_facts(app: App, stack: Stack, flags: Any, reporter: Any) -> Any:

@@ -110,7 +110,8 @@ def _objects(manifests: Sequence[Manifest], options: CompileOptions) -> list[Obj
 def _changes(options: CompileOptions) -> bool:
     """Whether any flag of `options` is written into objects."""
     return any((
-        options.networks, options.ips, options.macs, options.publish, options.publish_all, options.log_driver, options.log_opts,
+        options.networks, options.network_aliases, options.ips, options.ips6, options.macs, options.publish,
+        options.publish_all, options.log_driver, options.log_opts,
         options.annotations, options.labels, options.userns, not options.container_prefix,
     ))  # fmt: skip
 

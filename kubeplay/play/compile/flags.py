@@ -54,8 +54,8 @@ def write(meta: dict[str, Any], spec: dict[str, Any], options: CompileOptions) -
         meta["annotations"] = {k: v for k, v in (meta.get("annotations") or {}).items() if not k.startswith(f"{users.ANNOTATION}/")}
     if not options.container_prefix:
         made[known.CONTAINER_PREFIX] = "false"
-    if options.networks:
-        wanted = network.parse(options.networks)
+    if options.networks or options.network_aliases:
+        wanted = network.aliased(network.parse(options.networks), options.network_aliases)
         if wanted.host:
             _join_host(spec)
         else:
@@ -76,8 +76,9 @@ def _join_host(spec: dict[str, Any]) -> None:
 
 
 def address(pods: list[Target], options: CompileOptions) -> None:
-    """--ip and --mac-address: the n-th to the n-th pod. Raises InvalidInput."""
-    for flag, values, check in (("--ip", options.ips, network.address), ("--mac-address", options.macs, network.mac)):
+    """--ip, --ip6 and --mac-address: the n-th to the n-th pod. Raises InvalidInput."""
+    addresses = (("--ip", options.ips, network.address), ("--ip6", options.ips6, network.address6))
+    for flag, values, check in (*addresses, ("--mac-address", options.macs, network.mac)):
         if len(values) > len(pods):
             raise InvalidInput(f"{flag} is given {len(values)} times, but there are {len(pods)} pods")
         for pod, value in zip(pods, values):

@@ -75,6 +75,23 @@ def address(text: str) -> str:
         raise InvalidInput(f"{text[:64]!r} is not an IP address") from None
 
 
+def address6(text: str) -> str:
+    """The same of IPv6 alone. Raises InvalidInput."""
+    if ":" not in text:
+        raise InvalidInput(f"{text[:64]!r} is not an IPv6 address")
+    return address(text)
+
+
+def aliased(wanted: Networks, names: Sequence[str]) -> Networks:
+    """With these names more in every network. Raises InvalidInput."""
+    for name in names:
+        if not _is_name(name):
+            raise InvalidInput(f"network alias {name[:64]!r} is not a name")
+    if names and not wanted.attachments:
+        raise InvalidInput("network aliases need a network", hint="not --network none or host")
+    return wanted._replace(attachments=tuple(one._replace(aliases=(*one.aliases, *names)) for one in wanted.attachments))
+
+
 def mac(text: str) -> str:
     """A unicast hardware address in lower case. Raises InvalidInput."""
     parts = text.lower().replace("-", ":").split(":")

@@ -23,6 +23,8 @@ class CompileOptions(Record):
 
     networks: tuple[str, ...] = ()
     ips: tuple[str, ...] = ()
+    ips6: tuple[str, ...] = ()
+    network_aliases: tuple[str, ...] = ()
     macs: tuple[str, ...] = ()
     publish: tuple[str, ...] = ()
     publish_all: bool = False

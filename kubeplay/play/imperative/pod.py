@@ -16,8 +16,9 @@ _POLICIES = {"": "Never", "no": "Never", "never": "Never", "always": "Always", "
 _PULL = {"always": "Always", "missing": "IfNotPresent", "ifnotpresent": "IfNotPresent", "never": "Never", "newer": "Always"}
 # Of a pod, so not to be said of a container that joins one (podman says the same).
 POD_ONLY = (
-    "publish", "publish_all", "network", "ip", "mac_address", "network_alias", "hostname", "add_host", "dns", "dns_option", "dns_search",
-    "pid", "ipc", "uts", "userns", "init", "group_add", "sysctl", "stop_timeout", "log_driver", "log_opt", "timeout", "label", "label_file",
+    "publish", "publish_all", "network", "ip", "ip6", "mac_address", "network_alias", "hostname", "add_host", "dns", "dns_option",
+    "dns_search", "pid", "ipc", "uts", "userns", "init",
+    "group_add", "sysctl", "stop_timeout", "log_driver", "log_opt", "timeout", "label", "label_file",
     "annotation",
 )  # fmt: skip
 
@@ -90,8 +91,6 @@ def check(given: Given) -> None:
     policy = given.get("restart") or "no"
     if given.get("rm") and policy not in ("no", "never"):
         raise InvalidInput('the --rm option conflicts with --restart, when the restartPolicy is not "" and "no"')
-    for key in given.get("network_alias") or ():
-        raise NotSupported(f"--network-alias {key} is not supported by itself", hint="--network NAME:alias=ALIAS")
 
 
 def policy(text: str | None) -> str:

@@ -219,3 +219,18 @@ def test_annotations_that_would_choose_security_or_steer_the_runtime_get_a_notic
 
 def test_stack_of_nothing_published_needs_no_copy() -> None:
     assert not stack._changes(stack.CompileOptions())
+
+
+def test_aliases_and_ipv6_addresses_of_their_own_flags() -> None:
+    made = play(POD % "p", networks=("front", "back:alias=x"), network_aliases=("web",)).pods[0].sandbox.attachments
+    assert made == (Attachment("front", aliases=("web",)), Attachment("back", aliases=("x", "web")))
+    made = play(POD % "p", ips6=("FD00::0:7",), ips=("10.0.0.7",)).pods[0].sandbox.attachments
+    assert made == (Attachment("", "10.0.0.7", ip6="fd00::7"),)
+
+
+@pytest.mark.parametrize(
+    "flags", [{"ips6": ("10.0.0.7",)}, {"network_aliases": ("a b",)}, {"networks": ("none",), "network_aliases": ("a",)}]
+)
+def test_aliases_and_addresses_refused(flags: dict[str, tuple[str, ...]]) -> None:
+    with pytest.raises(InvalidInput):
+        play(POD % "p", **flags)

@@ -223,7 +223,6 @@ def test_read_only_leaves_room_to_write() -> None:
     ({"secret": ("many,type=env",)}, InvalidInput, "several keys"),
     ({"secret": ("one,uid=5",)}, NotSupported, "uid"),
     ({"secret": ("one,mode=9",)}, InvalidInput, "octal"),
-    ({"network_alias": ("x",)}, NotSupported, "alias"),
     ({"label": ("=x",)}, InvalidInput, "--label"),
 ])  # fmt: skip
 def test_refusals_say_the_flag(given: dict[str, Any], error: type[KubeplayError], text: str) -> None:
