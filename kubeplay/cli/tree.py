@@ -107,6 +107,7 @@ TREE = Group(
         "annotate": "marking:annotate",
         "scale": "scaling:scale",
         "autoscale": "scaling:autoscale",
+        "expose": "exposing:expose",
         "rollout": Group("Rollouts of workloads.", "rollout", "status history undo restart pause resume"),
         "set": Group("Fields of objects.", "setting", "image env resources serviceaccount"),
         "describe": "describe:describe",

@@ -155,6 +155,20 @@ def test_rollouts(kp: Machine) -> None:
     settled(kp, 1)
 
 
+def test_objects_made_from_others(kp: Machine) -> None:
+    assert kp("expose", "deploy/web", "--port=81", "--target-port=8081", "--name=front").out == "service/front exposed\n"
+    front = kp("get", "svc", "front", "-o", "json").json["spec"]
+    assert front["selector"] == {"app": "web"} and front["clusterIP"] and front["ports"][0]["targetPort"] == 8081
+    assert "already exists" in kp("expose", "svc/web", "--name=front", status=125).err
+    assert "couldn't find port" in kp("expose", "pod/solo", status=125).err
+    made = kp("expose", "svc/web", "--name=copy", "--dry-run=client", "-o", "yaml").out
+    assert "name: copy" in made and kp("get", "svc", "copy", "--ignore-not-found").out == ""
+    assert kp("autoscale", "deploy/web", "--max=1", "--cpu=50%").out == "horizontalpodautoscaler.autoscaling/web autoscaled\n"
+    assert kp("get", "hpa", "--no-headers").out.split()[:2] == ["web", "Deployment/web"]
+    assert "--max=MAXPODS is required" in kp("autoscale", "deploy/web", status=125).err
+    kp("delete", "hpa/web", "svc/front")
+
+
 SLOW = """
 apiVersion: v1
 kind: Pod

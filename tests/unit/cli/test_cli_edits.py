@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kubeplay.cli import choosing, deleting, marking, scaling, setting
+from kubeplay.cli import choosing, deleting, exposing, marking, scaling, setting
 from kubeplay.engine.store.objects import StoredObject
 from kubeplay.errors import Conflict, InvalidInput, NotFound, NotSupported
 from kubeplay.kube.kinds import named
@@ -148,6 +148,31 @@ def test_what_is_said() -> None:
     assert deleting._said(kind, made, {"output": None}, None) == 'deployment.apps "web" deleted from shop namespace\n'
     assert deleting._said(kind, made, {"output": None}, 0) == 'deployment.apps "web" force deleted from shop namespace\n'
     assert deleting._said(kind, made, {"output": "name"}, None) == "deployment.apps/web\n"
+
+
+def exposed(kind: str, made: Json, **given: Any) -> Json:
+    names = ("port", "target_port", "type", "cluster_ip", "external_ip", "session_affinity")
+    found = named(kind)
+    assert found is not None
+    return exposing.service(found, made, {**dict.fromkeys(names), "protocol": "TCP", **given})
+
+
+def test_a_service_for_a_workload() -> None:
+    made = body()
+    made["spec"]["template"]["spec"]["containers"][0]["ports"] = [{"containerPort": 80}, {"containerPort": 53, "protocol": "UDP"}]
+    assert exposed("deploy", made) == {"selector": {"app": "web"}, "ports": [
+        {"port": 80, "protocol": "TCP", "targetPort": 80, "name": "port-1"},
+        {"port": 53, "protocol": "UDP", "targetPort": 53, "name": "port-2"}]}  # fmt: skip
+    one = exposed("deploy", made, port=8, target_port="http", type="NodePort", cluster_ip="None")
+    assert one["ports"] == [{"port": 8, "protocol": "TCP", "targetPort": "http"}]
+    assert (one["type"], one["clusterIP"]) == ("NodePort", "None")
+    made["spec"]["selector"]["matchExpressions"] = [{"key": "a", "operator": "Exists"}]
+    with pytest.raises(InvalidInput, match="by expressions"):
+        exposed("deploy", made)
+    with pytest.raises(InvalidInput, match="has no labels"):
+        exposed("pod", {"metadata": {"name": "p"}, "spec": {}}, port=1)
+    with pytest.raises(InvalidInput, match="cannot expose a configmap"):
+        exposed("cm", {"metadata": {"name": "c"}}, port=1)
 
 
 def test_metrics_of_an_autoscaler() -> None:
