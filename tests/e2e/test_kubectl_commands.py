@@ -148,7 +148,7 @@ def test_rollouts(kp: Machine) -> None:
     before = pods(kp)
     assert kp("rollout", "restart", "deploy").out == "deployment.apps/web restarted\n"
     kp("rollout", "status", "deploy/web")
-    assert not set(before) & set(pods(kp))
+    kp.wait(lambda: not set(before) & set(pods(kp)))
     assert kp("wait", "deploy/web", "--for=condition=Available", "--timeout=100s").out == "deployment.apps/web condition met\n"
     assert "unable to find specified revision 99" in kp("rollout", "undo", "deploy/web", "--to-revision=99", status=125).err
     assert "required resource not specified" in kp("rollout", "status", status=125).err
