@@ -45,6 +45,7 @@ class Asked(Record):
     integer("--grace-period", help="Seconds that pods get to end; negative: their own; 0 with --force: none.", default=-1),
     flag("--force", help="With --grace-period=0: kill at once."),
     flag("--now", help="Pods get one second to end."),
+    flag("--evict", help="Pods only where their PodDisruptionBudgets allow it."),
     flag("--wait", help="Return when they are gone.", default=True),
     number("--timeout", help="Wait at most this long; 0: as long as it takes.", default=0.0, metavar="DURATION"),
     flag("--ignore-not-found", help="What is not there is no error."),
@@ -67,13 +68,16 @@ def delete(app: App, *, words: tuple[str, ...], **given: Any) -> int:
         key = choosing.key_of(one, body)
         if app.store.objects.find(key) is None and one.kind != "Namespace":
             raise InvalidInput(f"{key} is shown, not stored: it cannot be deleted")
+        if given["evict"] and given["dry_run"] == "none":
+            _evict(app, key, grace)
         asked.append(Asked(key, body["metadata"].get("uid", "")))
         return _said(one, body, given, grace)
 
     status = choosing.each(app, found, act)
     if asked and given["dry_run"] == "none":
         with app.supervised():
-            _begin(app, asked, given, grace)
+            if not given["evict"]:
+                _begin(app, asked, given, grace)
         if given["wait"]:
             _wait(app, asked, given["timeout"])
     if missing and not given["ignore_not_found"]:
@@ -104,7 +108,7 @@ def _said(one: Kind, body: Json, given: dict[str, Any], grace: float | None) -> 
     if given["output"] == "name":
         return f"{title}/{name}\n"
     where = f" from {body['metadata'].get('namespace') or 'default'} namespace" if one.namespaced else ""
-    return f'{title} "{name}" {"force " if grace == 0 else ""}deleted{where}{choosing.dry(given)}\n'
+    return f'{title} "{name}" {"force " if grace == 0 else ""}{"evicted" if given["evict"] else "deleted"}{where}{choosing.dry(given)}\n'
 
 
 def _begin(app: App, asked: Sequence[Asked], given: dict[str, Any], grace: float | None) -> None:
@@ -120,6 +124,15 @@ def _begin(app: App, asked: Sequence[Asked], given: dict[str, Any], grace: float
         deletion.delete(app.engine, left, cascade=cascade, grace=grace, wait=False)
     if rest:
         deletion.delete(app.engine, rest, cascade=cascade, grace=grace, wait=wait)
+
+
+def _evict(app: App, key: ObjectKey, grace: float | None) -> None:
+    """A pod, if its budget allows it. Raises InvalidInput for anything else, Conflict when it is refused."""
+    from kubeplay.supervisor import evicting
+
+    if key.kind != "Pod":
+        raise InvalidInput(f"--evict is for pods: {key}")
+    evicting.evict(app.engine, key, grace)
 
 
 def _wait(app: App, asked: Sequence[Asked], seconds: float) -> None:

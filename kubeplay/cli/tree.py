@@ -103,6 +103,7 @@ TREE = Group(
         "api-resources": "apiresources:api_resources",
         "api-versions": "apiresources:api_versions",
         "delete": "deleting:delete",
+        "drain": "draining:drain",
         "label": "marking:label",
         "annotate": "marking:annotate",
         "scale": "scaling:scale",

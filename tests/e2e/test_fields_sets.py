@@ -165,6 +165,22 @@ def test_a_budget_counts_what_may_go(kp: Machine) -> None:
     assert kp.wait(lambda: told(kp, "pdb/db").items() >= wanted.items())
 
 
+def test_what_a_budget_forbids_is_refused(kp: Machine) -> None:
+    (agent,) = names(kp, "agent")
+    kp.wait(lambda: "disruptionsAllowed" in told(kp, "pdb/agent"))
+    refused = kp("delete", "pod", agent, "--evict", status=None)
+    assert refused.status and "violate the pod's disruption budget" in refused.err and names(kp, "agent") == [agent]
+    assert "--ignore-daemonsets" in kp("drain", status=None).err
+
+
+def test_a_drain_evicts_no_faster_than_the_budget_allows(kp: Machine) -> None:
+    before = {name: kp.pod(name)["metadata"]["uid"] for name in names(kp, "db")}
+    said = kp("drain", "--pod-selector", "app=db", "--grace-period", "0", "--timeout", "100s")
+    assert [line for line in said.lines if line.endswith(" evicted")] == ["pod/db-3 evicted", "pod/db-4 evicted"]
+    kp.wait(lambda: told(kp, "sts/db").get("readyReplicas") == 2)
+    assert not set(before.values()) & {kp.pod(name)["metadata"]["uid"] for name in names(kp, "db")}
+
+
 @covers("StatefulSet.spec.selector.matchLabels{} StatefulSet.spec.selector.matchExpressions[].key "
         "StatefulSet.spec.selector.matchExpressions[].operator StatefulSet.spec.selector.matchExpressions[].values[] "
         "DaemonSet.spec.selector.matchLabels{} DaemonSet.spec.selector.matchExpressions[].key "

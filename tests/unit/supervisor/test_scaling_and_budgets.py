@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from kubeplay.clock import rfc3339
 from kubeplay.kube import defaults, kinds
 from kubeplay.plan.stack import ObjectKey
+from kubeplay.supervisor import evicting
 from kubeplay.supervisor.controllers import horizontalpodautoscaler, poddisruptionbudget, replicaset, scaling
 from kubeplay.supervisor.controllers.metrics import Usage
 from kubeplay.supervisor.controllers.model import Thing
@@ -188,3 +190,37 @@ def test_a_budget_follows_its_pods() -> None:
     cluster.status(cluster.pods()[0].uid, phase="Running", ready=False)
     cluster.run(1)
     assert told(cluster).status["currentHealthy"] == 3 and told(cluster).status["disruptionsAllowed"] == 0
+
+
+# eviction
+def test_one_more_than_the_budget_allows_is_refused() -> None:
+    cluster = budget({"minAvailable": 3})
+    first = evicting.verdict(cluster, cluster.pods()[0], cluster.now)
+    assert not first.why and first.budget is not None and first.budget.key.name == "b"
+    cluster.status(cluster.pods()[0].uid, phase="Running", ready=False)
+    refused = evicting.verdict(cluster, cluster.pods()[1], cluster.now)
+    assert refused.why == f"{evicting.REFUSED} The disruption budget b needs 3 healthy pods and has 3 currently"
+    assert not evicting.verdict(cluster, cluster.pods()[0], cluster.now).why, "an unready pod may go: the others suffice"
+
+
+@pytest.mark.parametrize(("policy", "may"), [("AlwaysAllow", True), ("IfHealthyBudget", False)])
+def test_unready_pods_of_a_budget_in_trouble(policy: str, may: bool) -> None:
+    cluster = budget({"minAvailable": 4, "unhealthyPodEvictionPolicy": policy})
+    cluster.status(cluster.pods()[0].uid, phase="Running", ready=False)
+    assert (not evicting.verdict(cluster, cluster.pods()[0], cluster.now).why) == may
+
+
+def test_two_budgets_of_one_pod_are_too_many() -> None:
+    cluster = budget({"maxUnavailable": 4})
+    cluster.add(body("PodDisruptionBudget", "policy/v1", "c", {"selector": {"matchLabels": {"app": "web"}}, "minAvailable": 0}))
+    cluster.run(1)
+    assert evicting.verdict(cluster, cluster.pods()[0], cluster.now).why == evicting.SEVERAL
+
+
+def test_an_eviction_that_is_not_seen_yet_counts() -> None:
+    cluster = budget({"minAvailable": 3})
+    own = told(cluster)
+    cluster._put(own._replace(status={**own.status, "disruptedPods": {cluster.pods()[0].key.name: rfc3339(cluster.now)}}))
+    assert evicting.verdict(cluster, cluster.pods()[1], cluster.now).why
+    cluster.run(130)
+    assert told(cluster).status["disruptionsAllowed"] == 1, "one that never happened is forgotten"
