@@ -108,7 +108,8 @@ def _said(one: Kind, body: Json, given: dict[str, Any], grace: float | None) -> 
     if given["output"] == "name":
         return f"{title}/{name}\n"
     where = f" from {body['metadata'].get('namespace') or 'default'} namespace" if one.namespaced else ""
-    return f'{title} "{name}" {"force " if grace == 0 else ""}{"evicted" if given.get("evict") else "deleted"}{where}{choosing.dry(given)}\n'
+    done = "evicted" if given.get("evict") else "force deleted" if grace == 0 else "deleted"
+    return f'{title} "{name}" {done}{where}{choosing.dry(given)}\n'
 
 
 def _begin(app: App, asked: Sequence[Asked], given: dict[str, Any], grace: float | None) -> None:
