@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence, Set
+from typing import Any
 from zlib import crc32
 
 from kubeplay.engine.net import claims, families, ports
@@ -174,11 +175,17 @@ def _free(range_: Subnet, held: dict[str, str], who: str) -> str:
     raise Exhausted(f"no address left in the Service range {range_}", hint="remove Services")
 
 
+# the text that was last written or read and its routes: a `sync` follows each `save`, and decoding a hundred Services is half of its time
+_decoded: list[Any] = []
+
+
 def save(path: str, routes: Sequence[ServiceRoute]) -> bool:
     """Keep the present routes; True when they differ from what was kept."""
     from kubeplay.plan import codec
 
-    wanted = codec.dumps(tuple(sorted(routes, key=lambda route: (route.service.namespace, route.service.name))))
+    ordered = tuple(sorted(routes, key=lambda route: (route.service.namespace, route.service.name)))
+    wanted = codec.dumps(ordered)
+    _decoded[:] = [wanted, ordered]
     if _read(path) == wanted:
         return False
     with open(f"{path}.new", "w", encoding="utf-8") as file:
@@ -192,9 +199,11 @@ def saved(path: str) -> tuple[ServiceRoute, ...]:
     kept = _read(path)
     if not kept or kept == "[]":
         return ()
-    from kubeplay.plan import codec
+    if _decoded[:1] != [kept]:
+        from kubeplay.plan import codec
 
-    found: tuple[ServiceRoute, ...] = codec.loads(kept)
+        _decoded[:] = [kept, codec.loads(kept)]
+    found: tuple[ServiceRoute, ...] = _decoded[1]
     return found
 
 
