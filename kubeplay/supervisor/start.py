@@ -35,7 +35,7 @@ exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&-
 while [ -e boot_id ]; do
     exec 9>locks/{loop}
     # one that is just ending holds it for a moment more, and has not seen what we were started for
-    flock -w 2 9 || exit 0
+    flock -w 5 9 || exit 0
     until (cd / && exec {command} shell=$$) 9>&-; do
         sleep {pause}
         [ -e boot_id ] || exit 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -100,6 +102,30 @@ def test_scale(kp: Machine) -> None:
     assert "more than 1000 replicas on one machine" in kp("scale", "deploy/web", "--replicas=1001", status=125).err
     assert "--replicas=COUNT flag is required" in kp("scale", "deploy/web", "--replicas=-1", status=125).err
     kp("scale", "deploy", "--all", "--replicas=1")
+    settled(kp, 1)
+
+
+def test_a_supervisor_that_is_just_ending_loses_no_command(kp: Machine) -> None:
+    lock = kp.runroot / "locks/supervisor-loop"
+    taken = threading.Event()
+
+    def hold() -> None:
+        with lock.open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # ours once the one before has ended
+            taken.set()
+            done.wait(100)
+
+    done = threading.Event()
+    holder = threading.Thread(target=hold)
+    holder.start()
+    try:
+        assert taken.wait(100)
+        kp("scale", "deploy/web", "--replicas=2")
+    finally:
+        done.set()
+        holder.join()
+    settled(kp, 2)
+    kp("scale", "deploy/web", "--replicas=1")
     settled(kp, 1)
 
 

@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kubeplay.cli import choosing, deleting, exposing, marking, scaling, setting
 from kubeplay.engine.store.objects import StoredObject
@@ -39,6 +41,21 @@ def test_objects_come_before_their_labels() -> None:
         marking.parse(["pod", "web", "a=b", "other"], field="labels")
     with pytest.raises(InvalidInput, match="can not both modify and remove a label"):
         marking.parse(["pod", "web", "a=b", "a-"], field="labels")
+
+
+WORDS = st.lists(st.text("ab=-/,. \x1b\u00e9", max_size=6), max_size=5)
+
+
+@given(WORDS, st.sampled_from(["labels", "annotations"]))
+def test_whatever_is_typed_is_marks_or_refused(words: list[str], field: str) -> None:
+    try:
+        names, marks = marking.parse(words, field=field)
+    except InvalidInput:
+        return
+    assert all("=" not in name and not name.endswith("-") for name in names)
+    for key, value in marks.put:
+        if not marking.faults(marking.Marks(((key, value),), ()), field):
+            assert key and key.isascii() and "\x1b" not in key and (field == "annotations" or value.isprintable())
 
 
 def test_a_label_is_overwritten_on_demand_only() -> None:
