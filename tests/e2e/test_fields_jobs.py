@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.covers import covers
-from tests.support.kubeplay import Machine, playing
+from tests.support.kubeplay import Machine, kill, playing, processes
 
 pytestmark = pytest.mark.root
 
@@ -192,6 +193,20 @@ def test_jo1_a_pod_that_is_removed_is_replaced(kp: Machine) -> None:
     (first,) = kp.wait(lambda: pods(kp, "lost"))
     kp("pod", "rm", "-f", "-t", "0", first["metadata"]["name"])
     kp.wait(lambda: [pod for pod in pods(kp, "lost") if pod["metadata"]["uid"] != first["metadata"]["uid"]])
+
+
+def test_lr5_a_supervisor_that_is_killed_again_and_again_counts_every_pod_once(kp: Machine) -> None:
+    script = 'test -e /tmp/never || exit "$((JOB_COMPLETION_INDEX % 2))"'
+    kp.play(job("many", "completionMode: Indexed; completions: 12; parallelism: 3; backoffLimitPerIndex: 0", script))
+    where = str(kp.root)
+    for _ in range(6):
+        for pid in [pid for pid, words in processes() if "kubeplay.supervisor" in words and f"root={where}" in words]:
+            kill(pid)
+        time.sleep(0.5)  # how long it may work before the next one: no test depends on it
+    assert finished(kp, "many") == ("Failed", "FailedIndexes")
+    assert numbers(kp, "many") == (0, 6, 6) and len(pods(kp, "many")) == 12
+    status = stored(kp, "job", "many")["status"]
+    assert (status["completedIndexes"], status["failedIndexes"]) == ("0,2,4,6,8,10", "1,3,5,7,9,11")
 
 
 @covers("CronJob.spec.schedule CronJob.spec.timeZone CronJob.spec.startingDeadlineSeconds CronJob.spec.concurrencyPolicy "
