@@ -66,8 +66,13 @@ def build(manifests: Sequence[Manifest], options: CompileOptions = CompileOption
 
 def _once(planned: list[PlannedObject]) -> list[PlannedObject]:
     """Without the claims that a StatefulSet would make, where the files have them of their own (ST1)."""
-    written = {one.key for one in planned if not one.keep}
-    return [one for one in planned if not one.keep or one.key not in written]
+    seen = {one.key for one in planned if not one.keep}
+    made = []
+    for one in planned:
+        if not one.keep or one.key not in seen:
+            made.append(one)
+        seen.add(one.key)
+    return made
 
 
 def _with_policies(options: CompileOptions, objects: list[Object]) -> CompileOptions:
@@ -184,4 +189,7 @@ def _faults(obj: Object) -> list[Fault]:
         found += marks.faults(obj["spec"]["template"].get("metadata") or {}, "spec.template.metadata")
         if (obj["spec"].get("replicas") or 0) > MAX_REPLICAS:
             found.append(Fault("spec.replicas", "NotSupported", f"not supported: more than {MAX_REPLICAS} replicas on one machine"))
+    if obj["kind"] == "StatefulSet" and len(obj["metadata"]["name"]) > statefulset.MAX_NAME:
+        text = f"pods of a StatefulSet bear its name and a revision as a label: at most {statefulset.MAX_NAME} characters leave room for it"
+        found.append(Fault("metadata.name", "NotSupported", text))
     return found

@@ -282,3 +282,8 @@ def test_st2_a_pod_of_the_name_that_nobody_owns_is_adopted() -> None:
     own = cluster.add(stateful(replicas=1))
     cluster.run(30)
     assert cluster.at("db-0").owner_uid == own.uid
+
+
+def test_st1_the_highest_ordinals_are_recognised() -> None:
+    cluster = running(Watched(), 2, ordinals={"start": 2147483646})
+    assert cluster.names() == ["db-2147483646", "db-2147483647"]

@@ -7,6 +7,7 @@ from kubeplay.play.compile import CompileOptions, compile_pod
 from kubeplay.play.kinds import ephemeral, pvc, revisions, workload
 from kubeplay.play.kinds.base import Object, Part, key, planned
 
+MAX_NAME = 52  # with a revision's hash it is a label of the pods; a cluster takes a longer name and then fails to make any pod
 POD_NAME, POD_INDEX = "statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"
 
 

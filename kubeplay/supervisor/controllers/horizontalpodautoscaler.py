@@ -7,6 +7,7 @@ from typing import Any
 from kubeplay.clock import rfc3339
 from kubeplay.errors import InvalidInput
 from kubeplay.kube import quantity, rollout
+from kubeplay.play.stack import MAX_REPLICAS
 from kubeplay.supervisor.controllers import metrics, pods, scaling
 from kubeplay.supervisor.controllers.model import Action, Decision, Note, Status, Thing, Update, World
 from kubeplay.supervisor.controllers.scaling import Demand
@@ -53,7 +54,7 @@ class _Look:
     def decision(self, workload: Thing) -> Decision:
         self._say("AbleToScale", "True", "SucceededGetScale", "the HPA controller was able to get the target's current scale")
         size = rollout.replicas(workload.body["spec"])
-        least, most = int(self.spec.get("minReplicas") or 1), int(self.spec["maxReplicas"])
+        least, most = (min(int(self.spec.get(name) or 1), MAX_REPLICAS) for name in ("minReplicas", "maxReplicas"))
         if size == 0:
             text = "scaling is disabled since the replica count of the target is zero"
             self._say("ScalingActive", "False", "ScalingDisabled", text)

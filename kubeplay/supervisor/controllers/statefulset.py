@@ -51,7 +51,7 @@ def _orphan(own: Thing, pod: Thing) -> bool:
 def _ordinal(own: Thing, pod: Thing) -> int:
     """-1 for a pod whose name is not one of the set's."""
     base, _, number = pod.key.name.rpartition("-")
-    return int(number) if base == own.key.name and number.isdecimal() and number.isascii() and len(number) < 10 else -1
+    return int(number) if base == own.key.name and number.isdecimal() and number.isascii() and len(number) < 12 else -1
 
 
 class _Set:
