@@ -66,6 +66,9 @@ def stored(one: StoredObject) -> dict[str, Any]:
     if one.deleted is not None:
         added.update(deletionTimestamp=rfc3339(one.deleted), deletionGracePeriodSeconds=one.grace_seconds)
     body["metadata"] = {**body.get("metadata", {}), **added}
+    if one.owner_uid and body["metadata"].get("ownerReferences"):
+        owners = [{**ref, "uid": one.owner_uid} if ref.get("controller") else ref for ref in body["metadata"]["ownerReferences"]]
+        body["metadata"]["ownerReferences"] = owners
     if one.status:
         body["status"] = json.loads(one.status)
     return body

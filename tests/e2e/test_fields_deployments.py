@@ -191,9 +191,14 @@ def test_de6_a_paused_deployment_collects(kp: Machine) -> None:
     kp.down(deployment("pausing"))
 
 
-def test_rp1_a_pod_that_is_removed_comes_again_and_another_selector_is_refused(kp: Machine) -> None:
+def test_rp2_pods_have_an_owner_who_makes_them_again_when_removed(kp: Machine) -> None:
     text = deployment("kept", "one", 2)
     kp.play(text, "--wait-ready")
+    owner = listed(kp, "pods", "kept")[0]["metadata"]["ownerReferences"][0]
+    assert owner.pop("name").startswith("kept-") and owner == {
+        "apiVersion": "apps/v1", "kind": "ReplicaSet", "uid": listed(kp, "rs", "kept")[0]["metadata"]["uid"], "controller": True,
+        "blockOwnerDeletion": True,
+    }  # fmt: skip
     gone = listed(kp, "pods", "kept")[0]["metadata"]["name"]
     kp("pod", "rm", "-f", "-t", "0", gone)
     names = kp.wait(lambda: [one["metadata"]["name"] for one in listed(kp, "pods", "kept")] if len(versions(kp, "kept")) == 2 else [])
