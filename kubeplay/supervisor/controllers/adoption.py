@@ -23,7 +23,7 @@ def claim(world: World, own: Thing, kind: str) -> Claim:
     selector = own.body["spec"].get("selector")
     mine, changes = [], []
     for thing in world.owned(own.uid, kind):
-        if thing.deleted is not None or labels.matches(selector, _labels(thing)):
+        if thing.deleted is not None or _fits(selector, thing):
             mine.append(thing)
         else:
             changes.append(Adopt(thing.key, thing.uid, ""))
@@ -39,6 +39,22 @@ def concerned(world: World, changed: Thing, kind: str) -> list[Thing]:
         return []
     have = _labels(changed)
     return [one for one in world.list(kind, changed.key.namespace) if labels.matches(one.body["spec"].get("selector"), have)]
+
+
+_known: dict[str, tuple[Json, Json | None, bool]] = {}
+_MOST = 10_000  # more than a machine has
+
+
+def _fits(selector: Json | None, thing: Thing) -> bool:
+    """Whether the selector picks an owned object; asked again only when either has changed."""
+    found = _known.get(thing.uid)
+    if found is not None and found[0] is thing.body and found[1] == selector:
+        return found[2]
+    if len(_known) >= _MOST:
+        _known.clear()
+    fits = labels.matches(selector, _labels(thing))
+    _known[thing.uid] = thing.body, selector, fits
+    return fits
 
 
 def _labels(thing: Thing) -> dict[str, str]:

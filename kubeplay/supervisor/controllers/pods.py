@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.kube.status import FAILED, TERMINAL
+from kubeplay.record import Record
 
 if TYPE_CHECKING:
     from kubeplay.supervisor.controllers.model import Thing
@@ -22,33 +23,53 @@ def seconds(text: str | None) -> float | None:
     return calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) + (float(f"0.{fraction}") if fraction else 0.0)
 
 
+class Facts(Record):
+    """What a status says: `since` is when it became ready, None while it is not."""
+
+    phase: str
+    ready: bool
+    since: float | None
+
+
+_known: dict[str, tuple[Json, Facts]] = {}
+_MOST = 10_000  # pods remembered: more than a machine has
+
+
+def facts(pod: Thing) -> Facts:
+    """Read once per status: with 200 pods each change of one has the others looked at, too."""
+    found = _known.get(pod.uid)
+    if found is not None and found[0] is pod.status:
+        return found[1]
+    condition = next((one for one in pod.status.get("conditions") or () if one.get("type") == "Ready"), None)
+    is_ready = condition is not None and condition.get("status") == "True"
+    since = seconds(condition.get("lastTransitionTime")) if condition is not None and is_ready else None
+    made = Facts(str(pod.status.get("phase") or "Pending"), is_ready, since)
+    if len(_known) >= _MOST:
+        _known.clear()
+    _known[pod.uid] = pod.status, made
+    return made
+
+
 def phase(pod: Thing) -> str:
-    return str(pod.status.get("phase") or "Pending")
+    return facts(pod).phase
 
 
 def active(pod: Thing) -> bool:
     """Whether it counts as there: one that ends or has ended does not and is replaced (RP1); one that a person stopped does."""
-    return pod.deleted is None and (pod.held or phase(pod) not in TERMINAL)
+    return pod.deleted is None and (pod.held or facts(pod).phase not in TERMINAL)
 
 
 def failed(pod: Thing) -> bool:
-    return pod.deleted is None and not pod.held and phase(pod) == FAILED
+    return pod.deleted is None and not pod.held and facts(pod).phase == FAILED
 
 
 def ready(pod: Thing) -> bool:
-    condition = _ready(pod)
-    return condition is not None and condition.get("status") == "True"
+    return facts(pod).ready
 
 
 def ready_since(pod: Thing) -> float | None:
     """When it became ready, None while it is not."""
-    condition = _ready(pod)
-    return seconds(condition.get("lastTransitionTime")) if condition is not None and condition.get("status") == "True" else None
-
-
-def _ready(pod: Thing) -> Json | None:
-    conditions: list[Json] = pod.status.get("conditions") or []
-    return next((one for one in conditions if one.get("type") == "Ready"), None)
+    return facts(pod).since
 
 
 def available_at(pod: Thing, min_ready: float) -> float | None:

@@ -125,15 +125,17 @@ def count(world: World, own: Thing, now: float, min_ready: float | None = None) 
 
 def _count(own: Thing, mine: Iterable[Thing], min_ready: float, now: float) -> Counts:
     wanted = (own.body["spec"]["template"].get("metadata") or {}).get("labels") or {}
-    mine = list(mine)
-    there = [pod for pod in mine if pods.active(pod)]
-    return Counts(
-        replicas=len(there),
-        labelled=sum(wanted.items() <= (pod.body["metadata"].get("labels") or {}).items() for pod in there),
-        ready=sum(pods.ready(pod) for pod in there),
-        available=sum(pods.available(pod, min_ready, now) for pod in there),
-        terminating=sum(pod.deleted is not None for pod in mine),
-    )
+    replicas = labelled = ready = available = terminating = 0
+    for pod in mine:
+        if pod.deleted is not None:
+            terminating += 1
+        elif pods.active(pod):
+            replicas += 1
+            labelled += wanted.items() <= (pod.body["metadata"].get("labels") or {}).items()
+            if pods.ready(pod):
+                ready += 1
+                available += pods.available(pod, min_ready, now)
+    return Counts(replicas, labelled, ready, available, terminating)
 
 
 def _status(own: Thing, found: Counts, refused: str, now: float) -> Json:
