@@ -183,9 +183,18 @@ def described_container(app: App, pod: PodRow, row: ContainerRow) -> dict[str, A
             "Annotations": dict(made.annotations),
             "User": _user(planned), "StopTimeout": made.grace_seconds,
         },
-        "NetworkSettings": {"IPAddress": sandbox.addresses[0] if sandbox and sandbox.addresses else "", "Ports": _ports(planned)},
+        "NetworkSettings": {
+            "IPAddress": sandbox.addresses[0] if sandbox and sandbox.addresses else "", "Ports": _ports(planned),
+            "Networks": _networks(app, sandbox),
+        },
         "HostConfig": _host_config(made, planned),
     }  # fmt: skip
+
+
+def _networks(app: App, sandbox: Any) -> dict[str, Any]:
+    from kubeplay.cli import network
+
+    return network.joined(app, sandbox.pod_uid) if sandbox and sandbox.addresses else {}
 
 
 def _environment(app: App, planned: Any, image_id: str) -> list[str]:

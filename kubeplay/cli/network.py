@@ -100,13 +100,42 @@ def _containers(app: App, row: NetworkRow, held: dict[str, list[str]]) -> dict[s
     found = {}
     for sandbox in app.store.runtime.sandboxes():
         if sandbox.pod_uid in held:
-            pod = app.store.runtime.pod(sandbox.pod_uid)
-            lengths = {":" in prefix: prefix.partition("/")[2] for prefix in row.prefixes}
-            leases = app.store.leases.held(holder=sandbox.pod_uid)
-            device = next((lease.value for lease in leases if lease.pool in (f"ip:{row.name}", f"ip6:{row.name}")), "")
-            nets = [{"ipnet": f"{ip}/{lengths.get(':' in ip, '')}", "gateway": row.gateway6 if ":" in ip else row.gateway}
+            device, mac = _device_of(app, row, sandbox.pod_uid, held[sandbox.pod_uid])
+            nets = [{"ipnet": f"{ip}/{_length(row, ip)}", "gateway": row.gateway6 if ":" in ip else row.gateway}
                     for ip in held[sandbox.pod_uid]]  # fmt: skip
-            found[sandbox.id] = {"name": pod.name, "interfaces": {f"eth{device or 0}": {"subnets": nets}}}
+            pod = app.store.runtime.pod(sandbox.pod_uid)
+            found[sandbox.id] = {"name": pod.name, "interfaces": {device: {"subnets": nets, "mac_address": mac}}}
+    return found
+
+
+def _length(row: NetworkRow, ip: str) -> str:
+    return next((prefix.partition("/")[2] for prefix in row.prefixes if (":" in prefix) == (":" in ip)), "")
+
+
+def _device_of(app: App, row: NetworkRow, uid: str, held: list[str]) -> tuple[str, str]:
+    """A pod's device on the network, and its hardware address."""
+    from kubeplay.cli import resolve
+    from kubeplay.engine.net import joining
+    from kubeplay.engine.net.definitions import DEFAULT
+
+    leases = app.store.leases.held(holder=uid)
+    number = next((lease.value for lease in leases if lease.pool in (f"ip:{row.name}", f"ip6:{row.name}")), "")
+    asked = [one.mac for one in resolve.plan(app.store.runtime.pod(uid)).sandbox.attachments if (one.network or DEFAULT) == row.name]
+    return f"eth{number or 0}", joining.hardware(row, asked[0] if asked else "", uid, held[0]).hex(":")
+
+
+def joined(app: App, uid: str) -> dict[str, Any]:
+    """A pod's networks in the form of `podman inspect`: NetworkSettings.Networks."""
+    found = {}
+    for row in app.store.resources.networks():
+        held = _addresses(app, row).get(uid)
+        if held:
+            four, six = ([ip for ip in held if (":" in ip) == v6] or [""] for v6 in (False, True))
+            found[row.name] = {
+                "NetworkID": row.name, "DriverOpts": None, "MacAddress": _device_of(app, row, uid, held)[1],
+                "IPAddress": four[0], "IPPrefixLen": int(_length(row, four[0])) if four[0] else 0, "Gateway": row.gateway,
+                "GlobalIPv6Address": six[0], "GlobalIPv6PrefixLen": int(_length(row, six[0])) if six[0] else 0, "IPv6Gateway": row.gateway6,
+            }  # fmt: skip
     return found
 
 

@@ -43,7 +43,7 @@ def disconnect(engine: Engine, uid: str, name: str) -> None:
     with Lock(engine.paths.lock(uid)):
         found = _changeable(engine, uid)
         left = tuple(one for one in found.seen.plan.sandbox.attachments if one.network != name)
-        if len(left) == len(found.seen.plan.sandbox.attachments):
+        if len(left) == len(found.seen.plan.sandbox.attachments) and uid not in engine.net.users(name or DEFAULT):
             raise NotFound(f"pod {found.row.namespace}/{found.row.name} is not connected to network {name or DEFAULT}")
         plan = _with(found.seen.plan, left)
         _store(engine, found, plan)  # first: what is cut short here is completed by the next try

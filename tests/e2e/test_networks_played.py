@@ -88,6 +88,8 @@ def test_the_commands(kp: Machine) -> None:
     assert len(kp.pod("two")["status"]["podIPs"]) == 1, "podIPs: one of each family, of the first network that has it"
     assert kp.sh("two", "ip -o link | grep -c eth") == "2" and "mtu 1300" in kp.sh("two", "ip link show eth0")
     assert kp("network", "inspect", "front", "-f", "{{index .pods \"default/two\"}}").out == "10.203.1.20\n"
+    inside = kp.inspect("two")["NetworkSettings"]["Networks"]["front"]
+    assert (inside["IPAddress"], inside["IPPrefixLen"], inside["MacAddress"]) == ("10.203.1.20", 24, "02:00:00:00:00:20")
     assert "in use" in kp("network", "rm", "front", status=None).err
     assert kp("network", "prune", "-f").lines == []
     kp("network", "connect", "front", "client", "--ip", "10.203.1.30")

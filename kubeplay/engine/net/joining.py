@@ -98,7 +98,7 @@ def _port(net: Networks, uid: str, row: NetworkRow, wanted: Attachment, taken: l
                    is_v6(address) in default)
         for address in given
     )  # fmt: skip
-    mac = veth.parse_mac(wanted.mac) if wanted.mac else veth.mac_of(given[0])
+    mac = hardware(row, wanted.mac, uid, given[0])
     port = veth.Port(veth.name_of(uid, number), net._group, link.mtu, mac, places, number)
     if row.routed:
         return port
@@ -106,12 +106,17 @@ def _port(net: Networks, uid: str, row: NetworkRow, wanted: Attachment, taken: l
         raise InvalidInput(f"network {row.name}: ipvlan devices have their parent's hardware address, not {wanted.mac}")
     modes = definition.MODES[row.driver]
     mode = modes[row.option("mode") or next(iter(modes))]
-    return port._replace(kind=row.driver, parent=link.number, mode=mode, mtu=int(row.option("mtu") or 0), mac=_own(mac, wanted, uid))
+    return port._replace(kind=row.driver, parent=link.number, mode=mode, mtu=int(row.option("mtu") or 0))
 
 
-def _own(mac: bytes, wanted: Attachment, uid: str) -> bytes:
-    """On a network with others the hardware address must be nobody else's: two roots may give the same IP of two such networks."""
-    return mac if wanted.mac else b"\x02\x6b" + bytes.fromhex(uid.replace("-", "")[:8])
+def hardware(row: NetworkRow, wanted: str, uid: str, address: str) -> bytes:
+    """The hardware address: the one that is wanted, else by the pod's first IP.
+
+    On a network with others it must be nobody else's, so it follows from the pod: two roots may use one LAN.
+    """
+    if wanted:
+        return veth.parse_mac(wanted)
+    return veth.mac_of(address) if row.routed else b"\x02\x6b" + bytes.fromhex(uid.replace("-", "")[:8])
 
 
 def _addresses(net: Networks, uid: str, row: NetworkRow, wanted: Attachment, number: int, taken: list[str]) -> list[str]:
