@@ -185,7 +185,7 @@ def test_describe_other_kinds(kp: Machine) -> None:
     service = kp.wait(lambda: "" if kp.ip("web") not in (text := kp("describe", "svc", "web").out) else text)
     assert f"{kp.ip('web')}:8080" in service and "Selector:" in service
     assert "greeting:\n----\nhello\n" in kp("describe", "cm", "conf").out
-    assert ["Replicas:", "2"] in [line.split() for line in kp("describe", "deploy", "many").lines]
+    kp.wait(lambda: "2 desired | 2 updated | 2 total | 2 available | 0 unavailable" in kp("describe", "deploy", "many").out)
     assert "no pod 'absent'" in kp("describe", "pod", "absent", status=125).err
 
 
