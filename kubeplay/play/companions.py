@@ -32,7 +32,10 @@ def jobs(engine: Engine, plans: Collection[PodPlan], stack: Stack) -> list[Job]:
 
 def warn(engine: Engine, plans: Collection[PodPlan], progress: Progress) -> None:
     """Say that names do not work when they do not: the pods run all the same."""
-    if any(system.needs_dns(plan) for plan in plans) and (why := system.fault(engine)):
+    if not any(system.needs_dns(plan) for plan in plans):
+        return
+    system.await_dns(engine)  # pods that wait for something else may not have done so
+    if why := system.fault(engine):
         progress(ProgressEvent("warning", "names", f"{system.NAMESPACE}/{system.NAME}", message=why))
 
 
