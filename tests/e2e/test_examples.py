@@ -94,6 +94,7 @@ SHOWN = {
     "45-autoscaling": ("Deployment/eater", ["get", "hpa"]),
     "49-voting": ("cats 2, dogs 1", ["logs", "voters"]),
     "50-names": ("service = 0 50 8080 b.members.default.svc.cluster.local", ["logs", "-n", "names-elsewhere", "asker"]),
+    "51-load-balancer": ("192.0.2.10", ["get", "endpointslices"]),
     "54-dual-stack": ("the pod behind families has: 10.", ["logs", "families-client"]),
     "46-pipeline": ("words in all: 24", ["logs", "job/total", "-c", "main"]),
     "47-nightly": ("Europe/Warsaw", ["get", "cronjobs", "nightly"]),

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
-_KINDS = "ph|co|cs|rb|rr|in|pr|lh|te|ad|tm|en|cm|da|vo|pv|sc|rs|dn|de|rp|st|ds|jo|cj|lr"
+_KINDS = "ph|co|cs|rb|rr|in|pr|lh|te|ad|tm|en|cm|da|vo|pv|sc|rs|dn|de|rp|st|ds|jo|cj|sv|ep|ig|np|lr"
 _IN_NAME = re.compile(rf"(?:^test_|_)((?:{_KINDS})\d+)(?=_|$)")
 _IN_TEXT = re.compile(rf"\b((?:{_KINDS.upper()})\d+)\b")
 
@@ -188,6 +188,16 @@ SECTIONS: dict[str, dict[str, str]] = {
         "JO6": "time to live, suspension, status",
         "CJ1": "schedules, time zones, names",
         "CJ2": "concurrency, missed runs, history",
+    },
+    "17 Service, Ingress, NetworkPolicy": {
+        "SV1": "types, ports, defaults; what may change",
+        "SV2": "addresses and node ports",
+        "SV3": "balancing, session affinity, refusals, hairpin",
+        "SV4": "variables of Services",
+        "EP1": "EndpointSlices of pods",
+        "EP2": "users' own endpoints",
+        "IG1": "hosts, paths, certificates of an Ingress",
+        "NP1": "who may speak to whom",
     },
     "19 One machine": {
         "LR1": "the scheduler's verdict",
