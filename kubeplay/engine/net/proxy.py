@@ -35,7 +35,7 @@ global
 defaults
     mode http
     log global
-    timeout connect 3s
+    timeout connect 500ms
     timeout client 60s
     timeout server 60s
     timeout tunnel 1h
@@ -45,13 +45,14 @@ defaults
     option redispatch 1
     option splice-auto
     retries 3
-    retry-on conn-failure
+    retry-on conn-failure empty-response
     http-reuse safe
 frontend ingress
     bind :{{ http }}
 {%- if tls %}
     bind :{{ https }} ssl crt-list {{ seen }}/certificates alpn h2,http/1.1
 {%- endif %}
+    http-request disable-l7-retry unless { method GET HEAD OPTIONS }
     http-request set-header X-Forwarded-Proto https if { ssl_fc }
     http-request set-header X-Forwarded-Proto http if !{ ssl_fc }
     http-request set-header X-Forwarded-Host %[req.hdr(host)]
