@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -133,6 +134,23 @@ def test_hp1_host_ports_of_both_families(net: Lab) -> None:
         net.net.publish(four.uid, four.addresses, (Port(8080, host_port=27088, host_ip=row.gateway6),))
     with pytest.raises(Conflict, match="already in use"):
         net.net.publish(client.uid, client.addresses, (Port(8080, host_port=27087),))
+
+
+@IPV6
+@pytest.mark.rootful("an ordinary user's host ports are on IPv4 addresses")
+def test_a_udp_client_that_keeps_sending_is_led_to_the_pod_that_has_the_port_now(net: Lab) -> None:
+    row = net.net.create(Wanted("dual", ipv6=True))
+    first, second, client = pod(net, "dual"), pod(net, "dual"), pod(net, "dual")
+    for one, answer in ((first, b"first"), (second, b"second")):
+        net.serve_udp(one.netns, answer, 5353, "::")
+    with inside(client.netns, lambda: socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)) as sock:
+        sock.settimeout(60)
+        for one, answer in ((first, b"first"), (second, b"second")):
+            net.net.unpublish(first.uid)
+            net.net.publish(one.uid, one.addresses, (Port(5353, "UDP", host_port=27089),))
+            net.net.sync()
+            sock.sendto(b"?", (row.gateway6, 27089))
+            assert sock.recv(100) == answer
 
 
 @IPV6

@@ -70,8 +70,8 @@ class Lab:
         self.servers.append(listener)
         threading.Thread(target=_serve, args=(listener, answer), daemon=True).start()
 
-    def serve_udp(self, netns_path: str, answer: bytes, port: int = 53) -> None:
-        sock = inside(netns_path, lambda: _bound(socket.SOCK_DGRAM, "0.0.0.0", port))
+    def serve_udp(self, netns_path: str, answer: bytes, port: int = 53, address: str = "0.0.0.0") -> None:
+        sock = inside(netns_path, lambda: _bound(socket.SOCK_DGRAM, address, port))
         self.servers.append(sock)
         threading.Thread(target=_serve_udp, args=(sock, answer), daemon=True).start()
 

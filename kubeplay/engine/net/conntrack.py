@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Set
 
-from kubeplay.engine.net.addresses import text
+from kubeplay.engine.net.addresses import is_v6, unpacked
 from kubeplay.engine.net.netlink import NETLINK_NETFILTER, NLA_F_NESTED, Message, Netlink, attr, attributes
 from kubeplay.engine.net.nft import NetState
 from kubeplay.engine.net.ports import ANY
@@ -18,9 +18,9 @@ from kubeplay.record import Record
 
 _GET, _DELETE = 1 << 8 | 1, 1 << 8 | 2  # NFNL_SUBSYS_CTNETLINK
 _TUPLE_ORIG, _TUPLE_REPLY, _TUPLE_IP, _TUPLE_PROTO = 1, 2, 1, 2
-_V4_SRC, _V4_DST = 1, 2
+_V4_SRC, _V4_DST, _V6_SRC, _V6_DST = 1, 2, 3, 4
 _PROTO_NUM, _SRC_PORT, _DST_PORT = 1, 2, 3
-_AF_INET, _UDP = 2, 17
+_AF_INET, _AF_INET6, _UDP = 2, 10, 17
 
 Place = tuple[str, int]
 
@@ -68,8 +68,7 @@ def forget(rules: Mapping[Place, Set[Place]], own: Set[str]) -> int:
     """Delete stale flows; the number deleted. A flow that ended by itself meanwhile is no error."""
     with Netlink(NETLINK_NETFILTER) as netlink:
         doomed = stale(flows(netlink), rules, own)
-        header = struct.pack("=BBH", _AF_INET, 0, 0)
-        wanted = [Message(_DELETE, header + attr(_TUPLE_ORIG | NLA_F_NESTED, flow.raw), "delete a UDP flow") for flow in doomed]
+        wanted = [Message(_DELETE, _header(flow) + attr(_TUPLE_ORIG | NLA_F_NESTED, flow.raw), "delete a UDP flow") for flow in doomed]
         for error in netlink.errors(wanted):
             if error.errno != 2:  # ENOENT
                 raise error
@@ -77,9 +76,9 @@ def forget(rules: Mapping[Place, Set[Place]], own: Set[str]) -> int:
 
 
 def flows(netlink: Netlink) -> list[Flow]:
-    """All IPv4 UDP flows."""
+    """All UDP flows."""
     found = []
-    for body in netlink.dump(_GET, struct.pack("=BBH", _AF_INET, 0, 0), "list connections"):
+    for body in netlink.dump(_GET, struct.pack("=BBH", 0, 0, 0), "list connections"):  # 0: of every family
         values = attributes(body[4:])
         asked = _ends(values.get(_TUPLE_ORIG, b""))
         answered = _ends(values.get(_TUPLE_REPLY, b""))
@@ -88,12 +87,17 @@ def flows(netlink: Netlink) -> list[Flow]:
     return found
 
 
+def _header(flow: Flow) -> bytes:
+    return struct.pack("=BBH", _AF_INET6 if is_v6(flow.asked[0]) else _AF_INET, 0, 0)
+
+
 def _ends(data: bytes) -> tuple[Place, Place] | None:
     values = attributes(data)
     ip, proto = attributes(values.get(_TUPLE_IP, b"")), attributes(values.get(_TUPLE_PROTO, b""))
-    if proto.get(_PROTO_NUM) != bytes([_UDP]) or _V4_SRC not in ip or _SRC_PORT not in proto:
+    source, destination = (_V4_SRC, _V4_DST) if _V4_SRC in ip else (_V6_SRC, _V6_DST)
+    if proto.get(_PROTO_NUM) != bytes([_UDP]) or source not in ip or _SRC_PORT not in proto:
         return None
     return (
-        (text(int.from_bytes(ip[_V4_SRC], "big")), int.from_bytes(proto[_SRC_PORT], "big")),
-        (text(int.from_bytes(ip[_V4_DST], "big")), int.from_bytes(proto[_DST_PORT], "big")),
+        (unpacked(ip[source]), int.from_bytes(proto[_SRC_PORT], "big")),
+        (unpacked(ip[destination]), int.from_bytes(proto[_DST_PORT], "big")),
     )

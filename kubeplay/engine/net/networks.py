@@ -12,7 +12,7 @@ from kubeplay.config import Settings
 from kubeplay.engine.host import userns
 from kubeplay.engine.host.paths import Paths, ensure_directory
 from kubeplay.engine.net import apply, bridge, claims, conntrack, dns, ipam, joining, nameserver, nft, ports, rtnl, services, tcp, veth
-from kubeplay.engine.net.addresses import V6, Subnet, is_v6, subnet, text
+from kubeplay.engine.net.addresses import V4, V6, Subnet, is_v6, subnet, text, unpacked
 from kubeplay.engine.net.definitions import DEFAULT, RANGE6_POOL, Definitions
 from kubeplay.engine.net.kept import policies
 from kubeplay.engine.net.netlink import Netlink
@@ -226,7 +226,7 @@ class Networks(Definitions):
         if not rules:
             return
         with Netlink() as netlink:
-            own = {text(int.from_bytes(raw, "big")) for _, raw, _ in rtnl.addresses(netlink)}
+            own = {unpacked(raw) for bits in (V4, V6) for _, raw, _ in rtnl.addresses(netlink, bits)}
         conntrack.forget(rules, own)
         with open(path, "w", encoding="ascii") as file:
             file.write("".join(f"{ip} {port}\n" for ip, port in sorted(now)))
