@@ -381,6 +381,19 @@ def test_jo1_a_pod_that_is_deleted_is_replaced_at_once_or_when_it_is_gone(policy
     assert len([pod for pod in cluster.pods() if pod.deleted is None]) == 1
 
 
+def test_jo1_a_pod_that_a_person_stopped_is_neither_failed_nor_replaced() -> None:
+    cluster = Batch(runs=None)
+    cluster.play(backoffLimit=0)
+    cluster.settle()
+    (pod,) = cluster.pods()
+    cluster.status(pod.uid, phase="Failed", ready=False, code=143)
+    cluster._put(cluster.pods()[0]._replace(held=True))
+    cluster.run(60)
+    assert len(cluster.pods()) == 1 and cluster.numbers() == (1, 0, 0) and not cluster.conditions()
+    cluster._put(cluster.pods()[0]._replace(held=False, status={"phase": "Succeeded"}))
+    assert cluster.until_finished() == COMPLETE
+
+
 # LR5
 class Forgetful(Batch):
     """A cluster whose supervisor is killed after every single action: only what is stored is left."""

@@ -107,7 +107,7 @@ def _restarted_too_often(spec: Json, pods: Iterable[Thing]) -> bool:
 
 def _finish(own: Thing, account: Account, pods: list[Thing], end: End, now: float) -> Decision:
     """What still runs is ended; the last word is said when nothing does."""
-    running = accounts.active(pods)
+    running = accounts.active(pods, account.counted)
     failing = end.kind == "FailureTarget"
     meant = [pod for pod in running if not accounts.is_stray(own.body["spec"], pod)]
     account = accounts.released(account, running, len(meant) if failing else 0)
@@ -134,7 +134,7 @@ def _ttl(own: Thing, status: Json) -> float | None:
 # on the way
 def _suspended(own: Thing, account: Account, pods: list[Thing], now: float) -> Decision:
     """JO6: nothing runs, and the time that it may take begins anew when it goes on."""
-    running = accounts.active(pods)
+    running = accounts.active(pods, account.counted)
     account = accounts.released(account, running)
     status = _status(own, account, [], pods, running)
     status.pop("startTime", None)
@@ -160,7 +160,7 @@ def _complete(spec: Json, account: Account, active: int) -> bool:
 def _go_on(own: Thing, account: Account, pods: list[Thing], now: float, trouble: str) -> Decision:
     plan = job_pods.plan(own, account, pods, now)
     account = accounts.released(account, plan.ended)
-    running = [pod for pod in accounts.active(pods) if pod not in plan.ended]
+    running = [pod for pod in accounts.active(pods, account.counted) if pod not in plan.ended]
     if _complete(own.body["spec"], account, len(running) + len(plan.made)):
         return _finish(own, account, pods, _success(), now)
     status = _status(own, account, running, pods, plan.ended, 0 if trouble else len(plan.made))

@@ -80,6 +80,8 @@ def index_of(pod: Thing) -> int | None:
 def has_failed(spec: Json, pod: Thing) -> bool:
     """A pod that is being deleted counts as failed at once, unless only ended ones are replaced."""
     phase = pod.status.get("phase")
+    if pod.held:
+        return False  # a person stopped it, and may start it again
     if phase == FAILED or spec.get("podReplacementPolicy") == "Failed":
         return phase == FAILED
     return pod.deleted is not None and phase != SUCCEEDED
@@ -89,8 +91,13 @@ def terminating(pods: Iterable[Thing]) -> list[Thing]:
     return [pod for pod in pods if pod.deleted is not None and pod.status.get("phase") not in TERMINAL]
 
 
-def active(pods: Iterable[Thing]) -> list[Thing]:
-    return [pod for pod in pods if pod.deleted is None and pod.status.get("phase") not in TERMINAL]
+def active(pods: Iterable[Thing], counted: frozenset[str] = frozenset()) -> list[Thing]:
+    """Pods that run or will; one that a person stopped before it was counted, too."""
+
+    def stopped(pod: Thing) -> bool:
+        return pod.held and pod.status.get("phase") == FAILED and pod.uid not in counted
+
+    return [pod for pod in pods if pod.deleted is None and (pod.status.get("phase") not in TERMINAL or stopped(pod))]
 
 
 def taken(account: Account, spec: Json, pods: Sequence[Thing], now: float) -> Account:

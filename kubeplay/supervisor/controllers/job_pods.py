@@ -22,7 +22,7 @@ class Plan(Record):
 
 
 def plan(own: Thing, account: Account, pods: Sequence[Thing], now: float) -> Plan:
-    spec, running = own.body["spec"], accounts.active(pods)
+    spec, running = own.body["spec"], accounts.active(pods, account.counted)
     wanted = _wanted(spec, account, len(running))
     ended = _surplus(spec, running, max(0, len(running) - wanted))[: job.AT_ONCE]
     if ended:  # either ends or makes pods: ends come first
@@ -90,6 +90,6 @@ def _usefulness(pod: Thing) -> tuple[object, ...]:
     is_ready = ready.get("status") == "True"
     since = seconds(ready["lastTransitionTime"]) if is_ready and ready.get("lastTransitionTime") else 0.0
     restarts = max((one["restartCount"] for one in pod.status.get("containerStatuses") or []), default=0)
-    phase = ("Pending", "Unknown", "Running").index(pod.status.get("phase") or "Pending")
+    phase = {"Unknown": 1, "Running": 2}.get(pod.status.get("phase") or "Pending", 0)
     assigned = conditions.get("PodScheduled", {}).get("status", "True") == "True"
     return assigned, phase, is_ready, -since, -restarts, -pod.created, pod.key.name
