@@ -16,7 +16,7 @@ from kubeplay.engine.net.networks import DEFAULT
 from kubeplay.errors import Conflict, Exhausted, Forbidden, InvalidInput, NotFound, SandboxError
 from kubeplay.plan.container import Port
 from kubeplay.plan.pod import Attachment, SandboxPlan
-from tests.support.net import Lab, fetch, inside, lab
+from tests.support.net import Lab, fetch, inside, lab, listening
 
 pytestmark = pytest.mark.root
 IPV6 = pytest.mark.skipif(not Path("/proc/sys/net/ipv6").is_dir(), reason="this kernel has no IPv6")
@@ -235,8 +235,10 @@ def test_joining_and_leaving_while_connections_live(net: Lab) -> None:
         net.net.create(Wanted(name, (prefix,)))
     one, peer = pod(net, DEFAULT), pod(net, "second")
     net.serve(peer.netns, b"peer")
-    before = one.addresses[0]
-    net.serve("", b"host", 27082, net.net.inspect(DEFAULT).gateway)
+    before, gateway = one.addresses[0], net.net.inspect(DEFAULT).gateway
+    listener = inside("", lambda: listening(gateway, 0))
+    long = inside(one.netns, lambda: socket.create_connection((gateway, listener.getsockname()[1]), 100))
+    heard, _ = listener.accept()
     one.join(Attachment("second", "10.199.22.50"))
     one.join(Attachment("third"))
     assert one.addresses[:2] == (before, "10.199.22.50") and len(one.addresses) == 3
@@ -244,6 +246,11 @@ def test_joining_and_leaving_while_connections_live(net: Lab) -> None:
     one.leave("second")
     assert "eth1" not in one.says("ip", "link") and "eth2" in one.says("ip", "link")
     assert net.net.users("second") == {peer.uid}
+    long.sendall(b"still here")
+    heard.settimeout(100)
+    assert heard.recv(100) == b"still here"
+    for sock in (long, heard, listener):
+        sock.close()
     one.join(Attachment("second"))
     assert "eth1" in one.says("ip", "link"), "the number that is free"
     one.leave(DEFAULT)
