@@ -33,10 +33,11 @@ def measure(work: str, rounds: int, chosen: Callable[[str], bool]) -> list[dict[
     path = Path(work) / "services"
     path.mkdir(mode=0o755)
     with lab(path) as net, _served(net) as server:
-        client, at = net.pod(), _At(net, server)
+        # a client for each way: a flow that has just ended holds its ports, and another way to the same place must look for others
+        client, other, at = net.pod(), net.pod(), _At(net, server)
         for title, run, unit in ((bulk, _bytes, "MB/s"), (asking, _requests, "requests/s")):
             if chosen(title):
-                rows.append(_compared(title, [(run(client, at.ip, 80), run(client, server.ip, PORT)) for _ in range(rounds)], unit))
+                rows.append(_compared(title, [(run(client, at.ip, 80), run(other, server.ip, PORT)) for _ in range(rounds)], unit))
         if chosen(change):
             rows.append(_soon(change, [at.change(client, number) for number in range(rounds)]))
     return rows
