@@ -110,7 +110,7 @@ def _bring_up(engine: Engine, found: Sequence[Look], tolerant: bool = False) -> 
     if any(system.needs_dns(each.seen.plan) for each in found):
         uid = system.ensure_dns(engine)
         jobs += [Job(uid, "kube-dns", True, True)] if uid else []
-    proxy = ingress.ensure(engine)
+    proxy = ingress.ensure(engine, keep=True)
     jobs += [Job(proxy, ingress.NAME, True, True)] if proxy else []
     runner = Runner(engine, jobs, _check, lambda job, outcome: None)
     try:

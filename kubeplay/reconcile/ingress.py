@@ -86,16 +86,19 @@ def _number(text: str, otherwise: int) -> int:
     return int(text)
 
 
-def ensure(engine: Engine) -> str:
+def ensure(engine: Engine, keep: bool = False) -> str:
     """Store the proxy's pod unless it is there as it must be; its uid, to be reconciled, "" without an Ingress.
 
-    Raises MissingPrerequisite without haproxy, Conflict and Forbidden when a host port cannot be had.
+    `keep`: one that is there stays as it is, whatever this command's settings say. Raises MissingPrerequisite without haproxy, Conflict and Forbidden when a host port cannot be had.
     """
     from kubeplay.engine.net import proxy
 
     found = stored(engine)
     if not found:
         return ""
+    row = engine.store.runtime.find_pod(system.NAMESPACE, NAME)
+    if keep and row is not None and row.desired == RUN:
+        return _kept(engine, row)
     try:
         program = processes.program("haproxy")
     except MissingPrerequisite as error:
@@ -107,16 +110,21 @@ def ensure(engine: Engine) -> str:
     user = _user()
     argv = (program, "-W", "-db", "-S", f"{proxy.SEEN}/{proxy.MASTER}", "-f", f"{proxy.SEEN}/{proxy.CONFIG}")
     plan = pod_plan(argv, directory(engine), tuple(ports), user)
-    row = engine.store.runtime.find_pod(system.NAMESPACE, NAME)
     if row is not None and row.desired == RUN and plan_of(row) == plan:
-        if not os.path.exists(f"{directory(engine)}/{proxy.CONFIG}"):  # another boot
-            refresh(engine)
-        return row.uid
+        return _kept(engine, row)
     if row is not None:
         system.remove(engine, row)
     _check_ports(engine, found[0].key, ports)
     refresh(engine)  # it finds its files when it starts
     return _store(engine, plan)
+
+
+def _kept(engine: Engine, row: PodRow) -> str:
+    from kubeplay.engine.net import proxy
+
+    if not os.path.exists(f"{directory(engine)}/{proxy.CONFIG}"):  # another boot
+        refresh(engine)
+    return row.uid
 
 
 def _check_ports(engine: Engine, key: ObjectKey, ports: list[Port]) -> None:
@@ -211,8 +219,15 @@ def _write(engine: Engine, found: list[StoredObject]) -> tuple[bool, str, dict[s
     if plan.tls:
         shown, why = certificates.gather(engine.store, plan.certificates, _own(path, engine.clock.now()))
         _tell(found, plan, why, lacks)
-    files = proxy.files(plan, shown, *ports_of(engine))
+    files = proxy.files(plan, shown, *_told(engine))
     return proxy.write(path, files, (user, user)), proxy.digest_of(files[proxy.CONFIG]), lacks
+
+
+def _told(engine: Engine) -> tuple[int, int]:
+    """The host's ports as backends are told: those of the proxy that is there."""
+    row, wanted = engine.store.runtime.find_pod(system.NAMESPACE, NAME), ports_of(engine)
+    held = {port.name: port.host_port for c in plan_of(row).containers for port in c.ports} if row is not None else {}
+    return held.get("http", wanted[0]), held.get("https", wanted[1])
 
 
 def _own(path: str, now: float) -> bytes:
