@@ -89,7 +89,8 @@ def _number(text: str, otherwise: int) -> int:
 def ensure(engine: Engine, keep: bool = False) -> str:
     """Store the proxy's pod unless it is there as it must be; its uid, to be reconciled, "" without an Ingress.
 
-    `keep`: one that is there stays as it is, whatever this command's settings say. Raises MissingPrerequisite without haproxy, Conflict and Forbidden when a host port cannot be had.
+    `keep`: one that is there stays as it is, whatever this command's settings say.
+    Raises MissingPrerequisite without haproxy, Conflict and Forbidden when a host port cannot be had.
     """
     from kubeplay.engine.net import proxy
 
