@@ -37,6 +37,7 @@ MOST = 256  # pods looked after at once, counting those that only wait for a gra
 LOG_SECONDS = 10.0  # CS12: how often log sizes are checked
 BUSY_SECONDS = 1.0  # a pod somebody else holds is looked at again
 LINGER = 0.5  # a burst of exits is served by one process
+CALM, CALM_SECONDS = 3.0, 0.1  # controllers rest three times as long as they worked: a burst of changes is one look, and not many
 FAILED_SECONDS = 10.0  # RB5: after an error of ours
 
 
@@ -93,6 +94,7 @@ class Loop:
         self.measuring = False
         self.parent = parent
         self.manager: Manager | None = None
+        self.calm = 0.0  # monotonic: until then changes are collected before the controllers look at them
         self.seen = -1  # the newest change of the store that no controller was interested in
         self.ended = False  # a pod has gone
         self.prober = Prober(engine, self.settled, lambda: self._nudge(b"i"))
@@ -133,8 +135,13 @@ class Loop:
                 from kubeplay.supervisor.controllers.manager import Manager
 
                 self.manager = Manager(self.engine)
+            began = time.monotonic()
+            if began < self.calm:
+                return
             for uid in self.manager.turn(now):
                 self.waiting[uid] = 0.0
+            ended = time.monotonic()
+            self.calm = ended + min(CALM * (ended - began), CALM_SECONDS)
         except (KubeplayError, OSError) as error:
             print(f"kubeplay supervisor: controllers: {error}", flush=True)
 
@@ -314,6 +321,9 @@ class Loop:
         control = self.manager.next_wake() if self.manager is not None else None
         if control is not None:
             yield control
+        calm = self.calm - time.monotonic()
+        if calm > 0 and self.manager is not None and self.manager.mirror.stale():
+            yield now + calm
         due = self.engine.store.runtime.next_wake(now)
         if due is not None:
             yield due
