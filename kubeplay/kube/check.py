@@ -44,11 +44,12 @@ class Manifest(Record):
 
 class Inspection(Record):
     """What a file holds: objects that a cluster would take, every fault in the order of the file, and the documents of a kind we run
-    that are not taken."""
+    that are not taken. `skipped` are those of kinds that we do not run, where the caller is lenient."""
 
     manifests: tuple[Manifest, ...]
     faults: tuple[Fault, ...]
     rejected: tuple[tuple[Document, Kind], ...] = ()
+    skipped: tuple[Fault, ...] = ()
 
 
 def read(data: bytes, source: str, *, mode: str = "strict", namespace: str = "default", known: Known | None = None) -> list[Manifest]:
@@ -89,14 +90,26 @@ def _inspect(data: bytes, source: str, mode: str, namespace: str, known: Known, 
     known = admission.with_file(known, objects, namespace)
     manifests: list[Manifest] = []
     rejected: list[tuple[Document, Kind]] = []
+    skipped: list[Fault] = []
     for document in objects:
         kind, wrong = kind_of(document)
+        if kind is None and mode != "strict" and _foreign(document):
+            skipped += wrong
+            continue
         if kind is not None:
             found, wrong = _checked(document, kind, mode, namespace, known, further)
             manifests += found
             rejected += [] if found else [(document, kind)]
         faults += wrong
-    return Inspection(tuple(manifests), tuple(sorted(faults, key=lambda fault: fault.line)), tuple(rejected))
+    return Inspection(tuple(manifests), tuple(sorted(faults, key=lambda fault: fault.line)), tuple(rejected), tuple(skipped))
+
+
+def _foreign(document: Document) -> bool:
+    """Whether it is of a kind that we do not run, rather than one of ours that is misspelt in its version."""
+    api_version, name = document.value.get("apiVersion"), document.value.get("kind")
+    if not (isinstance(api_version, str) and isinstance(name, str) and api_version and name):
+        return False
+    return not any(entry.kind == name and entry.support == "slice" for entry in kinds.table().values())
 
 
 def objects_of(data: bytes, source: str) -> tuple[list[Document], list[Fault]]:

@@ -36,7 +36,7 @@ def read(
     Raises InvalidInput with every fault of every source, NotFound for a file that is not there.
 
     `configmaps` are files of --configmap, which hold only ConfigMaps. With `validate_mode` "warn" or "ignore" fields that are
-    not supported are warnings of their manifest (nothing at all with "ignore").
+    not supported are warnings of their manifest (nothing at all with "ignore"), and documents of kinds that we do not run are left out.
     """
     return check_all(load(sources, stdin), validate_mode, namespace, load(configmaps, None), known)
 
@@ -50,21 +50,28 @@ def check_all(
     manifests: list[Manifest] = []
     faults: list[Fault] = []
     rejected: list[tuple[Document, Kind]] = []
+    skipped: list[Fault] = []
     only_maps = {name for name, _ in configmaps}
     for name, data in (*texts, *configmaps):
         found = check.inspect(data, name, mode=validate_mode, namespace=namespace, known=known, further=True)
         faults += found.faults
         rejected += found.rejected
+        skipped += found.skipped
         for manifest in found.manifests:
             refused, warned = _fields(manifest, validate_mode)
             faults += refused
             manifests.append(warned)
         if name in only_maps:
             faults += [_not_a_config_map(manifest) for manifest in found.manifests if manifest.kind.kind != "ConfigMap"]
+    if skipped and not manifests:
+        faults += skipped  # nothing would be left to play
     if faults:
         faults += _more(manifests, rejected if validate_mode == "strict" else [], faults)
         faults = in_order(faults, [name for name, _ in (*texts, *configmaps)])
         raise InvalidInput(summary(faults), faults, hint=_remedy(faults))
+    if skipped and validate_mode == "warn":
+        told = tuple([f"{fault}; it is left out" for fault in skipped])
+        manifests[0] = manifests[0]._replace(warnings=(*manifests[0].warnings, *told))
     return manifests
 
 
@@ -88,7 +95,7 @@ def in_order(faults: Sequence[Fault], names: Sequence[str]) -> list[Fault]:
 
 def _remedy(faults: Sequence[Fault]) -> str:
     """What --validate can do about the faults, when it can do something about all of them."""
-    lenient = all(fault.reason == "NotSupported" and fault.path not in ("kind", "spec.replicas") for fault in faults)
+    lenient = all(fault.reason == "NotSupported" and fault.path != "spec.replicas" for fault in faults)
     return "leave the fields out, or play without what they do: --validate=warn" if lenient else ""
 
 

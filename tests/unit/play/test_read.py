@@ -173,3 +173,40 @@ spec:
     assert [w.split(": ", 2)[2] for w in manifest.warnings] == [
         "CAP_NET_ADMIN has no effect: Kubernetes writes it without CAP_", "nonsense has no effect: no such capability",
     ]  # fmt: skip
+
+
+CUSTOM = """
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: foos.example.com}
+---
+apiVersion: example.com/v1
+kind: Foo
+metadata: {name: x}
+"""
+KEPT = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: kept}\n"
+
+
+def test_kinds_that_nobody_runs_here_are_left_out_when_asked(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(CUSTOM + KEPT)
+    with pytest.raises(InvalidInput) as caught:
+        read.read([str(tmp_path)])
+    assert [(fault.path, fault.line) for fault in caught.value.faults] == [("kind", 3), ("kind", 7)]
+    (manifest,) = read.read([str(tmp_path)], validate_mode="warn")
+    assert manifest.kind.kind == "ConfigMap"
+    assert len(manifest.warnings) == 2 and all("left out" in warning for warning in manifest.warnings)
+    (manifest,) = read.read([str(tmp_path)], validate_mode="ignore")
+    assert not manifest.warnings
+
+
+def test_a_file_of_nothing_else_is_an_error_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(CUSTOM)
+    with pytest.raises(InvalidInput, match="2 faults"):
+        read.read([str(tmp_path)], validate_mode="warn")
+
+
+def test_a_kind_of_ours_in_a_version_that_is_gone_is_not_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("apiVersion: extensions/v1beta1\nkind: Deployment\nmetadata: {name: d}\n" + KEPT)
+    with pytest.raises(InvalidInput) as caught:
+        read.read([str(tmp_path)], validate_mode="warn")
+    assert [fault.path for fault in caught.value.faults] == ["apiVersion"]
