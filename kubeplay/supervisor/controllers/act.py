@@ -100,6 +100,7 @@ class Actor:
         plan = compile_pod(obj, options, controlled=True)
         part, text = ephemeral.part(obj, options), codec.dumps(plan)
         store = self.engine.store
+        self._prepare(plan)  # before it is stored: whoever is killed in between leaves no pod without names
         with store.write():
             stored = store.objects.create(base.key(obj), base.body(obj), owner_uid=owner)
             store.runtime.add_pod(PodRow(stored.uid, plan.namespace, plan.name, text, RUN, True, store.clock.now(), 0, False))
@@ -107,7 +108,6 @@ class Actor:
                 store.objects.create(planned.key, planned.body, owner_uid=stored.uid)
         remember(stored.uid, text, plan)
         self.claims = self.claims or bool(part.objects)
-        self._prepare(plan)
         self.pods.append(stored.uid)
 
     def _options(self) -> CompileOptions:
