@@ -7,7 +7,6 @@ the server lists them. The rules of a kind are imported when its first object co
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kubeplay.errors import Fault
@@ -15,8 +14,6 @@ from kubeplay.kube.validate.report import SERVICE_RANGE, Faults, Object
 
 if TYPE_CHECKING:
     from kubeplay.kube.kinds import Kind
-
-Check = Callable[[Faults, Object], None]
 
 
 def validate(obj: Object, kind: Kind, *, service_range: str = SERVICE_RANGE) -> list[Fault]:
@@ -27,161 +24,45 @@ def validate(obj: Object, kind: Kind, *, service_range: str = SERVICE_RANGE) -> 
     faults = Faults(service_range)
     if not isinstance(obj.get("metadata"), dict):
         obj = {**obj, "metadata": {}}
-    load = _KINDS.get((kind.group, kind.kind))
-    if load is not None:
-        load()(faults, obj)
+    rule = _KINDS.get((kind.group, kind.kind))
+    if rule is not None:
+        from importlib import import_module
+
+        module, name = rule
+        getattr(import_module(f"{__name__}.{module}"), name)(faults, obj)
     return faults.items
 
 
-def _pod() -> Check:
-    from kubeplay.kube.validate import pod
-
-    return pod.pod
-
-
-def _deployment() -> Check:
-    from kubeplay.kube.validate import workload
-
-    return workload.deployment
-
-
-def _replica_set() -> Check:
-    from kubeplay.kube.validate import workload
-
-    return workload.replica_set
-
-
-def _config_map() -> Check:
-    from kubeplay.kube.validate import data
-
-    return data.config_map
-
-
-def _secret() -> Check:
-    from kubeplay.kube.validate import data
-
-    return data.secret
-
-
-def _namespace() -> Check:
-    from kubeplay.kube.validate import data
-
-    return data.namespace
-
-
-def _claim() -> Check:
-    from kubeplay.kube.validate import claim
-
-    return claim.claim
-
-
-def _volume() -> Check:
-    from kubeplay.kube.validate import storage
-
-    return storage.volume
-
-
-def _storage_class() -> Check:
-    from kubeplay.kube.validate import storage
-
-    return storage.storage_class
-
-
-def _service() -> Check:
-    from kubeplay.kube.validate import service
-
-    return service.service
-
-
-def _stateful_set() -> Check:
-    from kubeplay.kube.validate import statefulset
-
-    return statefulset.stateful_set
-
-
-def _daemon_set() -> Check:
-    from kubeplay.kube.validate import daemonset
-
-    return daemonset.daemon_set
-
-
-def _autoscaler() -> Check:
-    from kubeplay.kube.validate import autoscaler
-
-    return autoscaler.autoscaler
-
-
-def _budget() -> Check:
-    from kubeplay.kube.validate import disruption
-
-    return disruption.budget
-
-
-def _endpoints() -> Check:
-    from kubeplay.kube.validate import endpoints
-
-    return endpoints.endpoints
-
-
-def _endpoint_slice() -> Check:
-    from kubeplay.kube.validate import endpoints
-
-    return endpoints.endpoint_slice
-
-
-def _job() -> Check:
-    from kubeplay.kube.validate import job
-
-    return job.job
-
-
-def _cron_job() -> Check:
-    from kubeplay.kube.validate import cronjob
-
-    return cronjob.cron_job
-
-
-def _rule(module: str, name: str) -> Callable[[], Check]:
-    """A rule by its name, imported when it is asked for."""
-
-    def load() -> Check:
-        from importlib import import_module
-
-        found: Check = getattr(import_module(f"{__name__}.{module}"), name)
-        return found
-
-    return load
-
-
 _RBAC = "rbac.authorization.k8s.io"
-_KINDS: dict[tuple[str, str], Callable[[], Check]] = {
-    ("", "Pod"): _pod,
-    ("", "ConfigMap"): _config_map,
-    ("", "Secret"): _secret,
-    ("", "Namespace"): _namespace,
-    ("", "PersistentVolumeClaim"): _claim,
-    ("", "PersistentVolume"): _volume,
-    ("storage.k8s.io", "StorageClass"): _storage_class,
-    ("", "Service"): _service,
-    ("", "Endpoints"): _endpoints,
-    ("discovery.k8s.io", "EndpointSlice"): _endpoint_slice,
-    ("apps", "Deployment"): _deployment,
-    ("apps", "ReplicaSet"): _replica_set,
-    ("apps", "StatefulSet"): _stateful_set,
-    ("apps", "DaemonSet"): _daemon_set,
-    ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
-    ("policy", "PodDisruptionBudget"): _budget,
-    ("batch", "Job"): _job,
-    ("batch", "CronJob"): _cron_job,
-    ("", "ServiceAccount"): _rule("policy", "service_account"),
-    ("", "LimitRange"): _rule("policy", "limit_range"),
-    ("", "ResourceQuota"): _rule("policy", "resource_quota"),
-    ("scheduling.k8s.io", "PriorityClass"): _rule("policy", "priority_class"),
-    (_RBAC, "Role"): _rule("rbac", "role"),
-    (_RBAC, "ClusterRole"): _rule("rbac", "cluster_role"),
-    (_RBAC, "RoleBinding"): _rule("rbac", "role_binding"),
-    (_RBAC, "ClusterRoleBinding"): _rule("rbac", "cluster_role_binding"),
-    ("networking.k8s.io", "Ingress"): _rule("ingress", "ingress"),
-    ("networking.k8s.io", "IngressClass"): _rule("ingress", "ingress_class"),
-    ("networking.k8s.io", "NetworkPolicy"): _rule("networkpolicy", "network_policy"),
+# (group, kind) -> the module here and the function of it that judges the kind
+_KINDS: dict[tuple[str, str], tuple[str, str]] = {
+    ("", "Pod"): ("pod", "pod"),
+    ("", "ConfigMap"): ("data", "config_map"),
+    ("", "Secret"): ("data", "secret"),
+    ("", "Namespace"): ("data", "namespace"),
+    ("", "PersistentVolumeClaim"): ("claim", "claim"),
+    ("", "PersistentVolume"): ("storage", "volume"),
+    ("storage.k8s.io", "StorageClass"): ("storage", "storage_class"),
+    ("", "Service"): ("service", "service"),
+    ("", "Endpoints"): ("endpoints", "endpoints"),
+    ("discovery.k8s.io", "EndpointSlice"): ("endpoints", "endpoint_slice"),
+    ("apps", "Deployment"): ("workload", "deployment"),
+    ("apps", "ReplicaSet"): ("workload", "replica_set"),
+    ("apps", "StatefulSet"): ("statefulset", "stateful_set"),
+    ("apps", "DaemonSet"): ("daemonset", "daemon_set"),
+    ("autoscaling", "HorizontalPodAutoscaler"): ("autoscaler", "autoscaler"),
+    ("policy", "PodDisruptionBudget"): ("disruption", "budget"),
+    ("batch", "Job"): ("job", "job"),
+    ("batch", "CronJob"): ("cronjob", "cron_job"),
+    ("", "ServiceAccount"): ("policy", "service_account"),
+    ("", "LimitRange"): ("policy", "limit_range"),
+    ("", "ResourceQuota"): ("policy", "resource_quota"),
+    ("scheduling.k8s.io", "PriorityClass"): ("policy", "priority_class"),
+    (_RBAC, "Role"): ("rbac", "role"),
+    (_RBAC, "ClusterRole"): ("rbac", "cluster_role"),
+    (_RBAC, "RoleBinding"): ("rbac", "role_binding"),
+    (_RBAC, "ClusterRoleBinding"): ("rbac", "cluster_role_binding"),
+    ("networking.k8s.io", "Ingress"): ("ingress", "ingress"),
+    ("networking.k8s.io", "IngressClass"): ("ingress", "ingress_class"),
+    ("networking.k8s.io", "NetworkPolicy"): ("networkpolicy", "network_policy"),
 }
