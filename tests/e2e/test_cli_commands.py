@@ -405,7 +405,7 @@ def test_down_needs_only_the_names(machine: Kubeplay) -> None:
     assert "ConfigMaps removed:\nthree\ntwo" in said.out or "ConfigMaps removed:\ntwo\nthree" in said.out
     assert "not every document names an object; what the others name has been removed" in said.err
     assert f"{path}:5:1: apiVersion: apiVersion not set" in said.err and f"{path}:8:1:" in said.err
-    assert "Warning: " in said.err and "the kind Job is not supported yet" in said.err
+    assert "Warning: " in said.err and "the kind Lease is not supported yet" in said.err
     assert "nothing was removed" in machine("kube", "down", machine.file("none.yaml", "x: {\n"), status=125).err
 
 
