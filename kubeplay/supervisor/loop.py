@@ -95,6 +95,7 @@ class Loop:
         self.parent = parent
         self.manager: Manager | None = None
         self.calm = 0.0  # monotonic: until then changes are collected before the controllers look at them
+        self.settle = 0.0  # monotonic: until then changes of endpoints are collected while pods are worked on
         self.seen = -1  # the newest change of the store that no controller was interested in
         self.ended = False  # a pod has gone
         self.prober = Prober(engine, self.settled, lambda: self._nudge(b"i"))
@@ -140,6 +141,8 @@ class Loop:
                 return
             for uid in self.manager.turn(now):
                 self.waiting[uid] = 0.0
+            if self.manager.ending:  # TE4: traffic leaves them before anything of theirs is ended
+                self._refresh_services()
             ended = time.monotonic()
             self.calm = ended + min(CALM * (ended - began), CALM_SECONDS)
         except (KubeplayError, OSError) as error:
@@ -240,16 +243,20 @@ class Loop:
             if uid in self.again:
                 self.again.discard(uid)
                 self.waiting.setdefault(uid, 0.0)
-        if self.routes and not self._working():
-            self.routes = False
+        if self.routes and (not self._working() or time.monotonic() >= self.settle):
             self._refresh_services()
         if self.ended and not self.active:
             self.ended = False
             self.waiting.update(dict.fromkeys(self._clear(), 0.0))
 
     def _refresh_services(self) -> None:
+        """At once where nobody works on a pod; else what some more of them bring is waited for, a moment only: traffic must move."""
+        self.routes = False
+        began = time.monotonic()
         try:
             services.refresh(self.engine)
+            ended = time.monotonic()
+            self.settle = ended + min(CALM * (ended - began), CALM_SECONDS)
         except (KubeplayError, OSError) as error:
             self.routes = True
             print(f"kubeplay supervisor: services: {error}", flush=True)
@@ -321,6 +328,8 @@ class Loop:
         control = self.manager.next_wake() if self.manager is not None else None
         if control is not None:
             yield control
+        if self.routes:
+            yield now + max(0.0, self.settle - time.monotonic())
         calm = self.calm - time.monotonic()
         if calm > 0 and self.manager is not None and self.manager.mirror.stale():
             yield now + calm

@@ -34,6 +34,7 @@ class Actor:
     def __init__(self, engine: Engine, world: World) -> None:
         self.engine, self.world = engine, world
         self.pods: list[str] = []
+        self.ending = False  # a pod is to end: traffic must leave it
         self.claims = False
 
     def carry_out(self, own: Thing, decision: Decision) -> str:
@@ -164,6 +165,7 @@ class Actor:
             self.engine.store.objects.mark_deleted(stored.key, seconds)
             self.engine.store.runtime.set_pod(stored.uid, desired=DELETE, wake_at=self.engine.clock.now())
         self.pods.append(stored.uid)
+        self.ending = True
 
 
 def _text(status: Json) -> str:

@@ -36,11 +36,13 @@ class Manager:
         self.timers: dict[ObjectKey, float] = engine.store.controllers.timers()
         self.tries: dict[str, int] = {}
         self.begun = False
+        self.ending = False  # the last turn had pods end
         self.samples: dict[str, Sample] = {}  # for autoscalers
 
     def turn(self, now: float) -> list[str]:
         """Decide and act until nothing is left to do now; the uids of pods that have to be looked at."""
         due = {key for key, when in self.timers.items() if when <= now}
+        self.ending = False
         if self.begun and not due and not self.mirror.stale():
             return []
         pods: dict[str, None] = {}
@@ -49,6 +51,7 @@ class Manager:
             if not self._round(actor, due):
                 break
             due = set()
+            self.ending = self.ending or actor.ending
             pods.update(dict.fromkeys(actor.pods))
         self.engine.store.controllers.set_cursor(self.mirror.version)
         return list(pods)
