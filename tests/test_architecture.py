@@ -25,7 +25,13 @@ ROOMS = {
     "generate": BASE | {"plan", "kube", "engine", "reconcile"},
     "play": BASE | {"plan", "kube", "engine", "reconcile"},
     "supervisor": BASE | {"plan", "kube", "engine", "reconcile", "play", "generate"},
-    "cli": BASE | {"plan", "kube", "engine", "reconcile", "play", "generate", "supervisor"},
+    "kustomize": BASE | {"kube"},
+    "convert": BASE | {"kube"},
+    "apply": BASE | {"plan", "kube", "engine", "reconcile", "play", "generate"},
+    "sync": BASE | {"plan", "kube", "engine", "reconcile", "play", "generate", "kustomize", "apply"},
+    "cluster": BASE | {"plan", "kube", "engine", "reconcile", "play", "generate"},
+    "cli": BASE
+    | {"plan", "kube", "engine", "reconcile", "play", "generate", "supervisor", "kustomize", "convert", "apply", "sync", "cluster"},
 }
 # Inside the engine; "" is the files at its top. docs/decisions/0001: images may call layers, because loading an image applies them.
 # build: runs RUN steps, so it needs oci and net too; it calls the top files (container, exec) through what it is handed.
