@@ -1,0 +1,70 @@
+"""The three-way merge of `kubectl apply`: pure.
+
+What the file says is set. What it said last time and says no more goes. What it never said stays as it is: defaults, fields that
+controllers or people set, items of others in merged lists.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kubeplay.kube.merge import difference, json_merge, keys, strategic
+from kubeplay.record import Record
+
+Json = dict[str, Any]
+
+
+class Merge(Record):
+    """`patch` makes `body` of the live object; empty when it is right as it is."""
+
+    patch: Json
+    body: Json
+
+
+def merge(last: Json | None, modified: Json, live: Json, record: str) -> Merge:
+    """Bring the live object to the file `modified`, which was `last` when it was applied before (None = never, as far as we know).
+
+    `record` is keys.record_of the object; OPAQUE merges by RFC 7386. A null in the file takes the field away. Raises InvalidInput.
+    """
+    if record == keys.OPAQUE:
+        made = json_merge.three_way(last, modified, live)
+        return Merge(made, json_merge.apply(live, made))
+    last, modified = _without_ambiguous(last or {}, modified, live, record)
+    comes = difference.patch(live, modified, record, difference.ADDITIONS)
+    goes = difference.patch(last, modified, record, difference.DELETIONS)
+    made = _both(goes, comes, record)
+    return Merge(made, strategic.apply(live, made, record))
+
+
+def _without_ambiguous(last: Any, modified: Any, live: Any, record: str) -> tuple[Json, Json]:
+    """Lists whose items nothing tells apart are the file's as a whole: what the file said before does not matter to them.
+
+    (Two ports of one number, one TCP and one UDP, are such items; kubectl mixes them up.)
+    """
+    for name in modified:
+        field = keys.field(record, name)
+        if field.merges and isinstance(last.get(name), list):
+            lists = [one[name] for one in (last, modified, live) if isinstance(one.get(name), list)]
+            if not difference.told_apart(field, *lists):
+                last = {key: item for key, item in last.items() if key != name}
+    return last, modified
+
+
+def _both(goes: Json, comes: Json, record: str) -> Json:
+    """One patch of two: what comes wins over what goes."""
+    made = dict(goes)
+    for name, item in comes.items():
+        old, field = made.get(name), keys.field(record, name)
+        if isinstance(old, dict) and isinstance(item, dict):
+            made[name] = _both(old, item, field.of)
+        elif isinstance(old, list) and isinstance(item, list) and field.merges and field.key and not name.startswith("$"):
+            made[name] = _lists(old, item, field)
+        else:
+            made[name] = item
+    return made
+
+
+def _lists(goes: list[Json], comes: list[Json], field: keys.Field) -> list[Json]:
+    there = {repr(item[field.key]): item for item in comes}
+    first = [_both(item, there.pop(repr(item[field.key])), field.of) if repr(item[field.key]) in there else item for item in goes]
+    return [*first, *there.values()]
