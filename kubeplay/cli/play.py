@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kubeplay.engine.net.addresses import Subnet
     from kubeplay.errors import Fault
     from kubeplay.kube.check import Manifest
-    from kubeplay.plan.stack import ObjectKey, Stack
+    from kubeplay.plan.stack import ObjectKey, Played
     from kubeplay.play.compile import CompileOptions
     from kubeplay.play.known import Facts
     from kubeplay.play.sources import Source
@@ -92,19 +92,19 @@ def play(app: App, *, files: tuple[str, ...], **given: Any) -> int | None:
         raise InvalidInput("--update and --replace exclude each other", hint="--update keeps what runs, --replace makes it anew")
     if given["context_dir"] and not given["build"]:
         raise InvalidInput("--build must be specified when using --context-dir option")
-    stack = _compiled(app, files, given)
+    played = _compiled(app, files, given)
     if given["dry_run"]:
         from kubeplay.cli.dryrun import show
 
-        show(app, stack, given["output"])
+        show(app, played.stack, given["output"])
         return 0
     from kubeplay.cli.playing import run
 
-    return run(app, stack, files, given)
+    return run(app, played, files, given)
 
 
-def _compiled(app: App, files: tuple[str, ...], given: dict[str, Any]) -> Stack:
-    """The files' Stack, from the cache where these very files have been compiled before."""
+def _compiled(app: App, files: tuple[str, ...], given: dict[str, Any]) -> Played:
+    """The files' Stack and what they say, from the cache where these very files have been compiled before."""
     from kubeplay.play import cache
     from kubeplay.play.sources import load
 
@@ -113,17 +113,17 @@ def _compiled(app: App, files: tuple[str, ...], given: dict[str, Any]) -> Stack:
     flags = sorted((key, value) for key, value in given.items() if key not in _NOT_COMPILED)
     debug = app.settings.log_level in ("debug", "trace")
 
-    def make() -> tuple[Stack, bool]:
+    def make() -> tuple[Played, bool]:
         manifests = _checked(app, texts, given["validate"], maps, facts)
         # A warning must be shown every time; a Secret must not stay on the disk after it has been removed.
         clean = not any(manifest.warnings or manifest.kind.kind == "Secret" for manifest in manifests)
-        return _stack(app, manifests, given), clean
+        return _played(app, manifests, given), clean
 
     if not app.has_store or debug:
         return make()[0]
     name = cache.key((*texts, *maps), "play", len(maps), flags, app.namespace, facts, app.settings.seccomp_default, os.uname().nodename)
-    stack: Stack = cache.through(_cache(app), name, make)
-    return stack
+    played: Played = cache.through(_cache(app), name, make)
+    return played
 
 
 def named(app: App, files: tuple[str, ...]) -> tuple[list[ObjectKey], tuple[Fault, ...]]:
@@ -199,10 +199,13 @@ def _checked(
     return manifests
 
 
-def _stack(app: App, manifests: list[Manifest], given: dict[str, Any]) -> Stack:
+def _played(app: App, manifests: list[Manifest], given: dict[str, Any]) -> Played:
+    from kubeplay.plan.stack import Played
+    from kubeplay.play import given as givens
     from kubeplay.play.stack import build
 
-    return build(manifests, options(app, given))
+    stack = build(manifests, options(app, given))
+    return Played(stack, givens.given(manifests, stack.objects))
 
 
 def options(app: App, given: dict[str, Any]) -> CompileOptions:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli.progress import Progress
 from kubeplay.cli.table import printable
-from kubeplay.plan.stack import ObjectKey, Stack
+from kubeplay.plan.stack import ObjectKey, Played, Stack
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
@@ -24,19 +24,21 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.25  # how soon --wait sees that the last pod has ended
 
 
-def run(app: App, stack: Stack, files: Sequence[str], given: dict[str, Any]) -> int | None:
+def run(app: App, played: Played, files: Sequence[str], given: dict[str, Any]) -> int | None:
     """Play the stack; with --wait stay until it ends or a signal comes, then remove it."""
+    from kubeplay.play.given import origin
     from kubeplay.play.up import UpOptions, up
 
-    pull = registries(given)
+    pull, stack = registries(given), played.stack
     options = UpOptions(
-        given["replace"], given["update"], given["keep_on_failure"], given["wait_ready"], given["timeout"], pull
-    )
+        given["replace"], given["update"], given["keep_on_failure"], given["wait_ready"], given["timeout"], pull,
+        origin=origin(app.namespace, files), given=played.given,
+    )  # fmt: skip
     with Reporter(given["quiet"]) as reporter, app.supervised():
         _build(app, stack, files, given, pull, reporter)
         with _view(app, stack, given, reporter):
             result = up(app.engine, stack, options, reporter)
-    sys.stdout.write(played(result))
+    sys.stdout.write(shown(result))
     sys.stdout.flush()
     if given["quiet"]:  # else the progress display has said it
         _warn(result)
@@ -127,7 +129,7 @@ class Reporter:
             self.progress.step(f"{event.kind} {event.name}", f"{event.action} {details}".rstrip())
 
 
-def played(result: UpResult) -> str:
+def shown(result: UpResult) -> str:
     """podman's form: a heading, then an id per line; a blank line ends each pod."""
     lines: list[str] = []
     if result.unchanged:

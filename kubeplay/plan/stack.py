@@ -55,3 +55,26 @@ class Stack(Record):
     services: tuple[ServicePlan, ...] = ()
     pods: tuple[PodPlan, ...] = ()
     start: bool = True
+
+
+class Given(Record):
+    """One object as its file has it, JSON text without defaults: what the next apply takes for the last applied one."""
+
+    key: ObjectKey
+    text: str
+
+
+class Played(Record):
+    """What files came to: the stack, and their objects as they were given."""
+
+    stack: Stack
+    given: tuple[Given, ...] = ()
+
+
+class Origin(Record):
+    """Which stack a play belongs to: `name` as asked for ("" = by `source`), `source` what names it again ("" = nothing does)."""
+
+    namespace: str
+    name: str = ""
+    source: str = ""
+    wish: str = ""

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.engine.store.runtime import ContainerRow
+from kubeplay.errors import Conflict
 from kubeplay.kube import ephemeral
 from kubeplay.plan import codec
 from kubeplay.plan.container import EPHEMERAL
@@ -56,6 +57,15 @@ def compare(engine: Engine, stack: Stack) -> Comparison:
             same.discard(key)
             different.append(Difference(key, lines))
     return Comparison(tuple(new), frozenset(same), tuple(different))
+
+
+def refuse(compared: Comparison) -> None:
+    """Raises Conflict with everything that differs."""
+    lines = [f"  {d.key}: {line}" for d in compared.different for line in d.lines]
+    raise Conflict(
+        "these objects exist and differ from the files:\n" + "\n".join(lines),
+        hint="play with --update to change them in place where that can be, with --replace to remove and make them anew",
+    )
 
 
 def as_written(stored: str, planned: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kubeplay.engine.host import faults
 from kubeplay.engine.host.trace import trace
+from kubeplay.engine.store.applied import Applied
 from kubeplay.engine.store.objects import StoredObject
 from kubeplay.engine.store.runtime import DELETE, PodRow
 from kubeplay.kube.status import TERMINAL
@@ -52,7 +53,9 @@ def down(
             if left:
                 collect(engine)
             wanted = [*keys, *[key for key, value in left if value == records.MADE]]
-            return remove(engine, wanted, force=force, timeout=timeout, progress=progress, recover=bool(left))
+            result = remove(engine, wanted, force=force, timeout=timeout, progress=progress, recover=bool(left))
+            Applied(engine.store).collect()
+            return result
         finally:
             hold.release()
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from kubeplay.engine.host import faults, threads
 from kubeplay.engine.host.trace import trace
 from kubeplay.engine.store.runtime import CREATE, RUN, STOP, PodRow
-from kubeplay.errors import Conflict, Interrupted, KubeplayError, PodError, Timeout
+from kubeplay.errors import Interrupted, KubeplayError, PodError, Timeout
 from kubeplay.kube.status import CRASH_LOOP, FAILED, SUCCEEDED, TERMINAL
 from kubeplay.plan import codec
 from kubeplay.plan.container import INIT
 from kubeplay.plan.pod import PodPlan
 from kubeplay.plan.service import ServicePlan
-from kubeplay.plan.stack import ClaimPlan, ObjectKey, Stack
-from kubeplay.play import change, children, companions, references
+from kubeplay.plan.stack import ClaimPlan, Given, ObjectKey, Origin, Stack
+from kubeplay.play import change, children, companions, given, references
 from kubeplay.play import down as downs
 from kubeplay.play import record as records
 from kubeplay.play.progress import Progress, ProgressEvent, silent
@@ -40,9 +40,10 @@ ROLLBACK_GRACE = 2.0  # TE2: the least a container gets; nobody waits for a play
 
 
 class UpOptions(Record):
-    """Flags of `play kube`. `update`: what differs is changed in place where that can be (play/update.py).
+    """Flags of `play kube`. `update`: what differs is changed in place where that can be (play/update.py), and with `recreate` made
+    anew where it cannot. `timeout` seconds bounds the whole start (and `wait_ready`), None = no bound. `pull`: how to reach registries.
 
-    `timeout` seconds bounds the whole start (and `wait_ready`), None = no bound. `pull`: how to reach registries.
+    `origin`, `given`: the stack that this play is of, and its objects as their files have them.
     """
 
     replace: bool = False
@@ -51,6 +52,9 @@ class UpOptions(Record):
     wait_ready: bool = False
     timeout: float | None = None
     pull: Flags | None = None
+    recreate: bool = False
+    origin: Origin | None = None
+    given: tuple[Given, ...] = ()
 
 
 class PodResult(Record):
@@ -122,6 +126,7 @@ class _Play:
         self.services: list[ServicePlan] = []
         self.reported: set[str] = set()
         self.replaced: tuple[ObjectKey, ...] = ()
+        self.recreated: tuple[ObjectKey, ...] = ()  # what cannot be changed in place, before it is removed
         self.updates: tuple[Update, ...] = ()
         self.touched: list[str] = []  # pods of others that show what this play changes
         self.awaited: list[ObjectKey] = []  # workloads whose controllers say when they are ready
@@ -133,9 +138,12 @@ class _Play:
         if compared.different and self.options.update:
             compared = self._changes(compared)
         elif compared.different and not self.options.replace:
-            self._refuse(compared)
-        services.check(self.engine, self.stack.services, [one.key for one in self.stack.objects] if self.options.replace else ())
+            change.refuse(compared)
+        gone = [one.key for one in self.stack.objects] if self.options.replace else self.recreated
+        services.check(self.engine, self.stack.services, gone)
         self._images(compared)
+        if self.recreated:
+            compared = self._recreate()
         if compared.different or (self.options.replace and any(key.kind in _RUNNING for key in compared.same)):
             compared = self._replace(compared)
         fresh = {planned.key for planned in compared.new}
@@ -165,17 +173,21 @@ class _Play:
 
     # what is there already
     def _changes(self, compared: change.Comparison) -> change.Comparison:
-        from kubeplay.play.update import updates
+        from kubeplay.play import update
 
-        self.updates = updates(self.engine, self.stack, compared.different)
+        self.updates, refused = update.judged(self.engine, self.stack, compared.different)
+        update.refuse({key: why for key, why in refused.items() if not self.options.recreate or key.kind in _LASTING})
+        self.recreated = tuple(refused)
         return compared._replace(different=(), same=compared.same | {one.key for one in self.updates})
 
-    def _refuse(self, compared: change.Comparison) -> None:
-        lines = [f"  {d.key}: {line}" for d in compared.different for line in d.lines]
-        raise Conflict(
-            "these objects exist and differ from the files:\n" + "\n".join(lines),
-            hint="play with --update to change them in place where that can be, with --replace to remove and make them anew",
-        )
+    def _recreate(self) -> change.Comparison:
+        """What may not change goes and comes anew."""
+        self.replaced = self.recreated
+        downs.remove(self.engine, self.replaced, progress=self.progress)
+        faults.point("play:recreated")
+        self.stack = children.left_out(self.engine, self.whole)
+        compared = change.compare(self.engine, self.stack)
+        return self._changes(compared) if compared.different else compared
 
     def _images(self, compared: change.Comparison) -> None:
         """Pull what the pods to be made need, before anything that runs is removed for them."""
@@ -184,7 +196,7 @@ class _Play:
         if compared.different or self.options.replace:
             plans = list(self.whole.pods)
         else:
-            changed = {one.key for one in self.updates}
+            changed = {one.key for one in self.updates}.union(self.recreated)
             same = compared.same - changed
             plans = [plan for plan in self.stack.pods if ObjectKey("Pod", plan.namespace, plan.name) not in same]
             plans += children.pods_of(self.whole, changed)
@@ -257,6 +269,7 @@ class _Play:
                 owners[planned.key] = uid
                 if plan is not None:
                     self.uids[uid] = plan
+            given.keep(self.engine, self.options.origin, self.options.given, owners)
         for planned in compared.new:
             if planned.key.kind not in ("Pod", "Service"):
                 self.progress(ProgressEvent("object", "created", str(planned.key), owners[planned.key]))

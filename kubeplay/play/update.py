@@ -43,11 +43,14 @@ class Update(Record):
     plan: PodPlan | None = None
 
 
-def updates(engine: Engine, stack: Stack, different: Iterable[change.Difference]) -> tuple[Update, ...]:
-    """What has to be stored so that the differing objects are as the files have them. Raises Conflict with all that cannot be done."""
+def judged(
+    engine: Engine, stack: Stack, different: Iterable[change.Difference]
+) -> tuple[tuple[Update, ...], dict[ObjectKey, list[str]]]:
+    """What has to be stored so that the differing objects are as the files have them; and which of them cannot become so, with why."""
     bodies = {planned.key: planned.body for planned in stack.objects}
     plans = {ObjectKey("Pod", plan.namespace, plan.name): plan for plan in stack.pods}
-    made, refused = [], []
+    made: list[Update] = []
+    refused: dict[ObjectKey, list[str]] = {}
     for one in different:
         stored, new = engine.store.objects.get(one.key).body, bodies[one.key]
         old, plan = change.as_written(ephemeral.without(stored), new), plans.get(one.key)
@@ -67,15 +70,22 @@ def updates(engine: Engine, stack: Stack, different: Iterable[change.Difference]
             runs: PodPlan = codec.loads(row.plan) if row else plan
             lines = lines or (plan_faults(change.played(runs), plan) if row else list(one.lines))
             plan = plan._replace(containers=(*plan.containers, *[c for c in runs.containers if c.kind == EPHEMERAL]))
-        refused += [f"  {one.key}: {line}" for line in lines]
+        if lines:
+            refused[one.key] = list(lines)
+            continue
         body = change.with_marks(stored, ephemeral.kept(stored, new))
         made.append(Update(one.key, body, _without_meta(old) != _without_meta(new), plan))
-    if refused:
+    return tuple(made), refused
+
+
+def refuse(refused: Mapping[ObjectKey, list[str]]) -> None:
+    """Raises Conflict with all that cannot be done, where there is any."""
+    lines = [f"  {key}: {line}" for key, why in refused.items() for line in why]
+    if lines:
         raise Conflict(
-            "these objects exist and cannot be changed as the files have it:\n" + "\n".join(refused),
+            "these objects exist and cannot be changed as the files have it:\n" + "\n".join(lines),
             hint="play with --replace to remove and make them anew",
         )
-    return tuple(made)
 
 
 def _without_meta(body: str) -> Object:

@@ -133,4 +133,18 @@ STEPS: tuple[str, ...] = (
     ALTER TABLE networks ADD COLUMN gateway6 TEXT NOT NULL DEFAULT '';
     ALTER TABLE networks ADD COLUMN more TEXT NOT NULL DEFAULT '{}';
     """,
+    # what was applied (engine/store/applied.py): the last file's text of each object, which goes with it; stacks and their revisions
+    """
+    CREATE TABLE stacks (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, namespace TEXT NOT NULL, name TEXT NOT NULL, source TEXT NOT NULL DEFAULT '',
+        UNIQUE (namespace, name));
+    CREATE TABLE applied (uid TEXT PRIMARY KEY, stack INTEGER NOT NULL, given TEXT NOT NULL) WITHOUT ROWID;
+    CREATE INDEX applied_stack ON applied (stack);
+    CREATE TABLE revisions (
+        stack INTEGER NOT NULL, number INTEGER NOT NULL, time REAL NOT NULL, status TEXT NOT NULL, changes TEXT NOT NULL DEFAULT '',
+        cause TEXT NOT NULL DEFAULT '', message TEXT NOT NULL DEFAULT '', objects BLOB NOT NULL, PRIMARY KEY (stack, number)) WITHOUT ROWID;
+    CREATE TRIGGER object_gone AFTER DELETE ON objects BEGIN
+        DELETE FROM applied WHERE uid = old.uid;
+    END;
+    """,
 )
