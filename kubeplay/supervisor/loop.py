@@ -100,6 +100,14 @@ class Loop:
         self.ended = False  # a pod has gone
         self.prober = Prober(engine, self.settled, lambda: self._nudge(b"i"))
 
+    def close(self) -> None:
+        """Give back what it heard through; a process that ends need not."""
+        if self.rules is not None:
+            self.rules.close()
+        for fd in (self.fifo, self.done_read, self.done_write, *([self.parent] if self.parent >= 0 else ())):
+            os.close(fd)
+        self.prober.close()
+
     def run(self) -> bool:
         """Serve until nothing is due; False when the root was removed under us."""
         self._adopt()

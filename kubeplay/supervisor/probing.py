@@ -59,6 +59,12 @@ class Prober:
         self.stale = False
         self._wall, self._mono = engine.clock.now(), time.monotonic()
 
+    def close(self) -> None:
+        """Only before it was ever asked to look at a probe: its thread never ends."""
+        if self.thread is None:
+            os.close(self.read)
+            os.close(self.write)
+
     @property
     def busy(self) -> bool:
         """Whether any probe will be asked again."""

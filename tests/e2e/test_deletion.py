@@ -40,6 +40,7 @@ def _pods(root: Root, namespace: str = "default") -> list[str]:
 @pytest.mark.parametrize("cascade", [deletion.BACKGROUND, deletion.FOREGROUND])
 def test_te6_nobody_has_to_wait(root: Root, cascade: str) -> None:
     root.play(replica_set("web"))
+    root.wait(lambda: not root.supervisors())  # one that is still there may be done with everything before we look
     deletion.delete(root.engine, [key("web")], cascade=cascade, wait=False)
     gone_at_once = root.engine.store.objects.find(key("web")) is None
     assert gone_at_once == (cascade == deletion.BACKGROUND)

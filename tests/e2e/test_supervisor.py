@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -170,7 +171,8 @@ def test_who_comes_in_its_place_finds_the_lock_free(root: Root, monkeypatch: pyt
     one.parent = os.open(os.devnull, os.O_RDONLY)
     monkeypatch.setattr(start, "begin", lambda engine: told.append(start.running(engine)))
     monkeypatch.setattr(os, "_exit", told.append)
-    one._replace_parent()
+    with closing(one):
+        one._replace_parent()
     assert told == [False, 0]
 
 
@@ -215,6 +217,7 @@ def test_a_pod_that_cannot_be_looked_after_is_tried_again_without_haste_and_a_re
     os.unlink(root.engine.paths.wake)
     os.write(one.fifo, b"\n")
     thread.join()
+    one.close()
     os.mkfifo(root.engine.paths.wake, 0o600)  # the root is shared by these tests
     assert ended == [False]
 
