@@ -10,6 +10,7 @@ from kubeplay.errors import InvalidInput
 from kubeplay.generate import order, pod, service, storage, workload
 from kubeplay.generate.options import GenerateOptions, Wanted
 from kubeplay.generate.prune import prune
+from kubeplay.generate.references import uses
 from kubeplay.kube import ephemeral
 from kubeplay.plan.stack import CLUSTER_WIDE, ObjectKey
 
@@ -41,11 +42,12 @@ def generate(wanted: Wanted, stored: Stored, options: GenerateOptions = Generate
 def _expanded(obj: Object, options: GenerateOptions) -> Iterator[Object]:
     """The object in the form asked for, with its Service."""
     if obj["kind"] == "Pod":
-        if not obj["spec"].get("containers"):
-            raise InvalidInput(f"pod {obj['metadata']['name']} has no containers: a cluster knows no such pod")
-        if any(key.startswith("rootfs.kubeplay.io/") for key in obj["metadata"].get("annotations") or {}):
-            raise InvalidInput(f"pod {obj['metadata']['name']} runs from a directory of this machine (--rootfs): no cluster can")
+        why = pod.unwritable(obj)
+        if why:
+            raise InvalidInput(why)
         obj = pod.plain(obj)
+        if not options.podman_only:
+            obj = pod.of_a_cluster(obj, options.type or ("service" if options.service else ""))
         if options.type in ("deployment", "daemonset", "job"):
             obj = workload.wrap(obj, options.type, options.replicas)
     elif obj["kind"] in _WORKLOADS:
@@ -62,6 +64,11 @@ def _converted(obj: Object, options: GenerateOptions) -> Object:
         return {**obj, "spec": {**obj["spec"], "replicas": options.replicas}} if options.replicas is not None else obj
     if not options.type:
         return obj
+    if obj["spec"].get("volumeClaimTemplates"):
+        raise InvalidInput(
+            f"{obj['kind']} {obj['metadata']['name']} has volumeClaimTemplates: no {options.type} can make their claims",
+            hint="leave --type out",
+        )
     meta, template = obj["metadata"], obj["spec"]["template"]
     labels = {key: value for key, value in (template["metadata"].get("labels") or {}).items() if key != pod.HASH_LABEL}
     made: Object = {"name": meta["name"], "namespace": meta.get("namespace") or "default", "labels": labels}
@@ -80,45 +87,6 @@ def _key(obj: Object) -> ObjectKey:
     return ObjectKey(obj["kind"], "" if obj["kind"] in CLUSTER_WIDE else meta.get("namespace") or "default", meta["name"])
 
 
-def uses(obj: Object) -> list[ObjectKey]:
-    """ConfigMaps, Secrets and claims that a pod or a workload refers to, each once, in order; of a claim its volume and class."""
-    if obj["kind"] == "PersistentVolumeClaim":
-        named = (("PersistentVolume", obj["spec"].get("volumeName")), ("StorageClass", obj["spec"].get("storageClassName")))
-        return [ObjectKey(kind, "", name) for kind, name in named if name]
-    if obj["kind"] == "CronJob":
-        obj = {**obj["spec"]["jobTemplate"], "kind": "Job", "metadata": obj["metadata"]}
-    if obj["kind"] != "Pod" and obj["kind"] not in _WORKLOADS:
-        return []
-    spec, namespace = service.pod_spec(obj), obj["metadata"].get("namespace") or "default"
-    found: dict[ObjectKey, None] = {}
-    for kind, name in (*_volumes(spec), *_variables(spec)):
-        if name:
-            found[ObjectKey(kind, namespace, name)] = None
-    return list(found)
-
-
-def _volumes(spec: Object) -> Iterator[tuple[str, str]]:
-    for volume in spec.get("volumes") or []:
-        for field, kind, name in _VOLUMES:
-            if volume.get(field):
-                yield kind, volume[field].get(name) or ""
-
-
-_VOLUMES = (
-    ("configMap", "ConfigMap", "name"),
-    ("secret", "Secret", "secretName"),
-    ("persistentVolumeClaim", "PersistentVolumeClaim", "claimName"),
-)
-
-
-def _variables(spec: Object) -> Iterator[tuple[str, str]]:
-    for container in [*(spec.get("initContainers") or []), *spec["containers"]]:
-        for source in [*(container.get("envFrom") or []), *[entry.get("valueFrom") or {} for entry in container.get("env") or []]]:
-            for field, kind in (("configMap", "ConfigMap"), ("secret", "Secret")):
-                ref = source.get(f"{field}Ref") or source.get(f"{field}KeyRef") or {}
-                yield kind, ref.get("name") or ""
-
-
 def _finished(obj: Object, options: GenerateOptions) -> Object:
     from kubeplay.kube import kinds
 
@@ -135,15 +103,3 @@ def loaded(body: str) -> Object:
     """A stored body as an object."""
     made: Object = json.loads(ephemeral.without(body))
     return made
-
-
-def to_yaml(objects: list[Object], *, comment: bool = True) -> str:
-    """The manifests as one YAML file."""
-    from kubeplay import __version__
-    from kubeplay.kube import write
-
-    header = f"# Written by kubeplay {__version__}. A cluster takes it as it is: kubectl create -f FILE\n" if comment else ""
-    hidden = any(obj["kind"] == "Secret" and storage.PLACEHOLDER in (obj.get("data") or {}).values() for obj in objects)
-    if comment and hidden:
-        header += "# The values of Secrets are left out: fill them in, or generate again with --show-secrets.\n"
-    return header + ("---\n" if len(objects) > 1 else "") + write.documents(objects)

@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.errors import Ambiguous, InvalidInput, NotFound
-from kubeplay.generate.documents import generate, loaded, to_yaml
+from kubeplay.generate.documents import generate, loaded
 from kubeplay.generate.options import GenerateOptions, Volume, Wanted
+from kubeplay.generate.write import to_yaml
 from kubeplay.plan.stack import CLUSTER_WIDE, ObjectKey
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def text(store: Store, names: Sequence[str], namespace: str = "default", options
 
 
 def _add(left: Wanted, right: Wanted) -> Wanted:
-    return Wanted(left.objects + right.objects, left.containers + right.containers, left.volumes + right.volumes)
+    return Wanted(left.objects + right.objects, left.containers + right.containers, left.volumes + right.volumes, left.left + right.left)
 
 
 def _one(store: Store, name: str, namespace: str) -> Wanted:

@@ -10,12 +10,13 @@ TYPES = ("pod", "deployment", "daemonset", "job")
 
 
 class GenerateOptions(Record):
-    """`type` "" = as stored; `replicas` None = one, or as stored."""
+    """`type` "" = as stored; `replicas` None = one, or as stored; `podman_only`: with the annotations that mean something here alone."""
 
     type: str = ""
     replicas: int | None = None
     service: bool = False
     show_secrets: bool = False
+    podman_only: bool = False
 
 
 class Volume(Record):
@@ -27,8 +28,9 @@ class Volume(Record):
 
 
 class Wanted(Record):
-    """What the names given stand for: whole objects, (pod, container name) pairs, and bare volumes."""
+    """What the names given stand for: whole objects, (pod, container name) pairs, and bare volumes; `left` tells what cannot be written."""
 
     objects: tuple[dict[str, Any], ...] = ()
     containers: tuple[tuple[dict[str, Any], str], ...] = ()
     volumes: tuple[Volume, ...] = ()
+    left: tuple[str, ...] = ()

@@ -18,9 +18,10 @@ mountPath subPath subPathExpr readOnly value valueFrom prefix key path mode
 _RANK = {name: number for number, name in enumerate(_KEYS.split())}
 _MAPS = frozenset(("labels", "annotations", "data", "binaryData", "stringData", "nodeSelector", "matchLabels", "limits", "requests"))
 # podman-kube-facts.md section 5: what a workload needs comes before it.
-DOCUMENTS = ("Namespace", "StorageClass", "PersistentVolume", "PersistentVolumeClaim", "Service", "Endpoints",
-             "EndpointSlice", "ConfigMap", "Secret", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet",
-             "PodDisruptionBudget", "HorizontalPodAutoscaler", "Job", "Pod")  # fmt: skip
+DOCUMENTS = ("Namespace", "PriorityClass", "LimitRange", "ResourceQuota", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role",
+             "RoleBinding", "StorageClass", "PersistentVolume", "PersistentVolumeClaim", "Service", "Endpoints", "EndpointSlice",
+             "IngressClass", "Ingress", "NetworkPolicy", "ConfigMap", "Secret", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet",
+             "PodDisruptionBudget", "HorizontalPodAutoscaler", "CronJob", "Job", "Pod")  # fmt: skip
 
 
 def keys(value: Any, name: str = "") -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kubeplay.errors import InvalidInput
-from kubeplay.kube import jobs
+from kubeplay.kube import jobs, notes
 
 Object = dict[str, Any]
 HASH_LABEL = "pod-template-hash"
@@ -20,6 +20,44 @@ def plain(pod: Object) -> Object:
         if meta.get(field):
             meta[field] = {key: value for key, value in meta[field].items() if key not in _TRACES}
     return {**pod, "metadata": meta}
+
+
+def unwritable(pod: Object) -> str:
+    """Why no manifest says what this Pod is; "" where one does."""
+    name = pod["metadata"]["name"]
+    if not pod["spec"].get("containers"):
+        return f"pod {name} has no containers: a cluster knows no such pod"
+    if any(key.startswith("rootfs.kubeplay.io/") for key in pod["metadata"].get("annotations") or {}):
+        return f"pod {name} runs from a directory of this machine (--rootfs): no cluster can"
+    return ""
+
+
+def of_a_cluster(pod: Object, wrapped: str = "") -> Object:
+    """A Pod as somebody would write it for a cluster: without the notes of `run` to kubeplay.
+
+    One that `run`, `create` or `pod create` made and that is to be `wrapped` in a workload or published by a Service gets the label
+    `app` to select it by and no requests of nothing, and for a Deployment or DaemonSet it loses the restart policy Never, which `run`
+    gives where nobody asks for another.
+    """
+    marks = pod["metadata"].get("annotations") or {}
+    meta = {**pod["metadata"], "annotations": notes.without(marks)}
+    if not wrapped or not notes.by_flags(marks):
+        return {**pod, "metadata": meta}
+    meta["labels"] = meta.get("labels") or {"app": meta["name"]}
+    spec = {**pod["spec"], "containers": [_requesting(container) for container in pod["spec"]["containers"]]}
+    if wrapped in ("deployment", "daemonset") and spec.get("restartPolicy") == "Never":
+        spec["restartPolicy"] = "Always"
+    return {**pod, "metadata": meta, "spec": spec}
+
+
+def _requesting(container: Object) -> Object:
+    """Without requests of 0, which `run` writes beside limits: a cluster then reserves the limits."""
+    resources = container.get("resources") or {}
+    asked = {name: amount for name, amount in (resources.get("requests") or {}).items() if amount != "0"}
+    if asked == (resources.get("requests") or {}):
+        return container
+    rest = {field: value for field, value in resources.items() if field != "requests"}
+    return {**container, "resources": {**rest, "requests": asked} if asked else rest}
 
 
 def of_containers(chosen: Sequence[tuple[Object, str]]) -> Object:

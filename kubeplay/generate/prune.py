@@ -42,6 +42,8 @@ _METADATA = ("name", "namespace", "labels", "annotations")
 NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 # annotations that a server or a controller writes (DE4, DS1)
 CONTROLLERS_OWN = ("deployment.kubernetes.io/", "deprecated.daemonset.template.generation")
+# what tools that apply files note about them: their own business at the next apply
+TOOLS_OWN = ("kubectl.kubernetes.io/last-applied-configuration", "applyset.kubernetes.io/")
 
 
 def prune(obj: Object, kind: Kind) -> Object:
@@ -61,13 +63,10 @@ def _metadata(meta: Object, kind: Kind) -> Object:
     made = {field: meta[field] for field in _METADATA if meta.get(field)}
     if made.get("namespace") == "default" or not kind.namespaced:
         made.pop("namespace", None)
-    marks = {name: value for name, value in made.get("annotations", {}).items() if not name.startswith(CONTROLLERS_OWN)}
-    made.pop("annotations", None)
-    made.update({"annotations": marks} if marks else {})
-    if kind.kind == "Namespace":
-        labels = {key: value for key, value in made.get("labels", {}).items() if key != NAMESPACE_LABEL}
-        made.pop("labels", None)
-        made.update({"labels": labels} if labels else {})
+    others = (*TOOLS_OWN, NAMESPACE_LABEL) if kind.kind == "Namespace" else TOOLS_OWN
+    for field, own in (("labels", others), ("annotations", (*CONTROLLERS_OWN, *TOOLS_OWN))):
+        kept = {name: value for name, value in made.pop(field, {}).items() if not name.startswith(own)}
+        made.update({field: kept} if kept else {})
     return made
 
 

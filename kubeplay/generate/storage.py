@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from kubeplay.generate.options import Volume
+from kubeplay.kube.portable.model import PLACEHOLDER as PLACEHOLDER
 
 Object = dict[str, Any]
 
-# Not base64, so that kubectl, the API server and `kubeplay play` refuse the file instead of storing nonsense.
-PLACEHOLDER = "<hidden: generate again with --show-secrets>"
 SIZE = "1Gi"  # podman-kube-facts.md section 5: a claim must ask for something
 PREFIX = "volume.podman.io/"
 

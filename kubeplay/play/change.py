@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubeplay.engine.store.runtime import ContainerRow
 from kubeplay.errors import Conflict
-from kubeplay.kube import ephemeral
+from kubeplay.kube import ephemeral, notes
 from kubeplay.plan import codec
 from kubeplay.plan.container import EPHEMERAL
 from kubeplay.plan.pod import PodPlan
@@ -69,13 +69,14 @@ def refuse(compared: Comparison) -> None:
 
 
 def as_written(stored: str, planned: str) -> str:
-    """A stored body without what only its controller has written there: what the file does not say and cannot mean."""
-    if CONTROLLERS_OWN not in stored:
+    """A stored body without what only its controller, or `run`, has written there: what the file does not say and cannot mean."""
+    if CONTROLLERS_OWN not in stored and notes.LISTED not in stored:
         return stored
     body, wanted = json.loads(stored), json.loads(planned)
     given = wanted["metadata"].get("annotations") or {}
     marks = body["metadata"].get("annotations") or {}
-    kept = {name: value for name, value in marks.items() if not name.startswith(CONTROLLERS_OWN) or name in given}
+    own = (CONTROLLERS_OWN, *notes.NOTES)
+    kept = {name: value for name, value in marks.items() if not name.startswith(own) or name in given}
     if len(kept) == len(marks):
         return stored
     body["metadata"].pop("annotations")
@@ -86,11 +87,11 @@ def as_written(stored: str, planned: str) -> str:
 
 def with_marks(stored: str, planned: str) -> str:
     """The other way: the file's body with the marks that its controller has written."""
-    if CONTROLLERS_OWN not in stored:
+    if CONTROLLERS_OWN not in stored and notes.LISTED not in stored:
         return planned
     made = json.loads(planned)
     marks = json.loads(stored)["metadata"].get("annotations") or {}
-    own = {name: value for name, value in marks.items() if name.startswith(CONTROLLERS_OWN)}
+    own = {name: value for name, value in marks.items() if name.startswith((CONTROLLERS_OWN, *notes.NOTES))}
     made["metadata"]["annotations"] = {**own, **(made["metadata"].get("annotations") or {})}
     return json.dumps(made, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
@@ -100,6 +101,8 @@ def _pod_lines(engine: Engine, plan: PodPlan) -> tuple[str, ...]:
     if row is None:
         return ("it has an object but was never made: a play of it was cut short",)
     lines: list[str] = []
+    if notes.LISTED in row.plan:  # a plan that has none need not be decoded
+        plan = noted(plan, codec.loads(row.plan))
     stored = row.plan if codec.dumps(plan) == row.plan else codec.dumps(played(codec.loads(row.plan)))
     if codec.dumps(plan) != stored and codec.loads(stored) != plan:
         lines += _differences(json.loads(stored), codec.encode(plan), "plan")
@@ -110,6 +113,14 @@ def _pod_lines(engine: Engine, plan: PodPlan) -> tuple[str, ...]:
         if runs is not None and image is not None and image.id != runs.image_id:
             lines.append(f"image {container.image} is now {image.id[:19]}, container {container.name} runs {runs.image_id[:19]}")
     return tuple(lines)
+
+
+def noted(plan: PodPlan, stored: PodPlan) -> PodPlan:
+    """The plan of a file, with the notes of the pod that `run` made and that the file says nothing of."""
+    if not any(key in notes.NOTES for key, _ in stored.annotations):
+        return plan
+    marks = notes.kept(dict(stored.annotations), dict(plan.annotations))
+    return plan._replace(annotations=tuple(sorted(marks.items())), container_prefix=marks.get(notes.LISTED) != "false")
 
 
 def played(plan: PodPlan) -> PodPlan:

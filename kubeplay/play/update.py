@@ -68,6 +68,7 @@ def judged(
         if plan is not None:
             row = engine.store.runtime.find_pod(one.key.namespace, one.key.name)
             runs: PodPlan = codec.loads(row.plan) if row else plan
+            plan = change.noted(plan, runs)
             lines = lines or (plan_faults(change.played(runs), plan) if row else list(one.lines))
             plan = plan._replace(containers=(*plan.containers, *[c for c in runs.containers if c.kind == EPHEMERAL]))
         if lines:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kubeplay.play import change
 from tests.roundtrip.test_roundtrip import check, written
 from tests.support.machines import built, through
 from tests.support.manifests import play
@@ -29,6 +30,30 @@ CASES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_round_trip(case: str) -> None:
     first = through(built("sh", "-c", "echo $(date) $$", **CASES[case]))
-    text = written(first)
+    text = written(first, podman_only=True)
     assert play(text) == first
     check(text)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_for_a_cluster_there_are_no_notes_to_ourselves_and_nothing_else_differs(case: str) -> None:
+    first = through(built("sh", "-c", "echo $(date) $$", **CASES[case]))
+    text = written(first)
+    check(text)
+    assert "container-prefix" not in text and "auto-remove" not in text
+    again = play(text)
+    assert [change.noted(plan, stored) for plan, stored in zip(again.pods, first.pods)] == list(first.pods)
+    for one, stored in zip(again.objects, first.objects):
+        assert change.as_written(stored.body, one.body) == one.body
+
+
+@pytest.mark.parametrize("kind", ["deployment", "daemonset", "job"])
+def test_a_workload_of_it_plays(kind: str) -> None:
+    """`run` makes pods that are not restarted unless asked; what it makes is a server more often than not."""
+    text = written(through(built("httpd", memory="64m", publish=("8080:80",))), type=kind, service=kind != "job")
+    check(text)
+    made = play(text)
+    (container,) = made.pods[0].containers
+    assert container.resources.memory_request == 64 << 20
+    assert made.services == () if kind == "job" else len(made.services) == 1
+    assert "restartPolicy" not in text or kind == "job"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kubeplay.errors import InvalidInput
-from kubeplay.generate import documents, storage
+from kubeplay.generate import documents, storage, write
 from kubeplay.generate.options import GenerateOptions, Volume, Wanted
 from kubeplay.plan.stack import ObjectKey
 from tests.support.manifests import play
@@ -98,7 +98,7 @@ def generate(text: str, *names: str, **options: Any) -> list[dict[str, Any]]:
 
 
 def yaml_of(text: str, *names: str, **options: Any) -> str:
-    return documents.to_yaml(generate(text, *names, **options), comment=False)
+    return write.to_yaml(generate(text, *names, **options), comment=False)
 
 
 @pytest.mark.parametrize(("text", "name"), [(POD, "Pod/p"), (DEPLOYMENT, "Deployment/web")])
@@ -116,7 +116,7 @@ def test_what_a_pod_uses_comes_with_it_in_podmans_order() -> None:
 def test_secrets_are_hidden_and_such_a_file_is_refused() -> None:
     made = generate(REST, "Secret/pw")
     assert made[0]["data"] == {"password": storage.PLACEHOLDER}
-    text = documents.to_yaml(made)
+    text = write.to_yaml(made)
     assert "aHVudGVyMg" not in text and "hunter2" not in text and "--show-secrets" in text.splitlines()[1]
     with pytest.raises(InvalidInput) as caught:
         play(text)
@@ -137,7 +137,7 @@ def test_type_deployment_wraps_a_pod() -> None:
     assert made["spec"]["selector"] == {"matchLabels": {"app": "p"}}
     assert made["spec"]["template"]["metadata"] == {"labels": {"app": "p"}}
     assert "restartPolicy" not in made["spec"]["template"]["spec"]
-    assert play(documents.to_yaml([made])).pods
+    assert play(write.to_yaml([made])).pods
 
 
 def test_type_without_labels_gets_one_to_select_by() -> None:

@@ -1,0 +1,90 @@
+"""Manifests as YAML text: one file, or one for each object with a kustomization, with a comment where a cluster needs another value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from kubeplay.errors import InvalidInput
+from kubeplay.kube.portable.findings import findings
+from kubeplay.kube.portable.model import CLUSTER, INFO, PLACEHOLDER, Facts, Finding
+
+Object = dict[str, Any]
+NOTHING = Facts()
+KUSTOMIZATION = "kustomization.yaml"
+_MARK = "# cluster: "
+
+
+def to_yaml(objects: Sequence[Object], *, comment: bool = True, facts: Facts = NOTHING) -> str:
+    """The manifests as one YAML file."""
+    documents = [document(obj, comment=comment, facts=facts) for obj in objects]
+    start = "---\n" if len(documents) > 1 else ""
+    return (header(objects, documents) if comment else "") + start + "---\n".join(documents)
+
+
+def header(objects: Sequence[Object], documents: Sequence[str]) -> str:
+    """The comment at the top of a file: who wrote it, and what a cluster needs of its reader."""
+    from kubeplay import __version__
+
+    marked = any(_MARK in text for text in documents)
+    how = f'the lines with "{_MARK.strip()}" say what it needs changed' if marked else "a cluster takes it as it is: kubectl create -f FILE"
+    lines = [f"Written by kubeplay {__version__}; {how}."]
+    if any(obj["kind"] == "Secret" and PLACEHOLDER in (obj.get("data") or {}).values() for obj in objects):
+        lines.append("The values of Secrets are left out: fill them in, or generate again with --show-secrets.")
+    return "".join(f"# {line}\n" for line in lines)
+
+
+def document(obj: Object, *, comment: bool = True, facts: Facts = NOTHING) -> str:
+    """One manifest, with a comment on each line that a cluster would need changed."""
+    from kubeplay.kube import write
+
+    text = write.document(obj)
+    told = [one for one in findings(obj, CLUSTER, facts) if one.level != INFO] if comment else []
+    return _commented(text, told) if told else text
+
+
+def _commented(text: str, told: Sequence[Finding]) -> str:
+    """The text with what is told at the end of the lines it is about. The writer has one key on a line, so a comment fits there."""
+    from kubeplay.kube.document import Positions
+
+    places = Positions(text.encode())
+    lines = text.split("\n")
+    by_line: dict[int, list[str]] = {}
+    for one in told:
+        said = "; ".join(filter(None, (one.why, one.remedy))).replace("\n", " ")
+        by_line.setdefault(places.at(one.path)[0], []).append(said)
+    for number, said_here in by_line.items():
+        lines[number - 1] += f"  {_MARK}" + ". ".join(dict.fromkeys(said_here))
+    return "\n".join(lines)
+
+
+def split(objects: Sequence[Object], *, comment: bool = True, facts: Facts = NOTHING) -> dict[str, str]:
+    """A file for each manifest by its name (`deployment-web.yaml`), and the kustomization.yaml that lists them.
+
+    Where several namespaces have an object of one name, each name starts with its namespace.
+    """
+    from kubeplay.kube import write
+
+    names = _names(objects)
+    files = {}
+    for name, obj in zip(names, objects):
+        made = document(obj, comment=comment, facts=facts)
+        files[name] = (header([obj], [made]) if comment else "") + made
+    listed = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": names}
+    how = "# kubectl apply -k DIRECTORY, kubeplay play kube -k DIRECTORY\n" if comment else ""
+    return {**files, KUSTOMIZATION: how + write.document(listed)}
+
+
+def _names(objects: Sequence[Object]) -> list[str]:
+    plain = [_name(obj) for obj in objects]
+    if len(set(plain)) == len(plain):
+        return plain
+    return [f"{obj['metadata'].get('namespace') or 'default'}-{name}" for obj, name in zip(objects, plain)]
+
+
+def _name(obj: Object) -> str:
+    """`deployment-web.yaml`. RBAC's names may have what a file's cannot."""
+    name = str(obj["metadata"]["name"])
+    if "/" in name or "\0" in name:
+        raise InvalidInput(f"{obj['kind']} {name!r} cannot be a file's name", hint="write one file instead: leave --split out")
+    return f"{obj['kind'].lower()}-{name}.yaml"
