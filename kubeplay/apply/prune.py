@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from kubeplay.apply import applyset
+from kubeplay.errors import InvalidInput
 from kubeplay.play import down as downs
 from kubeplay.play.progress import Progress
 from kubeplay.play.stack import ORDER
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
-    from kubeplay.plan.stack import ObjectKey
+    from kubeplay.kube.check import Manifest
+    from kubeplay.plan.stack import ObjectKey, Origin
 
+NAMELESS = "nothing says which objects were of these files before, so none can be pruned"
 _RANK = {kind: number for number, kind in enumerate(ORDER)}
 
 
@@ -31,6 +34,19 @@ def gone(engine: Engine, stack: int, id: str, keep: Iterable[ObjectKey]) -> list
         found += [one.key for one in engine.store.objects.list() if id in one.body and applyset.label_of(json.loads(one.body)) == id]
     free = [key for key in dict.fromkeys(found) if key not in kept and _free(engine, key)]
     return sorted(free, key=lambda key: (-_RANK.get(key.kind, 0), key))
+
+
+def foreseen(engine: Engine, origin: Origin, id: str, manifests: Sequence[Manifest]) -> list[ObjectKey]:
+    """What --prune would take away: as `gone`, for whoever only looks. Nothing is stored. Raises InvalidInput where nothing says it."""
+    from kubeplay.engine.store.applied import Applied
+    from kubeplay.play.kinds import base
+
+    if not (id or origin.name or origin.source):
+        raise InvalidInput(NAMELESS, hint="--applyset NAME")
+    applied = Applied(engine.store)
+    row = applied.stack(origin.namespace, origin.name) if origin.name else applied.find_source(origin.namespace, origin.source)
+    keep = [base.key(one.object) for one in manifests if one.object["metadata"].get("name")]
+    return gone(engine, row.id if row is not None else 0, id, keep)
 
 
 def _free(engine: Engine, key: ObjectKey) -> bool:

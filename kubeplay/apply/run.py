@@ -91,7 +91,7 @@ def prepare(engine: Engine, manifests: Sequence[Manifest], options: ApplyOptions
 
     wanted = options.applyset
     if options.prune and wanted is None and not (options.origin.name or options.origin.source):
-        raise InvalidInput("nothing says which objects were of these files before, so none can be pruned", hint="--applyset NAME")
+        raise InvalidInput(prune.NAMELESS, hint="--applyset NAME")
     merged = list(merging.merge(engine, manifests).manifests)
     if wanted is not None:
         merged = applyset.labelled(merged, wanted, _lives(engine, merged))

@@ -34,8 +34,13 @@ OPTIONS: tuple[Option, ...] = (
     many("--label", help="Add a label to every object.", metavar="KEY=VALUE"),
     many("--configmap", help="A file of ConfigMaps that the pods may use.", metavar="FILE", complete="file"),
     flag("--replace", help="Remove what the file describes first, then create it."),
-    flag("--update", help="Change in place what differs: data of ConfigMaps and Secrets, which running pods then see in their files, and of"
-         " pods labels, annotations, images, deadline and tolerations."),
+    flag("--update", help="Bring what runs to the files with the least disturbance: only what differs changes, in place where that can be,"
+         " by rollouts of workloads, anew where nothing else is left. What commands have set and no file says stays."),
+    flag("--prune", help="With --update: remove what the files had before and have no more; volumes stay."),
+    text("--applyset", help="With --update: the stack's name. Its objects get the label applyset.kubernetes.io/part-of, by which --prune"
+         " finds them, and it gets a parent object as kubectl's has: NAME (a Secret), or configmap/NAME.", metavar="NAME"),
+    flag("--rollback-on-failure", help="With --update: wait until everything is ready, for --timeout (5m) at most, and bring the old state"
+         " back when it is not."),
     flag("--start", help="Start the containers; --start=false only creates them.", default=True),
     flag("--down", help="Remove what the file describes (the older form of kube down)."),
     flag("--force", help="With --down: remove volumes too."),
@@ -76,7 +81,7 @@ HELP = """Create and start what Kubernetes files describe.
 
 All files are checked first, and nothing is created when anything is wrong with any of them. A failure on the way removes
 what this call has created. Playing the same files again changes nothing. When they have changed, --update changes in place what can be
-changed so (and that stays when something else fails), and --replace makes everything anew.
+changed so and makes the rest anew, and --replace makes everything anew.
 
 Images that are not here are pulled first, as imagePullPolicy and imagePullSecrets say. The flags about registries are for this
 play; what a pod pulls later, when it is restarted or tries again, goes by the auth files, registries.conf and its pull secrets."""
@@ -90,8 +95,13 @@ def play(app: App, *, files: tuple[str, ...], **given: Any) -> int | None:
         raise InvalidInput("--force may be specified only with --down")
     if given["update"] and given["replace"]:
         raise InvalidInput("--update and --replace exclude each other", hint="--update keeps what runs, --replace makes it anew")
+    _for_updates(given)
     if given["context_dir"] and not given["build"]:
         raise InvalidInput("--build must be specified when using --context-dir option")
+    if given["update"] and not given["dry_run"]:
+        from kubeplay.cli import applying
+
+        return applying.update(app, files, given)
     played = _compiled(app, files, given)
     if given["dry_run"]:
         from kubeplay.cli.dryrun import show
@@ -101,6 +111,21 @@ def play(app: App, *, files: tuple[str, ...], **given: Any) -> int | None:
     from kubeplay.cli.playing import run
 
     return run(app, played, files, given)
+
+
+def _for_updates(given: dict[str, Any]) -> None:
+    """Raises InvalidInput for flags that mean something with --update only."""
+    for name in ("prune", "applyset", "rollback_on_failure"):
+        if given[name] and not given["update"]:
+            raise InvalidInput(f"--{name.replace('_', '-')} may be specified only with --update")
+
+
+def manifests(app: App, files: tuple[str, ...], given: dict[str, Any]) -> list[Manifest]:
+    """The files' checked manifests, with what the store knows; their warnings are said."""
+    from kubeplay.play.sources import load
+
+    texts, maps = load(files, None), load(given["configmap"], None)
+    return _checked(app, texts, given["validate"], maps, _known(app, any(b"clusterIP" in data for _, data in texts)))
 
 
 def _compiled(app: App, files: tuple[str, ...], given: dict[str, Any]) -> Played:
@@ -152,6 +177,7 @@ def named(app: App, files: tuple[str, ...]) -> tuple[list[ObjectKey], tuple[Faul
 # Flags that decide what is done with the Stack, not what is in it.
 _NOT_COMPILED = frozenset(
     (
+        "prune", "applyset", "rollback_on_failure",
         "quiet", "replace", "update", "wait", "wait_ready", "timeout", "keep_on_failure", "dry_run", "output", "down", "force", "no_trunc",
         "configmap", "build", "context_dir", "authfile", "cert_dir", "creds", "tls_verify", "signature_policy",
     )

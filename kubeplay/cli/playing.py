@@ -35,17 +35,17 @@ def run(app: App, played: Played, files: Sequence[str], given: dict[str, Any]) -
         origin=origin(app.namespace, files), given=played.given,
     )  # fmt: skip
     with Reporter(given["quiet"]) as reporter, app.supervised():
-        _build(app, stack, files, given, pull, reporter)
-        with _view(app, stack, given, reporter):
+        build(app, stack, files, given, pull, reporter)
+        with view(app, stack, given, reporter):
             result = up(app.engine, stack, options, reporter)
     sys.stdout.write(shown(result))
     sys.stdout.flush()
     if given["quiet"]:  # else the progress display has said it
         _warn(result)
-    return _stay(app, stack, result) if given["wait"] else None
+    return stay(app, stack, result) if given["wait"] else None
 
 
-def _view(app: App, stack: Stack, given: dict[str, Any], reporter: Reporter) -> AbstractContextManager[object]:
+def view(app: App, stack: Stack, given: dict[str, Any], reporter: Reporter) -> AbstractContextManager[object]:
     """While --wait-ready waits: the pods by state, and what each waits for."""
     if not given["wait_ready"] or given["quiet"]:
         return nullcontext()
@@ -72,7 +72,7 @@ def registries(given: dict[str, Any]) -> Flags | None:
     return Flags(given["authfile"] or "", given["cert_dir"] or "", creds, given["tls_verify"], given["signature_policy"] or "")
 
 
-def _build(app: App, stack: Stack, files: Sequence[str], given: dict[str, Any], pull: Flags | None, reporter: Reporter) -> None:
+def build(app: App, stack: Stack, files: Sequence[str], given: dict[str, Any], pull: Flags | None, reporter: Reporter) -> None:
     """--build: images that have a directory of their name."""
     from kubeplay.reconcile import images
 
@@ -152,7 +152,7 @@ def _service(plan: ServicePlan) -> str:
     return f"{plan.namespace}/{plan.name} {plan.cluster_ip} {ports}"
 
 
-def _stay(app: App, stack: Stack, result: UpResult) -> int:
+def stay(app: App, stack: Stack, result: UpResult) -> int:
     """--wait: until every pod has ended, or a signal."""
     from kubeplay.play.down import down
 

@@ -29,7 +29,9 @@ TREE = Group(
     "Play Kubernetes files on this machine, and read them back.",
     also={
         "play": Group("Create what Kubernetes files describe.", also={"kube": "play:play"}),
-        "kube": Group("Play, remove and generate Kubernetes files.", "play", "play down", {"generate": "generate:generate"}),
+        "kube": Group("Play, remove and generate Kubernetes files.", "play", "play down", {
+            "generate": "generate:generate",
+            "apply": "applying:apply", "history": "history:history", "rollback": "history:rollback"}),
         "generate": Group("Write Kubernetes files, or systemd units, from what is stored.",
                           also={"kube": "generate:generate", "systemd": "boot:systemd"}),
         "down": "play:down",
