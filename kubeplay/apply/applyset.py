@@ -14,15 +14,14 @@ from kubeplay.kube import kinds
 from kubeplay.kube.check import Manifest
 from kubeplay.kube.defaults import apply as with_defaults
 from kubeplay.plan.stack import ObjectKey
+from kubeplay.play import given
 from kubeplay.record import Record
 
 Json = dict[str, Any]
 PART_OF = "applyset.kubernetes.io/part-of"
-ID = "applyset.kubernetes.io/id"
-TOOLING = "applyset.kubernetes.io/tooling"
+ID, TOOLING, OURS = given.SET_ID, given.TOOLING, given.OURS
 KINDS = "applyset.kubernetes.io/contains-group-kinds"
 NAMESPACES = "applyset.kubernetes.io/additional-namespaces"
-OURS = "kubeplay"
 PARENTS = {"secret": "Secret", "secrets": "Secret", "configmap": "ConfigMap", "configmaps": "ConfigMap", "cm": "ConfigMap"}
 
 

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 from kubeplay.engine.host import faults
 from kubeplay.engine.host.trace import trace
-from kubeplay.engine.store.applied import Applied
 from kubeplay.engine.store.objects import StoredObject
 from kubeplay.engine.store.runtime import DELETE, PodRow
 from kubeplay.kube.status import TERMINAL
 from kubeplay.plan.stack import ObjectKey
+from kubeplay.play import given, set_claims
 from kubeplay.play import record as records
-from kubeplay.play import set_claims
 from kubeplay.play.progress import Progress, ProgressEvent, silent
 from kubeplay.reconcile import parallel, services, system
 from kubeplay.reconcile.observe import plan_of
@@ -54,7 +53,7 @@ def down(
                 collect(engine)
             wanted = [*keys, *[key for key, value in left if value == records.MADE]]
             result = remove(engine, wanted, force=force, timeout=timeout, progress=progress, recover=bool(left))
-            Applied(engine.store).collect()
+            given.forget(engine)
             return result
         finally:
             hold.release()

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 NAME_MOST = 53  # characters: helm's bound for the name of a release
+SET_ID, TOOLING, OURS = "applyset.kubernetes.io/id", "applyset.kubernetes.io/tooling", "kubeplay"  # of parents (apply/applyset.py)
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -93,3 +94,22 @@ def stack_id(applied: Any, origin: Origin) -> int:
     if origin.source:
         return int(applied.of_source(origin.namespace, origin.source, origin.wish or "stack").id)
     return 0
+
+
+def forget(engine: Engine) -> None:
+    """Stacks of which nothing is left are forgotten, and the parents that we made of their ApplySets go."""
+    from kubeplay.engine.store.applied import Applied
+
+    for row in Applied(engine.store).collect():
+        for kind in ("Secret", "ConfigMap"):
+            key = ObjectKey(kind, row.namespace, row.name)
+            found = engine.store.objects.find(key)
+            if found is not None and _is_parent(found.body):
+                engine.store.objects.delete(key)
+
+
+def _is_parent(body: str) -> bool:
+    import json
+
+    meta = json.loads(body)["metadata"] if SET_ID in body else {}
+    return SET_ID in (meta.get("labels") or {}) and str((meta.get("annotations") or {}).get(TOOLING)).startswith(f"{OURS}/")
