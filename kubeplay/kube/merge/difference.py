@@ -51,11 +51,14 @@ def _field(made: Json, name: str, before: Any, after: Any, field: keys.Field, si
     elif isinstance(before, list) and isinstance(after, list) and field.merges and told_apart(field, before, after):
         _list(made, name, before, after, field, sides)
     elif sides.additions and not same(before, after):
-        made[name] = after
+        ambiguous = field.merges and field.key and isinstance(after, list) and all(isinstance(item, dict) for item in after)
+        made[name] = [{PATCH: "replace"}, *after] if ambiguous else after
 
 
 def told_apart(field: keys.Field, *lists: list[Any]) -> bool:
-    """Whether the key of a merged list says which item is which; where two ports have one number it does not, nor where it is missing."""
+    """Whether the key of a merged list says which item is which. Where it does not, the whole list is taken: a TCP and a UDP port of
+    one number are such items (kubectl mixes them up), and what lacks the key.
+    """
     if not field.key:
         return not any(isinstance(item, (dict, list)) for items in lists for item in items)
     for items in lists:
@@ -77,7 +80,7 @@ def _list(made: Json, name: str, before: list[Any], after: list[Any], field: key
     if items:
         made[name] = items
     moved = [mark for mark in was if mark in now] != [mark for mark in now if mark in was]
-    if items or gone or (moved and sides.additions):
+    if after and (items or gone or (moved and sides.additions)):
         made[ORDER + name] = [{field.key: item[field.key]} for item in after] if field.key else order.once(after)
 
 

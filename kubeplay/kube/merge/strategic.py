@@ -19,7 +19,8 @@ _WAYS = ("delete", "replace", "merge")
 
 
 class Ways(Record):
-    """Where programs differ. `prepend`: items that a list has not yet come first (kustomize), not last (kubectl).
+    """Where programs differ. `prepend`: what a list has stays in its order and what it has not comes first (kustomize), whereas the API
+    server goes by the order of the patch.
 
     `vanish`: a field whose map says `$patch: delete` goes (kustomize) and does not stay as an empty map (the API server).
     """
@@ -95,7 +96,9 @@ def _retained(body: Json, patch: Json, path: str) -> Json:
 
 
 def _items(old: list[Any], new: list[Any], field: keys.Field, ways: Ways, path: str, wanted: Any) -> list[Any]:
-    """A list after a patch's items; `wanted` is its $setElementOrder, None where there is none."""
+    """A list after a patch's items; `wanted` is its $setElementOrder, None where there is none: then the patch's own order counts."""
+    if wanted is None and not ways.prepend:
+        wanted = [item for item in new if not (isinstance(item, dict) and item.get(PATCH) == "delete")]
     if not field.key:
         there = order.places(old, "")
         made = [*old, *[item for item in order.once(new) if order.mark(item, "") not in there]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kubeplay.kube.merge import difference, json_merge, keys, strategic
+from kubeplay.kube.merge import difference, json_merge, keys, order, strategic
 from kubeplay.record import Record
 
 Json = dict[str, Any]
@@ -29,25 +29,10 @@ def merge(last: Json | None, modified: Json, live: Json, record: str) -> Merge:
     if record == keys.OPAQUE:
         made = json_merge.three_way(last, modified, live)
         return Merge(made, json_merge.apply(live, made))
-    last, modified = _without_ambiguous(last or {}, modified, live, record)
     comes = difference.patch(live, modified, record, difference.ADDITIONS)
-    goes = difference.patch(last, modified, record, difference.DELETIONS)
+    goes = difference.patch(last or {}, modified, record, difference.DELETIONS)
     made = _both(goes, comes, record)
     return Merge(made, strategic.apply(live, made, record))
-
-
-def _without_ambiguous(last: Any, modified: Any, live: Any, record: str) -> tuple[Json, Json]:
-    """Lists whose items nothing tells apart are the file's as a whole: what the file said before does not matter to them.
-
-    (Two ports of one number, one TCP and one UDP, are such items; kubectl mixes them up.)
-    """
-    for name in modified:
-        field = keys.field(record, name)
-        if field.merges and isinstance(last.get(name), list):
-            lists = [one[name] for one in (last, modified, live) if isinstance(one.get(name), list)]
-            if not difference.told_apart(field, *lists):
-                last = {key: item for key, item in last.items() if key != name}
-    return last, modified
 
 
 def _both(goes: Json, comes: Json, record: str) -> Json:
@@ -65,6 +50,8 @@ def _both(goes: Json, comes: Json, record: str) -> Json:
 
 
 def _lists(goes: list[Json], comes: list[Json], field: keys.Field) -> list[Json]:
-    there = {repr(item[field.key]): item for item in comes}
-    first = [_both(item, there.pop(repr(item[field.key])), field.of) if repr(item[field.key]) in there else item for item in goes]
+    if any(field.key not in item for item in comes):  # a list that is replaced as a whole
+        return comes
+    there = {order.mark(item, field.key): item for item in goes}
+    first = [_both(there.pop(order.mark(item, field.key), {}), item, field.of) for item in comes]
     return [*first, *there.values()]
