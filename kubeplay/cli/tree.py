@@ -31,6 +31,7 @@ TREE = Group(
         "play": Group("Create what Kubernetes files describe.", also={"kube": "play:play"}),
         "kube": Group("Play, remove and generate Kubernetes files.", "play", "play down", {
             "generate": "generate:generate",
+            "plan": "planning:plan", "diff": "differing:diff",
             "apply": "applying:apply", "history": "history:history", "rollback": "history:rollback"}),
         "generate": Group("Write Kubernetes files, or systemd units, from what is stored.",
                           also={"kube": "generate:generate", "systemd": "boot:systemd"}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.plan.stack import ObjectKey, PlannedObject, Stack
@@ -15,10 +16,17 @@ AUTOSCALER = "HorizontalPodAutoscaler"
 
 def sized(engine: Engine, stack: Stack) -> Stack:
     """The stack with the stored number of replicas for whatever a stored autoscaler scales."""
-    targets = {_target(json.loads(one.body), one.key.namespace) for one in engine.store.objects.list(AUTOSCALER)}
-    if not targets:
+    found = targets(engine)
+    if not found:
         return stack
-    return stack._replace(objects=tuple([_kept(engine, one) if one.key in targets else one for one in stack.objects]))
+    return stack._replace(objects=tuple([_kept(engine, one) if one.key in found else one for one in stack.objects]))
+
+
+def targets(engine: Engine, objects: Iterable[dict[str, Any]] = ()) -> frozenset[ObjectKey]:
+    """What the stored autoscalers scale, and those among these objects of files."""
+    found = {_target(json.loads(one.body), one.key.namespace) for one in engine.store.objects.list(AUTOSCALER)}
+    new = [one for one in objects if one["kind"] == AUTOSCALER]
+    return frozenset(found | {_target(one, one["metadata"].get("namespace") or "default") for one in new})
 
 
 def _target(body: dict[str, Any], namespace: str) -> ObjectKey:

@@ -32,7 +32,7 @@ def _map(old: Json, new: Json, record: str, sides: Sides, retain: bool) -> Json:
     made: Json = {}
     for name, before in old.items():
         if name not in new:
-            if sides.deletions:
+            if sides.deletions and not name.startswith("$"):  # a hostile annotation may hold directives
                 made[name] = None
             continue
         _field(made, name, before, new[name], keys.field(record, name), sides)

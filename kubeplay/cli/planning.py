@@ -1,0 +1,67 @@
+"""kube plan: what an apply of files would do, and why."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from kubeplay.cli import play
+from kubeplay.cli.declare import Option, argument, choice, command, many
+from kubeplay.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from kubeplay.apply.model import Planned
+    from kubeplay.cli.app import App
+
+# The flags of play that change what files mean: a plan with them says what a play with them would do.
+MEANING = frozenset(
+    ("annotation", "label", "configmap", "start", "network", "ip", "mac_address", "publish", "publish_all", "no_pod_prefix", "userns",
+     "log_driver", "log_opt", "seccomp_profile_root", "validate")
+)  # fmt: skip
+FILES = argument("FILE", "Files, directories, URLs, or - for standard input.", dest="files", many=True, required=False, complete="file")
+FILENAME = many("-f", "--filename", help="The same, as kubectl has it.", metavar="FILE", complete="file")
+COLOR = choice("--color", choices=("auto", "always", "never"), default="auto", bare="always",
+               help="Colours: on a terminal where NO_COLOR is not set (auto), always, or never.")  # fmt: skip
+SAME: tuple[Option, ...] = tuple([option for option in play.OPTIONS if option.dest in MEANING])
+
+
+@command(
+    "plan",
+    "Show what an apply of files would do: what is created, updated in place, replaced, removed and left, and which field is why.\n\n"
+    "    kubeplay kube plan app.yaml\n    kubeplay kube plan app.yaml -o json\n\nNothing is touched. The files are merged with what is"
+    " stored as kubectl does it: what a file never said stays as it is, what it said before and says no more goes.",
+    FILES,
+    FILENAME,
+    choice("-o", "--output", choices=("text", "json"), default="text", help="For people, or for tools."),
+    COLOR,
+    *SAME,
+)
+def plan(app: App, *, files: tuple[str, ...], filename: tuple[str, ...], output: str, color: str, **given: Any) -> None:
+    from kubeplay.cli import planshow
+
+    found = planned(app, (*files, *filename), given)
+    if output == "json":
+        sys.stdout.write(planshow.as_json(found))
+    else:
+        sys.stdout.write(planshow.as_text(found, colored(color)))
+
+
+def planned(app: App, files: tuple[str, ...], given: dict[str, Any]) -> Planned:
+    """The plan of the files; where nothing is stored yet everything is new, and nothing is made for it."""
+    from kubeplay.apply import planning
+    from kubeplay.apply.model import PlanOptions
+
+    if not files:
+        raise InvalidInput("no files are given", hint="name files or directories, or - for standard input")
+    manifests = play.manifests(app, files, given)
+    options = PlanOptions(play.options(app, given))
+    return planning.plan(app.engine, manifests, options) if app.has_store else planning.fresh(manifests, options)
+
+
+def colored(wish: str) -> bool:
+    """Whether to write colours; no-color.org: any NO_COLOR that is not empty asks for none."""
+    import os
+
+    if wish != "auto":
+        return wish == "always"
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
