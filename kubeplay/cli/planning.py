@@ -6,12 +6,14 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli import play
-from kubeplay.cli.declare import Option, argument, choice, command, many
+from kubeplay.cli.declare import Option, argument, choice, command, flag, many, text
 from kubeplay.errors import InvalidInput
 
 if TYPE_CHECKING:
     from kubeplay.apply.model import Planned
     from kubeplay.cli.app import App
+    from kubeplay.kube.check import Manifest
+    from kubeplay.plan.stack import ObjectKey
 
 # The flags of play that change what files mean: a plan with them says what a play with them would do.
 MEANING = frozenset(
@@ -22,7 +24,11 @@ FILES = argument("FILE", "Files, directories, URLs, or - for standard input.", d
 FILENAME = many("-f", "--filename", help="The same, as kubectl has it.", metavar="FILE", complete="file")
 COLOR = choice("--color", choices=("auto", "always", "never"), default="auto", bare="always",
                help="Colours: on a terminal where NO_COLOR is not set (auto), always, or never.")  # fmt: skip
-SAME: tuple[Option, ...] = tuple([option for option in play.OPTIONS if option.dest in MEANING])
+SAME: tuple[Option, ...] = (
+    flag("--prune", help="Say too what the files had before and have no more, which apply --prune removes."),
+    text("--applyset", help="With --prune: the stack's name, as of apply.", metavar="NAME"),
+    *[option for option in play.OPTIONS if option.dest in MEANING],
+)
 
 
 @command(
@@ -55,7 +61,19 @@ def planned(app: App, files: tuple[str, ...], given: dict[str, Any]) -> Planned:
         raise InvalidInput("no files are given", hint="name files or directories, or - for standard input")
     manifests = play.manifests(app, files, given)
     options = PlanOptions(play.options(app, given))
-    return planning.plan(app.engine, manifests, options) if app.has_store else planning.fresh(manifests, options)
+    if not app.has_store:
+        return planning.fresh(manifests, options)
+    removed = _removed(app, files, manifests, given["applyset"]) if given["prune"] else ()
+    return planning.plan(app.engine, manifests, options._replace(removed=removed))
+
+
+def _removed(app: App, files: tuple[str, ...], manifests: list[Manifest], applyset: str | None) -> tuple[ObjectKey, ...]:
+    from kubeplay.apply import applyset as sets
+    from kubeplay.apply import prune
+    from kubeplay.cli.applying import origin
+
+    wanted = sets.named(applyset, app.namespace) if applyset else None
+    return tuple(prune.foreseen(app.engine, origin(app, files, wanted), wanted.id if wanted is not None else "", manifests))
 
 
 def colored(wish: str) -> bool:

@@ -151,14 +151,6 @@ def _compiled(app: App, files: tuple[str, ...], given: dict[str, Any]) -> Played
     return played
 
 
-def manifests(app: App, files: tuple[str, ...], given: dict[str, Any]) -> list[Manifest]:
-    """The files' checked manifests, their warnings said: for who looks at what a play would do."""
-    from kubeplay.play.sources import load
-
-    texts, maps = load(files, None), load(given["configmap"], None)
-    return _checked(app, texts, given["validate"], maps, _known(app, any(b"clusterIP" in data for _, data in texts)))
-
-
 def named(app: App, files: tuple[str, ...]) -> tuple[list[ObjectKey], tuple[Fault, ...]]:
     """The objects that the files name, valid or not, and why some documents name none. Kinds that we never run are warnings."""
     from kubeplay.play import cache
