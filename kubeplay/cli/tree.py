@@ -121,6 +121,7 @@ TREE = Group(
         "debug": "debug:debug",
         "system": Group("This machine, and kubeplay on it.", "system", "check reset", {
             "df": "disk:df", "prune": "disk:prune", "suspend": "boot:suspend", "resume": "boot:resume"}),
+        "sync": "sync:sync",
         "unshare": "unshare:unshare",
         "completion": "completion:completion",
     },

@@ -57,16 +57,16 @@ def _unit(options: Options, title: str, description: str, start: str, stop: str,
     if options.restart in NEVER:
         hint = "leave --restart-policy out: a failed start is tried again, and running pods are looked after by kubeplay itself"
         raise InvalidInput(f"--restart-policy {options.restart}: systemd refuses it for units without a main process", hint=hint)
-    command = f"{' '.join(map(_quoted, options.program))} --root {_quoted(options.root)} --runroot {_quoted(options.runroot)}"
+    command = f"{' '.join(map(quoted, options.program))} --root {quoted(options.root)} --runroot {quoted(options.runroot)}"
     after = [*(() if options.user else ("network-online.target",)), *options.after]
     wants = [*(() if options.user else ("network-online.target",)), *options.wants]
     lines = [
         *(["# Written by kubeplay generate systemd."] if options.header else []),
-        "[Unit]", f"Description={_text(description)}", "Documentation=man:systemd.service(5)",
+        "[Unit]", f"Description={text(description)}", "Documentation=man:systemd.service(5)",
         *_line("Wants", wants), *_line("Requires", options.requires), *_line("After", after),
-        f"RequiresMountsFor={_quoted(options.root)}",
+        f"RequiresMountsFor={quoted(options.root)}",
         "", "[Service]", "Type=oneshot", "RemainAfterExit=yes",
-        *(f"Environment={_quoted(one)}" for one in options.env),
+        *(f"Environment={quoted(one)}" for one in options.env),
         f"ExecStart={command} {start}", f"ExecStop={command} {stop}", f"Restart={options.restart}",
         f"RestartSec={5 if options.restart_seconds is None else options.restart_seconds}",
         f"TimeoutStartSec={'infinity' if options.start_seconds is None else options.start_seconds}",
@@ -77,19 +77,19 @@ def _unit(options: Options, title: str, description: str, start: str, stop: str,
 
 
 def _line(key: str, units: list[str] | tuple[str, ...]) -> list[str]:
-    return [f"{key}={' '.join(map(_text, units))}"] if units else []
+    return [f"{key}={' '.join(map(text, units))}"] if units else []
 
 
-def _text(value: str) -> str:
+def text(value: str) -> str:
     """A value without line ends, which would begin another setting, and with systemd's specifiers taken as they are."""
     if any(not c.isprintable() for c in value):
         raise InvalidInput(f"{value!r} cannot stand in a unit")
     return value.replace("%", "%%")
 
 
-def _quoted(value: str) -> str:
+def quoted(value: str) -> str:
     """A word as systemd.syntax(7) reads it back."""
-    value = _text(value).replace("\\", "\\\\").replace("$", "$$")
+    value = text(value).replace("\\", "\\\\").replace("$", "$$")
     if value and all(c.isalnum() or c in "/._-=:@%+$," for c in value):
         return value
     return '"' + value.replace('"', '\\"') + '"'

@@ -1,6 +1,6 @@
 """Where things lie under the root (kept over a reboot) and the runroot (a tmpfs of our own).
 
-root/     state.db  images/ layers/ blobs/ containers/CID/{upper,work}  pods/UID/volumes/  volumes/NS_NAME/  logs/
+root/     state.db  images/ layers/ blobs/ containers/CID/{upper,work}  pods/UID/volumes/  volumes/NS_NAME/  logs/  sync/NAME/
 runroot/  boot_id  wake  locks/  exits/CID  sandboxes/ID/{ns/,shm/,files/{hosts,resolv.conf,hostname,termination-CID}}
           containers/CID/{config.json,facts,rootfs,conmon.pid,...}  volumes/UID/NAME (tmpfs copies: secrets)  runtime/ (runc's state)
 """
@@ -74,6 +74,10 @@ class Paths:
     def pod_logs(self, namespace: str, name: str, uid: str) -> str:
         """CS12."""
         return f"{self.root}/logs/{component(namespace)}_{component(name)}_{component(uid)}"
+
+    def sync(self, name: str) -> str:
+        """What a followed source's process needs again after its end."""
+        return f"{self.root}/sync/{component(name)}"
 
     def lock(self, name: str) -> str:
         return f"{self.runroot}/locks/{component(name)}"
