@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from kubeplay.cli.declare import argument, choice, command, flag, integer, text
+from kubeplay.cli.declare import argument, choice, command, flag, integer, many, text
 from kubeplay.errors import AlreadyExists, InvalidInput
 from kubeplay.generate.options import TYPES, GenerateOptions, Wanted
 
@@ -20,15 +20,20 @@ if TYPE_CHECKING:
     "generate",
     "Write the Kubernetes file that describes pods, containers, volumes, or whole stacks.\n\n"
     "    kubeplay generate kube web\n    kubeplay generate kube deployment/web service/web\n"
-    "    kubeplay generate kube --all -n shop --split shop/\n    kubeplay generate kube -l app=web -f web.yaml\n\n"
+    "    kubeplay generate kube --all -n shop --split shop/\n    kubeplay generate kube -l app=web -f web.yaml\n"
+    "    kubeplay generate kube --from compose docker-compose.yaml\n    podman inspect web | kubeplay generate kube --from container -\n\n"
     "What the named things refer to comes with them: ConfigMaps, Secrets, claims, accounts, classes. Lines that a cluster needs\n"
-    "changed end in a comment that says why.",
+    "changed end in a comment that says why.\n\n"
+    "With --from compose NAME is a compose file, or its directory (this one when none is named); with --from container a file of what\n"
+    "`podman inspect` or `docker inspect` prints, or `-`. What no manifest can say is listed on stderr and in comments.",
     argument("NAME", "Pods, containers, volumes, or KIND/NAME of any kind: deployment/web, cronjob/nightly, netpol/db.", many=True,
              required=False, complete="pod"),
     flag("-a", "--all", help="Everything that was written in the namespace (-n); what controllers made is made again by them."),
     flag("-A", "--all-namespaces", help="Everything of every namespace, with the cluster-wide objects."),
     text("-l", "--selector", help="What has these labels: app=web,tier!=db,'env in (a, b)'.", metavar="SELECTOR"),
     text("--applyset", help="What belongs to an applyset: its id, or its parent as [KIND/]NAME.", metavar="APPLYSET"),
+    choice("--from", choices=("compose", "container"), help="Read files of this form instead of what is stored.", dest="source"),
+    many("--profile", help="With --from compose: take in the services of this profile, '*' for every one.", metavar="PROFILE"),
     text("-f", "--filename", help="Write to this file, which must not exist.", metavar="FILE", complete="file"),
     text("--split", help="Write a file for each object into this directory, and a kustomization.yaml; none of them may exist.",
          metavar="DIR", complete="file"),
@@ -45,6 +50,13 @@ def generate(app: App, *, name: tuple[str, ...], filename: str | None, split: st
     from kubeplay.generate import documents, lookup, published, write
 
     options = GenerateOptions(given["type"] or "", given["replicas"], given["service"], given["show_secrets"], given["podman_only"])
+    if given["source"]:
+        from kubeplay.cli import converting
+
+        asked = converting.Asked(given["source"], given["profile"], app.namespace if app.namespace_given else "", comments)
+        files = converting.files(name, asked, options, split=bool(split))
+        _put(files, filename, split, 0o600 if options.show_secrets else 0o644)
+        return
     wanted = _wanted(app, name, given)
     objects = documents.generate(wanted, lookup.stored(app.store), options)
     facts = published.facts(app.engine.images, objects) if comments else write.NOTHING
@@ -52,13 +64,20 @@ def generate(app: App, *, name: tuple[str, ...], filename: str | None, split: st
         print(f"Warning: left out: {reason}", file=sys.stderr)
     mode = 0o600 if options.show_secrets else 0o644
     if split:
-        _directory(split, write.split(objects, comment=comments, facts=facts), mode)
-        return
-    written = write.to_yaml(objects, comment=comments, facts=facts)
-    if filename:
-        _file(filename, written, mode)
+        files = write.split(objects, comment=comments, facts=facts)
     else:
-        sys.stdout.write(written)
+        files = {"": write.to_yaml(objects, comment=comments, facts=facts)}
+    _put(files, filename, split, mode)
+
+
+def _put(files: Mapping[str, str], filename: str | None, split: str | None, mode: int) -> None:
+    """The files into their directory, or the only text into its file or to stdout. Raises AlreadyExists."""
+    if split:
+        _directory(split, files, mode)
+    elif filename:
+        _file(filename, files[""], mode)
+    else:
+        sys.stdout.write(files[""])
 
 
 def _check(name: tuple[str, ...], filename: str | None, split: str | None, given: Mapping[str, Any]) -> None:
@@ -67,6 +86,8 @@ def _check(name: tuple[str, ...], filename: str | None, split: str | None, given
         raise InvalidInput(
             "--replicas can only be set when --type is set to deployment" if type != "deployment" else "--replicas must be at least 1"
         )
+    if given["source"] and whole:
+        raise InvalidInput(f"--from and {whole} cannot be mixed", hint="--from reads files, the other what is stored")
     if name and whole:
         raise InvalidInput(f"names and {whole} cannot be mixed", hint="give either what is wanted, or which of all")
     if whole and (type or given["service"]):
