@@ -126,7 +126,7 @@ class _Play:
         self.services: list[ServicePlan] = []
         self.reported: set[str] = set()
         self.replaced: tuple[ObjectKey, ...] = ()
-        self.recreated: tuple[ObjectKey, ...] = ()  # what cannot be changed in place, before it is removed
+        self.recreated: dict[ObjectKey, list[str]] = {}  # what cannot be changed in place, and why, before it is removed
         self.updates: tuple[Update, ...] = ()
         self.touched: list[str] = []  # pods of others that show what this play changes
         self.awaited: list[ObjectKey] = []  # workloads whose controllers say when they are ready
@@ -139,7 +139,7 @@ class _Play:
             compared = self._changes(compared)
         elif compared.different and not self.options.replace:
             change.refuse(compared)
-        gone = [one.key for one in self.stack.objects] if self.options.replace else self.recreated
+        gone = [one.key for one in self.stack.objects] if self.options.replace else list(self.recreated)
         services.check(self.engine, self.stack.services, gone)
         self._images(compared)
         if self.recreated:
@@ -177,12 +177,14 @@ class _Play:
 
         self.updates, refused = update.judged(self.engine, self.stack, compared.different)
         update.refuse({key: why for key, why in refused.items() if not self.options.recreate or key.kind in _LASTING})
-        self.recreated = tuple(refused)
+        self.recreated = refused
         return compared._replace(different=(), same=compared.same | {one.key for one in self.updates})
 
     def _recreate(self) -> change.Comparison:
         """What may not change goes and comes anew."""
-        self.replaced = self.recreated
+        self.replaced = tuple(self.recreated)
+        for key, why in self.recreated.items():
+            self.progress(ProgressEvent("object", "replaced", str(key), message=why[0]))
         downs.remove(self.engine, self.replaced, progress=self.progress)
         faults.point("play:recreated")
         self.stack = children.left_out(self.engine, self.whole)
