@@ -64,6 +64,8 @@ def _defaults() -> dict[str, Any]:
 def _carried_out(app: App, files: tuple[str, ...], given: dict[str, Any]) -> tuple[Applied, Prepared]:
     from kubeplay.apply import run
 
+    if given["rollback_on_failure"] and given["keep_on_failure"]:
+        raise InvalidInput("--rollback-on-failure and --keep-on-failure exclude each other")
     pull = playing.registries(given)
     manifests, options = _read(app, files, given, pull)
     with playing.Reporter(given["quiet"]) as reporter, app.supervised():
