@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli import playing
 from kubeplay.cli.declare import Option, argument, choice, command, flag, many, number, text
+from kubeplay.cli.sourcing import SOURCES, words
 from kubeplay.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ def _pruned(applied: Applied) -> str:
 
 def local(app: App, files: tuple[str, ...], given: dict[str, Any]) -> int | None:
     """kube apply --local: kubectl's line for each object."""
-    if not files:
-        raise InvalidInput("must specify one of -f FILE or FILE", hint="kubeplay kube apply --local -f app.yaml")
+    if not files and not given.get("kustomize"):
+        raise InvalidInput("must specify one of -f FILE, -k DIR or FILE", hint="kubeplay kube apply --local -f app.yaml")
     given = {**_defaults(), **given, "update": True, "wait_ready": given["wait_ready"] or bool(given.get("wait"))}
     if given.get("dry_run") not in (None, "none", False):
         return _dry(app, files, given)
@@ -70,7 +71,7 @@ def _carried_out(app: App, files: tuple[str, ...], given: dict[str, Any]) -> tup
     manifests, options = _read(app, files, given, pull)
     with playing.Reporter(given["quiet"]) as reporter, app.supervised():
         prepared = run.prepare(app.engine, manifests, options)
-        playing.build(app, prepared.stack, files, given, pull, reporter)
+        playing.build(app, prepared.stack, words(files, given), given, pull, reporter)
         with playing.view(app, prepared.stack, {**given, "wait_ready": options.wait_ready or options.rollback_on_failure}, reporter):
             return run.carry_out(app.engine, prepared, options, reporter), prepared
 
@@ -82,7 +83,7 @@ def _read(app: App, files: tuple[str, ...], given: dict[str, Any], pull: Flags |
     manifests = play.manifests(app, files, given)
     wanted = applyset.named(given["applyset"], app.namespace) if given["applyset"] else None
     return manifests, run.ApplyOptions(
-        play.options(app, given), origin(app, files, wanted), wanted, given["prune"], given["wait_ready"], given["timeout"],
+        play.options(app, given), origin(app, words(files, given), wanted), wanted, given["prune"], given["wait_ready"], given["timeout"],
         given["rollback_on_failure"], given["keep_on_failure"], pull,
     )  # fmt: skip
 
@@ -150,6 +151,7 @@ def _dry(app: App, files: tuple[str, ...], given: dict[str, Any]) -> int:
     "    kubeplay kube apply --local --prune --rollback-on-failure --timeout=60s deploy/",
     argument("FILE", "Files, directories, URLs, or - for standard input.", dest="name", many=True, required=False, complete="file"),
     many("-f", "--filename", dest="files", help="The same.", metavar="FILE", complete="file"),
+    SOURCES,
     LOCAL,
     number("--timeout", help="How long to wait at most: 90, 60s, 1m30s.", metavar="DURATION"),
     choice("--dry-run", choices=("none", "client", "server"), bare="client", default="none", help="Say what would be done."),

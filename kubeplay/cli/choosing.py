@@ -65,7 +65,7 @@ def named(app: App, files: Sequence[str]) -> list[ObjectKey]:
     """The objects of files. Raises InvalidInput where a document names none."""
     from kubeplay.cli.play import named as keys
 
-    found, faults = keys(app, tuple(files))
+    found, faults = keys(app, tuple(files), {})
     if faults:
         raise InvalidInput("not every document names an object", faults)
     return found

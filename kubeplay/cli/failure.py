@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 from kubeplay.errors import EXIT_FAILURE, EXIT_INTERRUPTED, InvalidInput, KubeplayError, exit_code
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kubeplay.errors import Fault
+
+# What was built or rendered says where a line of it comes from: by the name of the source (cli/sourcing.py).
+places: dict[str, Callable[[int], str]] = {}
 
 
 def report(error: BaseException, level: str = "warning", form: str = "text") -> int:
@@ -39,12 +48,18 @@ def message(error: BaseException) -> str:
 def _text(error: BaseException) -> str:
     lines = [f"Error: {message(error)}"]
     if isinstance(error, InvalidInput):
-        lines += [str(fault) for fault in error.faults]
+        lines += [_fault(fault) for fault in error.faults]
     lines += getattr(error, "__notes__", ())
     hint = error.hint if isinstance(error, KubeplayError) else ""
     if not isinstance(error, (KubeplayError, KeyboardInterrupt, OSError)):
         hint = "this is a fault of kubeplay's own; --log-level debug shows where"
     return safe("\n".join(lines + ([f"hint: {hint}"] if hint else [])))
+
+
+def _fault(fault: Fault) -> str:
+    place = places.get(fault.source)
+    origin = place(fault.line) if place is not None and fault.line else ""
+    return f"{fault} [{origin}]" if origin else str(fault)
 
 
 def safe(text: str) -> str:

@@ -6,7 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from kubeplay.cli.declare import FLAG, Option, argument, choice, command, flag, integer, many, number, text
+from kubeplay.cli.declare import FLAG, Option, choice, command, flag, integer, many, number, text
+from kubeplay.cli.sourcing import FILES, NOT_COMPILED, SOURCES, texts, words
 from kubeplay.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from kubeplay.play.known import Facts
     from kubeplay.play.sources import Source
 
-FILES = argument("FILE", "Files, directories, URLs, or - for standard input.", dest="files", many=True, complete="file")
 VALIDATE = choice(
     "--validate",
     choices=("strict", "warn", "ignore"),
@@ -30,6 +30,7 @@ VALIDATE = choice(
 )
 
 OPTIONS: tuple[Option, ...] = (
+    *SOURCES,
     many("--annotation", help="Add an annotation to every object.", metavar="KEY=VALUE"),
     many("--label", help="Add a label to every object.", metavar="KEY=VALUE"),
     many("--configmap", help="A file of ConfigMaps that the pods may use.", metavar="FILE", complete="file"),
@@ -90,7 +91,7 @@ play; what a pod pulls later, when it is restarted or tries again, goes by the a
 @command("play", HELP, FILES, OPTIONS)
 def play(app: App, *, files: tuple[str, ...], **given: Any) -> int | None:
     if given["down"]:
-        return remove(app, files, force=given["force"], quiet=given["quiet"])
+        return remove(app, files, given, force=given["force"], quiet=given["quiet"])
     if given["force"]:
         raise InvalidInput("--force may be specified only with --down")
     if given["update"] and given["replace"]:
@@ -110,7 +111,7 @@ def play(app: App, *, files: tuple[str, ...], **given: Any) -> int | None:
         return 0
     from kubeplay.cli.playing import run
 
-    return run(app, played, files, given)
+    return run(app, played, words(files, given), given)
 
 
 def _for_updates(given: dict[str, Any]) -> None:
@@ -124,8 +125,8 @@ def manifests(app: App, files: tuple[str, ...], given: dict[str, Any]) -> list[M
     """The files' checked manifests, with what the store knows; their warnings are said."""
     from kubeplay.play.sources import load
 
-    texts, maps = load(files, None), load(given["configmap"], None)
-    return _checked(app, texts, given["validate"], maps, _known(app, any(b"clusterIP" in data for _, data in texts)))
+    read, maps = texts(files, given), load(given["configmap"], None)
+    return _checked(app, read, given["validate"], maps, _known(app, any(b"clusterIP" in data for _, data in read)))
 
 
 def _compiled(app: App, files: tuple[str, ...], given: dict[str, Any]) -> Played:
@@ -133,37 +134,36 @@ def _compiled(app: App, files: tuple[str, ...], given: dict[str, Any]) -> Played
     from kubeplay.play import cache
     from kubeplay.play.sources import load
 
-    texts, maps = load(files, None), load(given["configmap"], None)
-    facts = _known(app, any(b"clusterIP" in data for _, data in texts))
+    read, maps = texts(files, given), load(given["configmap"], None)
+    facts = _known(app, any(b"clusterIP" in data for _, data in read))
     flags = sorted((key, value) for key, value in given.items() if key not in _NOT_COMPILED)
     debug = app.settings.log_level in ("debug", "trace")
 
     def make() -> tuple[Played, bool]:
-        manifests = _checked(app, texts, given["validate"], maps, facts)
+        manifests = _checked(app, read, given["validate"], maps, facts)
         # A warning must be shown every time; a Secret must not stay on the disk after it has been removed.
         clean = not any(manifest.warnings or manifest.kind.kind == "Secret" for manifest in manifests)
         return _played(app, manifests, given), clean
 
     if not app.has_store or debug:
         return make()[0]
-    name = cache.key((*texts, *maps), "play", len(maps), flags, app.namespace, facts, app.settings.seccomp_default, os.uname().nodename)
+    name = cache.key((*read, *maps), "play", len(maps), flags, app.namespace, facts, app.settings.seccomp_default, os.uname().nodename)
     played: Played = cache.through(_cache(app), name, make)
     return played
 
 
-def named(app: App, files: tuple[str, ...]) -> tuple[list[ObjectKey], tuple[Fault, ...]]:
+def named(app: App, files: tuple[str, ...], given: dict[str, Any]) -> tuple[list[ObjectKey], tuple[Fault, ...]]:
     """The objects that the files name, valid or not, and why some documents name none. Kinds that we never run are warnings."""
     from kubeplay.play import cache
-    from kubeplay.play.sources import load
 
-    texts = load(files, None)
+    read = texts(files, given)
     faults: list[Fault] = []
 
     def make() -> tuple[tuple[ObjectKey, ...], bool]:
         from kubeplay.kube.identity import identify
         from kubeplay.play.stack import keys
 
-        found = identify(texts, app.namespace)
+        found = identify(read, app.namespace)
         faults.extend(found.faults)
         for skipped in found.skipped:
             print(f"Warning: {skipped}", file=sys.stderr)
@@ -171,11 +171,11 @@ def named(app: App, files: tuple[str, ...]) -> tuple[list[ObjectKey], tuple[Faul
 
     if not app.has_store:
         return list(make()[0]), tuple(faults)
-    return list(cache.through(_cache(app), cache.key(texts, "down", app.namespace), make)), tuple(faults)
+    return list(cache.through(_cache(app), cache.key(read, "down", app.namespace), make)), tuple(faults)
 
 
 # Flags that decide what is done with the Stack, not what is in it.
-_NOT_COMPILED = frozenset(
+_NOT_COMPILED = NOT_COMPILED | frozenset(
     (
         "prune", "applyset", "rollback_on_failure",
         "quiet", "replace", "update", "wait", "wait_ready", "timeout", "keep_on_failure", "dry_run", "output", "down", "force", "no_trunc",
@@ -257,20 +257,23 @@ def options(app: App, given: dict[str, Any]) -> CompileOptions:
     "Remove what Kubernetes files describe; what is gone already is no error.\n\nThe files may be invalid: kind, namespace and name"
     " are all that counts. Volumes stay, unless --force is given.",
     FILES,
+    SOURCES,
     flag("--force", help="Remove volumes too."),
     integer("-t", "--time", help="Seconds to wait before a container is killed, instead of its pod's own grace period.", metavar="SECONDS"),
     choice("--validate", choices=("strict", "warn", "ignore"), default="ignore", hidden=True, help="Accepted for symmetry with play."),
     flag("-q", "--quiet", help="Print no progress."),
 )
-def down(app: App, *, files: tuple[str, ...], force: bool, time: int | None, validate: str, quiet: bool) -> int | None:
-    return remove(app, files, force=force, timeout=time, quiet=quiet)
+def down(
+    app: App, *, files: tuple[str, ...], force: bool, time: int | None, validate: str, quiet: bool, **given: Any
+) -> int | None:
+    return remove(app, files, given, force=force, timeout=time, quiet=quiet)
 
 
-def remove(app: App, files: tuple[str, ...], *, force: bool, quiet: bool, timeout: int | None = None) -> int | None:
+def remove(app: App, files: tuple[str, ...], given: dict[str, Any], *, force: bool, quiet: bool, timeout: int | None = None) -> int | None:
     """What the files name goes; then raises InvalidInput with the documents that name nothing."""
     from kubeplay.cli.playing import take_down
 
-    keys, faults = named(app, files)
+    keys, faults = named(app, files, given)
     if keys or not faults:
         take_down(app, keys, force=force, timeout=timeout, quiet=quiet)
     if faults:

@@ -36,6 +36,7 @@ TREE = Group(
         "generate": Group("Write Kubernetes files, or systemd units, from what is stored.",
                           also={"kube": "generate:generate", "systemd": "boot:systemd"}),
         "down": "play:down",
+        "kustomize": "kustomizing:kustomize",
         "run": "run:run",
         "create": "run:create",
         "init": "pruning:init",

@@ -8,6 +8,7 @@ JSON, text after `...`, aliases that blow up.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from yaml._yaml import CParser
@@ -34,6 +35,9 @@ _ALIAS_FREE, _ALIAS_LOW, _ALIAS_HIGH = 1000, 400_000, 4_000_000
 
 # What a request to the API server may have (load.MAX_DOCUMENT), when aliases are written out.
 MAX_EXPANDED = 3 * 1024 * 1024
+
+# What a plain scalar means.
+Words = Callable[[str], object]
 
 _NOTHING = object()
 _MERGE = object()
@@ -75,8 +79,9 @@ class _Frame(Record):
 class Composer:
     """Reads one document; `read` returns its value (None for an empty one)."""
 
-    def __init__(self, text: bytes) -> None:
+    def __init__(self, text: bytes, words: Words = resolve) -> None:
         self.text = text
+        self.words = words
         self.letters = ""
         self.parser = CParser(text)
         self.escapes = b"\\/" in text
@@ -112,6 +117,7 @@ class Composer:
         container: Any = None
         key: Any = _NOTHING
         explicit: set[str] | None = None
+        resolve = self.words
         in_map = flow = False
         while True:
             event = get()
@@ -191,7 +197,7 @@ class Composer:
         if plain and value == "<<":
             return _MERGE
         if tag is None:
-            found: Any = resolve(value) if plain and value[:1] in HINTS_OR_EMPTY else value
+            found: Any = self.words(value) if plain and value[:1] in HINTS_OR_EMPTY else value
         elif tag == "tag:yaml.org,2002:merge" and value == "<<":
             return _MERGE
         else:
@@ -293,7 +299,7 @@ def _merge(container: dict[str, Any], value: Any, event: Any, alias: bool) -> No
     raise BadYaml("a merge key needs a mapping or a list of mappings", event.start_mark)
 
 
-def compose(text: bytes) -> tuple[Any, bytes]:
+def compose(text: bytes, words: Words = resolve) -> tuple[Any, bytes]:
     """The value of a document's text, and the text as it could be scanned (the same, nearly always)."""
     import yaml
 
@@ -305,7 +311,7 @@ def compose(text: bytes) -> tuple[Any, bytes]:
     budget = dialect.MAX_READ
     while True:
         try:
-            composer = Composer(text)
+            composer = Composer(text, words)
             value = composer.read()
         except yaml.MarkedYAMLError as error:
             budget -= len(text)

@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Generator, Iterator
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from kubeplay.errors import Fault, InvalidInput
 from kubeplay.kube.document import Document, Positions
 from kubeplay.record import Record
+
+if TYPE_CHECKING:
+    from kubeplay.kube.compose import Words
 
 # The API server takes no request above 3 MiB (its MaxRequestBodyBytes), so no single object is larger.
 MAX_DOCUMENT = 3 * 1024 * 1024
@@ -40,16 +43,19 @@ class _Separator(Record):
     text: str
 
 
-def load(data: bytes, source: str) -> list[Document]:
+def load(data: bytes, source: str, words: Words | None = None) -> list[Document]:
     """All documents of a file; raises InvalidInput with every YAML fault of the file."""
-    documents, faults = scan(data, source)
+    documents, faults = scan(data, source, words)
     if faults:
         raise InvalidInput(f"{source}: {len(faults)} fault{'s' if len(faults) > 1 else ''} in the YAML", faults)
     return documents
 
 
-def scan(data: bytes, source: str) -> tuple[list[Document], list[Fault]]:
-    """The documents that could be read and the faults of those that could not."""
+def scan(data: bytes, source: str, words: Words | None = None) -> tuple[list[Document], list[Fault]]:
+    """The documents that could be read and the faults of those that could not.
+
+    `words` says what plain scalars mean, where that is not what kubectl takes them for.
+    """
     if len(data) > MAX_FILE:
         return [], [Fault("", "YAML", f"the file is larger than {MAX_FILE >> 20} MiB", "split it", source, 1, 1)]
     documents: list[Document] = []
@@ -59,7 +65,7 @@ def scan(data: bytes, source: str) -> tuple[list[Document], list[Fault]]:
             message = f"`---{chunk.text}` is no document separator"
             faults.append(Fault("", "YAML", message, "a separator is `---` alone, a comment may follow", source, chunk.line, 1, index))
             continue
-        value, text = (chunk.value, chunk.text) if chunk.json else _value(chunk, source, index, faults)
+        value, text = (chunk.value, chunk.text) if chunk.json else _value(chunk, source, index, faults, words)
         if isinstance(value, dict):
             documents.append(Document(source, index, value, Positions(text, chunk.line, chunk.column)))
         elif value is not None:
@@ -192,7 +198,7 @@ def _separator(data: bytes, start: int) -> int:
     return data.find(b"\n---", start) + 1 or -1
 
 
-def _value(chunk: Chunk, source: str, index: int, faults: list[Fault]) -> tuple[Any, bytes]:
+def _value(chunk: Chunk, source: str, index: int, faults: list[Fault], words: Words | None) -> tuple[Any, bytes]:
     """The value of a chunk and its text as it could be scanned, or None and a fault."""
     import yaml
 
@@ -203,7 +209,7 @@ def _value(chunk: Chunk, source: str, index: int, faults: list[Fault]) -> tuple[
         faults.append(Fault("", "YAML", message, "", source, chunk.line, chunk.column, index))
         return None, b""
     try:
-        return compose(chunk.text)
+        return compose(chunk.text, words) if words else compose(chunk.text)
     except BadYaml as error:
         line, column, message, hint = error.line, error.column, error.message, error.hint
     except yaml.MarkedYAMLError as error:
