@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from kubeplay.cli import play
+from kubeplay.cli import play, sourcing
 from kubeplay.cli.declare import Option, argument, choice, command, flag, many, text
 from kubeplay.errors import InvalidInput
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kubeplay.plan.stack import ObjectKey
 
 # The flags of play that change what files mean: a plan with them says what a play with them would do.
-MEANING = frozenset(
+MEANING = sourcing.NOT_COMPILED | frozenset(
     ("annotation", "label", "configmap", "start", "network", "ip", "mac_address", "publish", "publish_all", "no_pod_prefix", "userns",
      "log_driver", "log_opt", "seccomp_profile_root", "validate")
 )  # fmt: skip
@@ -57,13 +57,13 @@ def planned(app: App, files: tuple[str, ...], given: dict[str, Any]) -> Planned:
     from kubeplay.apply import planning
     from kubeplay.apply.model import PlanOptions
 
-    if not files:
-        raise InvalidInput("no files are given", hint="name files or directories, or - for standard input")
+    if not files and not given["kustomize"]:
+        raise InvalidInput("no files are given", hint="name files or directories, - for standard input, or -k DIR")
     manifests = play.manifests(app, files, given)
     options = PlanOptions(play.options(app, given))
     if not app.has_store:
         return planning.fresh(manifests, options)
-    removed = _removed(app, files, manifests, given["applyset"]) if given["prune"] else ()
+    removed = _removed(app, sourcing.words(files, given), manifests, given["applyset"]) if given["prune"] else ()
     return planning.plan(app.engine, manifests, options._replace(removed=removed))
 
 
