@@ -225,3 +225,54 @@ def test_what_a_person_means(tmp_path: Path, text: str, wants_git: bool, kind: s
 def test_what_is_no_source(text: str) -> None:
     with pytest.raises((InvalidInput, NotFound)):
         sources.kind(text, False)
+
+
+def test_over_ssh(repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for ssh runs the server's side here: what git hands over, and that it is never asked for anything."""
+    commit = repository.commit(a="1")
+    stand_in = tmp_path / "ssh"
+    stand_in.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/said\nfor last; do :; done\nexec sh -c "$last"\n')
+    stand_in.chmod(0o755)
+    monkeypatch.setenv("GIT_SSH_COMMAND", str(stand_in))
+    source = repository.source(tmp_path, f"git@git.example:{repository.path}")
+    assert source.revision() == f"main@sha1:{commit}" and (_files(source, tmp_path) / "a").read_text() == "1"
+    assert "git@git.example git-upload-pack" in (tmp_path / "said").read_text() and source.watched() == []
+
+
+def test_ssh_never_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GIT_SSH_COMMAND", raising=False)
+    found = git.environment(True)
+    assert "BatchMode=yes" in found["GIT_SSH_COMMAND"] and found["GIT_TERMINAL_PROMPT"] == "0"
+    alone = git.environment(False)
+    assert alone["HOME"] == "/nonexistent" and alone["GIT_CONFIG_GLOBAL"] == "/dev/null"
+
+
+def test_over_http_from_a_server_of_plain_files(repository: Repository, tmp_path: Path) -> None:
+    """The dumb protocol gives no shallow commits: then everything comes."""
+    import functools
+    import http.server
+    import threading
+
+    first = repository.commit(a="1")
+    second = repository.commit(a="2")
+    bare = tmp_path / "www" / "shop.git"
+    subprocess.run(
+        ["git", "clone", "-q", "--bare", str(repository.path), str(bare)], check=True, env={**HERE, "HOME": str(repository.home)}
+    )
+    subprocess.run(["git", "-C", str(bare), "update-server-info"], check=True, env={**HERE, "HOME": str(repository.home)})
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(tmp_path / "www"))) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_address[1]}/shop.git"
+            source = repository.source(tmp_path, url)
+            assert source.revision().endswith(second) and (_files(source, tmp_path) / "a").read_text() == "2"
+            assert (_files(repository.source(tmp_path, url, commit=first), tmp_path) / "a").read_text() == "1"
+        finally:
+            server.shutdown()
+            thread.join()
