@@ -12,35 +12,11 @@ import pytest
 from kubeplay.errors import CommandFailed, InvalidInput, NotFound
 from kubeplay.sync import git, sources
 from kubeplay.sync.model import GIT, Spec
-
-HERE = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@a", "GIT_COMMITTER_NAME": "a",
-        "GIT_COMMITTER_EMAIL": "a@a", "PATH": os.environ["PATH"]}  # fmt: skip
+from tests.support.repository import HERE, Repository
 
 
-class Repository:
-    """A work tree with commits."""
-
-    def __init__(self, path: Path) -> None:
-        self.path, self.home = path, path.parent / "home"
-        self.home.mkdir(parents=True)
-        path.mkdir()
-        self("init", "-q", "-b", "main")
-
-    def __call__(self, *words: str) -> str:
-        argv = ["git", "-C", str(self.path), *words]
-        return subprocess.run(argv, check=True, capture_output=True, text=True, env={**HERE, "HOME": str(self.home)}).stdout.strip()
-
-    def commit(self, **files: str) -> str:
-        for name, text in files.items():
-            place = self.path / name.replace("__", "/").replace("_yaml", ".yaml")
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(text)
-        self("add", "-A")
-        self("commit", "-q", "--allow-empty", "-m", "x")
-        return self("rev-parse", "HEAD")
-
-    def source(self, tmp_path: Path, source: str = "", **given: str) -> git.Git:
-        return git.Git(Spec("s", GIT, source or str(self.path), "shown", **given), str(tmp_path / "state"))  # type: ignore[arg-type]
+def _source(repository: Repository, tmp_path: Path, source: str = "", **given: str) -> git.Git:
+    return git.Git(Spec("s", GIT, source or str(repository.path), "shown", **given), str(tmp_path / "state"))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -59,7 +35,7 @@ def _files(source: git.Git, tmp_path: Path, revision: str = "") -> Path:
 
 def test_the_default_branch_and_its_files(repository: Repository, tmp_path: Path) -> None:
     first = repository.commit(app_yaml="one", base__b_yaml="two")
-    source = repository.source(tmp_path)
+    source = _source(repository, tmp_path)
     assert source.revision() == f"main@sha1:{first}"
     out = _files(source, tmp_path)
     assert (out / "app.yaml").read_text() == "one" and (out / "base/b.yaml").read_text() == "two" and not (out / ".git").exists()
@@ -80,7 +56,7 @@ def test_branches_tags_and_commits(repository: Repository, tmp_path: Path) -> No
         ({"branch": "team/next"}, f"team/next@sha1:{second}"), ({"tag": "light"}, f"light@sha1:{first}"),
         ({"tag": "v1"}, f"v1@sha1:{first}"), ({"commit": first}, f"sha1:{first}"), ({"commit": second[:9]}, f"sha1:{second}"),
     ):  # fmt: skip
-        source = repository.source(tmp_path / revision[:2], **given)
+        source = _source(repository, tmp_path / revision[:2], **given)
         assert source.revision() == revision
         assert (_files(source, tmp_path) / "a").read_text() == ("2" if second in revision else "1")
 
@@ -88,7 +64,7 @@ def test_branches_tags_and_commits(repository: Repository, tmp_path: Path) -> No
 def test_an_old_commit_by_name_over_file_protocol(repository: Repository, tmp_path: Path) -> None:
     first = repository.commit(a="1")
     repository.commit(a="2")
-    source = repository.source(tmp_path, f"file://{repository.path}", commit=first)
+    source = _source(repository, tmp_path, f"file://{repository.path}", commit=first)
     assert (_files(source, tmp_path) / "a").read_text() == "1"
 
 
@@ -97,14 +73,14 @@ def test_an_old_commit_by_name_over_file_protocol(repository: Repository, tmp_pa
 def test_what_is_not_there(repository: Repository, tmp_path: Path, given: dict[str, str], why: str) -> None:
     repository.commit(a="1")
     with pytest.raises(NotFound, match=why):
-        repository.source(tmp_path, **given).revision()
+        _source(repository, tmp_path, **given).revision()
 
 
 def test_an_empty_repository_and_none(repository: Repository, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="is empty"):
-        repository.source(tmp_path).revision()
+        _source(repository, tmp_path).revision()
     with pytest.raises(CommandFailed, match="git: exit status"):
-        repository.source(tmp_path, str(tmp_path / "nothing")).revision()
+        _source(repository, tmp_path, str(tmp_path / "nothing")).revision()
 
 
 @pytest.mark.parametrize(
@@ -114,13 +90,13 @@ def test_an_empty_repository_and_none(repository: Repository, tmp_path: Path) ->
 )  # fmt: skip
 def test_words_that_git_would_take_for_options(repository: Repository, tmp_path: Path, given: dict[str, str]) -> None:
     with pytest.raises(InvalidInput):
-        repository.source(tmp_path, **given)
+        _source(repository, tmp_path, **given)
 
 
 @pytest.mark.parametrize("url", ["ext::sh -c 'touch /tmp/x'", "ext::x"])
 def test_protocols_that_run_programs(repository: Repository, tmp_path: Path, url: str) -> None:
     with pytest.raises((InvalidInput, CommandFailed)):
-        repository.source(tmp_path, url).revision()
+        _source(repository, tmp_path, url).revision()
 
 
 def test_hooks_filters_and_attributes_of_the_repository_do_nothing(repository: Repository, tmp_path: Path) -> None:
@@ -133,7 +109,7 @@ def test_hooks_filters_and_attributes_of_the_repository_do_nothing(repository: R
         path = repository.path / f".git/hooks/{hook}"
         path.write_text(f"#!/bin/sh\ntouch {mark}\n")
         path.chmod(0o755)
-    out = _files(repository.source(tmp_path), tmp_path)
+    out = _files(_source(repository, tmp_path), tmp_path)
     assert {one.name: one.read_text() for one in out.iterdir() if one.name in "abcd"} == {
         "a": "1",
         "b": "2",
@@ -146,11 +122,11 @@ def test_hooks_filters_and_attributes_of_the_repository_do_nothing(repository: R
 def test_links_that_lead_out(repository: Repository, tmp_path: Path) -> None:
     (repository.path / "in").symlink_to("a")
     repository.commit(a="1")
-    assert (_files(repository.source(tmp_path), tmp_path) / "in").read_text() == "1"
+    assert (_files(_source(repository, tmp_path), tmp_path) / "in").read_text() == "1"
     (repository.path / "out").symlink_to("../home/.ssh/id_rsa")
     repository.commit(a="1")
     with pytest.raises(InvalidInput, match="leads out of the source"):
-        _files(repository.source(tmp_path), tmp_path)
+        _files(_source(repository, tmp_path), tmp_path)
 
 
 def test_submodules_are_not_followed(repository: Repository, tmp_path: Path) -> None:
@@ -159,7 +135,7 @@ def test_submodules_are_not_followed(repository: Repository, tmp_path: Path) -> 
     repository.commit(a="1", **{".gitmodules": f'[submodule "lib"]\n\tpath = lib\n\turl = {other.path}\n'})
     repository("update-index", "--add", "--cacheinfo", f"160000,{commit},lib")
     repository("commit", "-q", "-m", "x")
-    out = _files(repository.source(tmp_path), tmp_path)
+    out = _files(_source(repository, tmp_path), tmp_path)
     assert not list((out / "lib").iterdir()) if (out / "lib").exists() else True
 
 
@@ -174,7 +150,7 @@ def test_a_crafted_tree_does_not_come_in(repository: Repository, tmp_path: Path)
     commit = repository("commit-tree", "-m", "x", made)
     repository("update-ref", "refs/heads/evil", commit)
     with pytest.raises((CommandFailed, InvalidInput)):
-        _files(repository.source(tmp_path, branch="evil"), tmp_path)
+        _files(_source(repository, tmp_path, branch="evil"), tmp_path)
 
 
 def test_a_repository_that_is_too_large(repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,15 +158,15 @@ def test_a_repository_that_is_too_large(repository: Repository, tmp_path: Path, 
     repository.commit(a="1")
     monkeypatch.setattr(git, "MAX_BYTES", 1 << 16)
     with pytest.raises(CommandFailed):
-        _files(repository.source(tmp_path), tmp_path)
+        _files(_source(repository, tmp_path), tmp_path)
 
 
 def test_what_is_watched(repository: Repository, tmp_path: Path) -> None:
     repository.commit(a="1")
     repository("branch", "team/next")
-    found = {os.path.relpath(path, repository.path) for path in repository.source(tmp_path).watched()}
+    found = {os.path.relpath(path, repository.path) for path in _source(repository, tmp_path).watched()}
     assert found == {".git", ".git/refs/heads", ".git/refs/heads/team", ".git/refs/tags"}
-    assert repository.source(tmp_path, "https://host/x.git").watched() == []
+    assert _source(repository, tmp_path, "https://host/x.git").watched() == []
 
 
 def test_passwords_are_not_shown() -> None:
@@ -234,7 +210,7 @@ def test_over_ssh(repository: Repository, tmp_path: Path, monkeypatch: pytest.Mo
     stand_in.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/said\nfor last; do :; done\nexec sh -c "$last"\n')
     stand_in.chmod(0o755)
     monkeypatch.setenv("GIT_SSH_COMMAND", str(stand_in))
-    source = repository.source(tmp_path, f"git@git.example:{repository.path}")
+    source = _source(repository, tmp_path, f"git@git.example:{repository.path}")
     assert source.revision() == f"main@sha1:{commit}" and (_files(source, tmp_path) / "a").read_text() == "1"
     assert "git@git.example git-upload-pack" in (tmp_path / "said").read_text() and source.watched() == []
 
@@ -270,9 +246,9 @@ def test_over_http_from_a_server_of_plain_files(repository: Repository, tmp_path
         thread.start()
         try:
             url = f"http://127.0.0.1:{server.server_address[1]}/shop.git"
-            source = repository.source(tmp_path, url)
+            source = _source(repository, tmp_path, url)
             assert source.revision().endswith(second) and (_files(source, tmp_path) / "a").read_text() == "2"
-            assert (_files(repository.source(tmp_path, url, commit=first), tmp_path) / "a").read_text() == "1"
+            assert (_files(_source(repository, tmp_path, url, commit=first), tmp_path) / "a").read_text() == "1"
         finally:
             server.shutdown()
             thread.join()
