@@ -13,6 +13,7 @@ KubeplayError                     anything we say to a person
 ├── Interrupted                   a signal stopped the command
 ├── MissingPrerequisite           a program or kernel feature is absent: install it
 ├── StoreError                    the database cannot be used (newer schema, damage)
+├── ClusterError                  a Kubernetes cluster refused or could not be reached: its status, reason and causes
 ├── NotRunning                    the container or pod is not in the state this needs
 ├── NotInvoked                    a command cannot be run in a container: exit status 126 or 127
 ├── CommandFailed                 a program we ran failed: carries argv, exit status, stderr
@@ -168,6 +169,21 @@ class RegistryError(KubeplayError):
 
 class Unauthorized(RegistryError):
     """The registry wants credentials, or others."""
+
+
+class ClusterError(KubeplayError):
+    """A Kubernetes cluster refused, could not be reached, or answered what it must not.
+
+    `status` is the HTTP status (0 without one), `reason` the API server's word (Conflict, Invalid, NotFound ...), `causes` its details.
+    """
+
+    def __init__(
+        self, message: str, status: int = 0, reason: str = "", causes: Sequence[dict[str, object]] = (), *, hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.reason = reason
+        self.causes = tuple(causes)
 
 
 class TrustError(KubeplayError):

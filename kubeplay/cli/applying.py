@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli import playing
-from kubeplay.cli.declare import Option, argument, choice, command, flag, many, number, text
-from kubeplay.cli.sourcing import SOURCES, words
+from kubeplay.cli.declare import Option, flag, text
+from kubeplay.cli.sourcing import words
 from kubeplay.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -143,23 +143,3 @@ def _dry(app: App, files: tuple[str, ...], given: dict[str, Any]) -> int:
         if change.key not in owned:
             sys.stdout.write(f"{title(change.key)} {_WORDS.get(change.action, change.action)}{mark}\n")
     return 0
-
-
-@command(
-    "apply",
-    "Bring what runs to its files, with the least disturbance.\n\n    kubeplay kube apply --local -f app.yaml\n"
-    "    kubeplay kube apply --local --prune --rollback-on-failure --timeout=60s deploy/",
-    argument("FILE", "Files, directories, URLs, or - for standard input.", dest="name", many=True, required=False, complete="file"),
-    many("-f", "--filename", dest="files", help="The same.", metavar="FILE", complete="file"),
-    SOURCES,
-    LOCAL,
-    number("--timeout", help="How long to wait at most: 90, 60s, 1m30s.", metavar="DURATION"),
-    choice("--dry-run", choices=("none", "client", "server"), bare="client", default="none", help="Say what would be done."),
-    choice("-o", "--output", choices=("yaml", "json", "name"), help="Show the objects as they are then."),
-    choice("--validate", choices=("strict", "warn", "ignore"), default="strict", help="What unknown and unsupported fields are."),
-    flag("-q", "--quiet", help="Print no progress and no line for each object."),
-)
-def apply(app: App, *, name: tuple[str, ...], files: tuple[str, ...], **given: Any) -> int | None:
-    if not given["local"]:
-        raise InvalidInput("where to: give --local for this machine", hint="kubeplay kube apply --local -f app.yaml")
-    return local(app, (*name, *files), given)

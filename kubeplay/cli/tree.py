@@ -32,7 +32,7 @@ TREE = Group(
         "kube": Group("Play, remove and generate Kubernetes files.", "play", "play down", {
             "generate": "generate:generate",
             "plan": "planning:plan", "diff": "differing:diff",
-            "apply": "applying:apply", "history": "history:history", "rollback": "history:rollback"}),
+            "apply": "clusterapply:apply", "history": "history:history", "rollback": "history:rollback"}),
         "generate": Group("Write Kubernetes files, or systemd units, from what is stored.",
                           also={"kube": "generate:generate", "systemd": "boot:systemd"}),
         "down": "play:down",
