@@ -134,7 +134,9 @@ def carry_out(engine: Engine, prepared: Prepared, options: ApplyOptions, progres
         _failed(engine, prepared, options, patience, error, progress)
         raise
     changes = _changes(prepared, result, pruned, options)
-    return Applied(changes, result, history.record(engine, prepared.number, prepared.given, changes, options.cause))
+    revision = history.record(engine, prepared.number, prepared.given, changes, options.cause)
+    given.forget(engine)  # a stack whose objects are another's now
+    return Applied(changes, result, revision)
 
 
 def _failed(
