@@ -49,11 +49,11 @@ class Applied:
 
     # objects
     def put(self, uid: str, stack: int, given: str) -> None:
-        """Remember an object's text and stack (0 = none)."""
+        """Remember an object's text and stack; with 0 it stays of the stack that it is of, none if it is of none."""
         with self._store.write() as db:
             db.execute(
-                "INSERT INTO applied VALUES (?,?,?) ON CONFLICT (uid) DO UPDATE SET stack=excluded.stack, given=excluded.given"
-                " WHERE stack<>excluded.stack OR given<>excluded.given",
+                "INSERT INTO applied VALUES (?,?,?) ON CONFLICT (uid) DO UPDATE SET given=excluded.given,"
+                " stack=CASE excluded.stack WHEN 0 THEN stack ELSE excluded.stack END WHERE (stack, given)<>(excluded.stack, excluded.given)",
                 (uid, stack, given),
             )
 

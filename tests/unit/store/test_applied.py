@@ -28,6 +28,8 @@ def test_a_text_goes_with_its_object(store: Store) -> None:
     applied.put(uid, 3, "one")
     applied.put(uid, 3, "two")
     assert applied.given(uid) == "two" and applied.members(3) == [KEY] and applied.givens(3) == ["two"]
+    applied.put(uid, 0, "from standard input")
+    assert applied.stack_of(uid) == 3 and applied.given(uid) == "from standard input"
     store.objects.delete(KEY)
     assert applied.given(uid) == "" and applied.members(3) == []
 
