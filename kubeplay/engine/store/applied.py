@@ -53,7 +53,8 @@ class Applied:
         with self._store.write() as db:
             db.execute(
                 "INSERT INTO applied VALUES (?,?,?) ON CONFLICT (uid) DO UPDATE SET given=excluded.given,"
-                " stack=CASE excluded.stack WHEN 0 THEN stack ELSE excluded.stack END WHERE (stack, given)<>(excluded.stack, excluded.given)",
+                " stack=CASE excluded.stack WHEN 0 THEN stack ELSE excluded.stack END"
+                " WHERE (stack, given)<>(excluded.stack, excluded.given)",
                 (uid, stack, given),
             )
 
