@@ -95,12 +95,14 @@ def _claims(app: App, stack: Any) -> None:
 
 def start(app: App, row: ContainerRow) -> None:
     """Run a container that has joined; one that cannot be run does not stay."""
+    from kubeplay.kube.status import CRASH_LOOP
     from kubeplay.play import lifecycle
 
     pod = app.store.runtime.pod(row.pod_uid)
     try:
         outcome = lifecycle.start_container(app.engine, pod.uid, row.name)
-        failed = next((failure for failure in outcome.failures if failure.container == row.name), None)
+        # one that waits for its next try has run
+        failed = next((one for one in outcome.failures if one.container == row.name and one.reason != CRASH_LOOP), None)
         if failed is not None:
             raise PodError(failed.reason, f"pod {pod.namespace}/{pod.name}, container {row.name}: {failed.reason}: {failed.message}")
     except KubeplayError:

@@ -139,8 +139,9 @@ class Root:
         found += [f"lock {name}" for name in _list(f"{self.settings.runroot}/locks") if len(name) >= 36]
         found += [line for line in seen.links() if self.settings.bridge in line]
         found += [line for line in seen.nft_tables() if self.settings.nft_table in line]
-        for hierarchy in Path("/sys/fs/cgroup").glob(f"*/{self.settings.cgroup_parent}/kubepods/**/pod*"):
-            found.append(f"cgroup {hierarchy}")
+        for hierarchy in Path("/sys/fs/cgroup").glob(f"*/{self.settings.cgroup_parent}"):
+            for above, names, _ in os.walk(hierarchy / "kubepods"):  # others may be removing them
+                found += [f"cgroup {above}/{name}" for name in names if name.startswith("pod")]
         return found
 
     def clear(self) -> None:
