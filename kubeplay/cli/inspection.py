@@ -7,16 +7,18 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli import listing, resolve
-from kubeplay.cli.declare import argument, choice, command, text
+from kubeplay.cli.declare import argument, choice, command, flag, text
 from kubeplay.engine.store import runtime
 from kubeplay.engine.store.objects import StoredObject
 from kubeplay.engine.store.runtime import ContainerRow, PodRow
-from kubeplay.errors import NotFound
+from kubeplay.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from kubeplay.cli.app import App
 
 FORMAT = text("-f", "--format", help="json, yaml, or a Go template such as '{{.State.Status}}'.")
+LATEST = flag("-l", "--latest", help="The newest container; with a --type of pod the newest pod.")
+SIZE = flag("-s", "--size", help="With containers' sizes in bytes: SizeRw of their own files, SizeRootFs of these and the image.")
 TYPES = ("all", "container", "pod", "image", "volume", "network")
 
 
@@ -80,29 +82,50 @@ _NEVER = "0001-01-01T00:00:00Z"  # Go's zero time, by which docker and podman sa
 @command(
     "inspect",
     "Show everything about containers, pods, images, volumes or networks, as JSON.",
-    argument("NAME", "Names or ids.", many=True, complete="container"),
+    argument("NAME", "Names or ids.", many=True, required=False, complete="container"),
     FORMAT,
     choice("-t", "--type", choices=TYPES, help="What the names are names of.", default="all"),
+    LATEST,
+    SIZE,
 )
-def inspect(app: App, *, name: tuple[str, ...], format: str | None, type: str) -> int:
+def inspect(app: App, *, name: tuple[str, ...], format: str | None, type: str, latest: bool, size: bool) -> int:
     app.engine.refresh()
-    return shown(lambda one: _any(app, one, type), name, format)
+    return shown(lambda one: _any(app, one, type, size), _named(app, name, latest, type), format)
 
 
-def _any(app: App, name: str, type_: str) -> Any:
+def _named(app: App, names: tuple[str, ...], latest: bool, type_: str = "container") -> tuple[str, ...]:
+    """What is named, or the newest. Raises InvalidInput, NotFound."""
+    if bool(names) == latest:
+        raise InvalidInput("names and --latest exclude each other" if names else "nothing is named", hint="give names or ids, or --latest")
+    if names:
+        return names
+    if type_ not in ("all", "container", "pod"):
+        raise InvalidInput(f"--latest means a container or a pod, and not: {type_}")
+    rows = [pod.uid for pod in app.store.runtime.pods(app.namespace)]
+    if type_ == "pod":
+        stored = [one for one in map(app.store.objects.by_uid, rows) if one is not None]
+        found = [one.uid for one in sorted(stored, key=lambda one: one.created)]
+    else:
+        found = [one.id for one in sorted(app.store.runtime.containers(), key=lambda one: one.created) if one.pod_uid in rows]
+    if not found:
+        raise NotFound(f"there is no {'pod' if type_ == 'pod' else 'container'}")
+    return (found[-1],)
+
+
+def _any(app: App, name: str, type_: str, size: bool) -> Any:
     kinds = TYPES[1:] if type_ == "all" else (type_,)
     for kind in kinds:
         try:
-            return _one(app, name, kind)
+            return _one(app, name, kind, size)
         except NotFound:
             if kind == kinds[-1] and type_ != "all":
                 raise
     raise NotFound(f"no container, pod, image, volume or network {name!r}")
 
 
-def _one(app: App, name: str, kind: str) -> Any:
+def _one(app: App, name: str, kind: str, size: bool) -> Any:
     if kind == "container":
-        return _container(app, name)
+        return _container(app, name, size)
     if kind == "pod":
         return described_pod(app, resolve.pod(app, name))
     if kind == "image":
@@ -121,12 +144,15 @@ def _one(app: App, name: str, kind: str) -> Any:
 @command(
     "inspect",
     "Show everything about containers, as JSON.",
-    argument("CONTAINER", "Containers, or pods for the one kubectl would take.", dest="name", many=True, complete="container"),
+    argument("CONTAINER", "Containers, or pods for the one kubectl would take.", dest="name", many=True, required=False,
+             complete="container"),
     FORMAT,
-)
-def container_inspect(app: App, *, name: tuple[str, ...], format: str | None) -> None:
+    LATEST,
+    SIZE,
+)  # fmt: skip
+def container_inspect(app: App, *, name: tuple[str, ...], format: str | None, latest: bool, size: bool) -> None:
     app.engine.refresh()
-    show([_container(app, one) for one in name], format)
+    show([_container(app, one, size) for one in _named(app, name, latest)], format)
 
 
 @command(
@@ -134,9 +160,10 @@ def container_inspect(app: App, *, name: tuple[str, ...], format: str | None) ->
     "Show pods as Kubernetes objects with their status, as JSON.",
     argument("POD", "Pods.", many=True, required=False, complete="pod"),
     FORMAT,
+    flag("-l", "--latest", help="The newest pod."),
 )
-def pod_inspect(app: App, *, pod: tuple[str, ...], format: str | None) -> None:
-    rows = resolve.pods(app, pod)
+def pod_inspect(app: App, *, pod: tuple[str, ...], format: str | None, latest: bool) -> None:
+    rows = resolve.pods(app, _named(app, pod, latest, "pod") if latest else pod)
     bodies = [described_pod(app, row) for row in rows]
     if len(bodies) == 1 and format in (None, "json"):  # podman: one pod is printed bare, several as a list
         sys.stdout.write(listing.json_text(bodies[0]) + "\n")
@@ -153,11 +180,17 @@ def described_pod(app: App, row: PodRow) -> dict[str, Any]:
     return body
 
 
-def _container(app: App, name: str) -> dict[str, Any]:
+def _container(app: App, name: str, size: bool = False) -> dict[str, Any]:
     found = resolve.container(app, name, note=False)
     if found.container is None or resolve.find_pods(app, name):
         raise NotFound(f"no container {name!r}")
-    return described_container(app, found.pod, found.container)
+    shown = described_container(app, found.pod, found.container)
+    if size:
+        from kubeplay.engine import usage
+
+        own, whole = usage.container_sizes(app.engine, found.container)
+        shown.update(SizeRw=own, SizeRootFs=whole)
+    return shown
 
 
 def described_container(app: App, pod: PodRow, row: ContainerRow) -> dict[str, Any]:

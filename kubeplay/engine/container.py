@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import json
 import os
 import signal
@@ -69,10 +70,11 @@ def create(
         log_path=log,
     )
     engine.creating.add(row.id)
+    turn = _Turn()
     try:
         engine.store.runtime.add_container(row)
         faults.point("create:row")
-        return _create(engine, row, sandbox, pod, plan, resolved, layers)
+        return _create(engine, row, sandbox, pod, plan, resolved, layers, turn)
     except RuntimeFailed as error:
         return _refused(engine, row, error)
     except BaseException as error:
@@ -80,7 +82,24 @@ def create(
         engine.store.runtime.delete_container(row.id)
         raise _translated(error, plan.name) from error
     finally:
+        turn.end()
         engine.creating.discard(row.id)
+
+
+class _Turn:
+    """Containers made side by side are prepared one after the other, from `__init__` to `end`: threads that share the interpreter would
+    all be done at the same late moment, and the first runtime could have been at work since the first of them.
+    """
+
+    _lock = _thread.allocate_lock()
+
+    def __init__(self) -> None:
+        self._mine = self._lock.acquire()
+
+    def end(self) -> None:
+        if self._mine:
+            self._mine = False
+            self._lock.release()
 
 
 def _image(engine: Engine, plan: ContainerPlan) -> tuple[str, tuple[str, ...]]:
@@ -107,7 +126,14 @@ def log_path(engine: Engine, uid: str, pod: PodPlan, container: str, attempt: in
 
 
 def _create(
-    engine: Engine, row: ContainerRow, sandbox: SandboxRow, pod: PodPlan, plan: ContainerPlan, resolved: Resolved, layers: tuple[str, ...]
+    engine: Engine,
+    row: ContainerRow,
+    sandbox: SandboxRow,
+    pod: PodPlan,
+    plan: ContainerPlan,
+    resolved: Resolved,
+    layers: tuple[str, ...],
+    turn: _Turn,
 ) -> ContainerRow:
     from kubeplay.engine import bundle as bundles
     from kubeplay.engine import logfiles
@@ -129,6 +155,7 @@ def _create(
         monitor = conmon.Monitor(
             row.id, row.pod_uid, bundle, row.log_path, logfiles.own_bound(pod.log), plan.tty, plan.stdin, plan.stdin and not plan.stdin_once
         )
+        turn.end()
         with trace(f"{plan.name}: conmon and runtime"):
             pid = conmon.create(engine.runtime, engine.cgroups, engine.paths, monitor)
     faults.point("create:created")

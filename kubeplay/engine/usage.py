@@ -76,6 +76,13 @@ def writable(container: str) -> int:
     return size_of(f"{container}/copy") or size_of(f"{container}/upper")
 
 
+def container_sizes(engine: Engine, row: ContainerRow) -> tuple[int, int]:
+    """Bytes of a container's own files, and of its whole root file system; what of the image is there no more counts as nothing."""
+    own = writable(engine.paths.container(row.id))
+    image = engine.store.images.get(row.image_id) if row.image_id else None
+    return own, own + sum(_layer_size(engine, layer) for layer in (image.layers if image else ()))
+
+
 def is_running(row: ContainerRow) -> bool:
     return row.state == RUNNING
 

@@ -140,6 +140,20 @@ def test_inspect_shows_mounts_and_times_as_podman_does(web: Kubeplay) -> None:
     assert "GREETING=<ConfigMap shown-conf: greeting>" in found["Config"]["Env"]
 
 
+def test_inspect_of_the_newest_and_of_sizes(web: Kubeplay) -> None:
+    newest = web("ps", "-a", "-l", "-q", "--no-trunc").out.strip()
+    found = web("inspect", "-l", "-s").json[0]
+    assert found["Id"] == newest and found["SizeRootFs"] > found["SizeRw"] >= 0
+    assert web("container", "inspect", "--latest", "--format", "{{.Id}}").out.strip() == newest
+    assert "SizeRw" not in web("container", "inspect", newest).json[0]
+    assert (
+        web("inspect", "-l", "--type", "pod", "--format", "{{.metadata.name}}").out
+        == web("pod", "inspect", "-l", "--format", "{{.metadata.name}}").out
+    )
+    assert "exclude each other" in web("inspect", "-l", newest, status=125).err
+    assert "means a container or a pod" in web("inspect", "-l", "--type", "image", status=125).err
+
+
 def test_dry_run_needs_no_root_directory(tmp_path: Path) -> None:
     kp = Kubeplay(tmp_path)
     said = kp("play", "kube", "--dry-run", "-o", "json", "-", stdin=WEB)
