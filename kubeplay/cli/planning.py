@@ -10,10 +10,13 @@ from kubeplay.cli.declare import Option, argument, choice, command, flag, many, 
 from kubeplay.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from kubeplay.apply.model import Planned
+    from collections.abc import Sequence
+
+    from kubeplay.apply.model import Planned, PlanOptions
     from kubeplay.cli.app import App
     from kubeplay.kube.check import Manifest
     from kubeplay.plan.stack import ObjectKey
+    from kubeplay.play.sources import Source
 
 # The flags of play that change what files mean: a plan with them says what a play with them would do.
 MEANING = sourcing.NOT_COMPILED | frozenset(
@@ -59,12 +62,38 @@ def planned(app: App, files: tuple[str, ...], given: dict[str, Any]) -> Planned:
 
     if not files and not given["kustomize"]:
         raise InvalidInput("no files are given", hint="name files or directories, - for standard input, or -k DIR")
-    manifests = play.manifests(app, files, given)
-    options = PlanOptions(play.options(app, given))
+    texts, options = sourcing.texts(files, given), PlanOptions(play.options(app, given))
+    if app.has_store and not given["prune"]:
+        found = _remembered(app, texts, given, options)
+        if found is not None:
+            return found
+    manifests = play.checked(app, texts, given)
     if not app.has_store:
         return planning.fresh(manifests, options)
     removed = _removed(app, sourcing.words(files, given), manifests, given["applyset"]) if given["prune"] else ()
     return planning.plan(app.engine, manifests, options._replace(removed=removed))
+
+
+def _remembered(app: App, texts: Sequence[Source], given: dict[str, Any], options: PlanOptions) -> Planned | None:
+    """The plan of a large stack, of which only what may differ is read; None where all of it has to be."""
+    import os
+
+    from kubeplay.apply import remembered
+    from kubeplay.play import cache
+    from kubeplay.play.known import known
+    from kubeplay.play.read import check_all
+    from kubeplay.play.sources import load
+
+    if sum(data.count(b"\n---") for _, data in texts) + len(texts) < remembered.FEWEST:
+        return None
+    maps, facts = load(given["configmap"], None), play.known(app, texts)
+    flags = sorted((key, value) for key, value in given.items() if key in MEANING)
+    name = cache.key(maps, "plan", flags, app.namespace, facts, app.settings.seccomp_default, os.uname().nodename)
+
+    def read(some: Sequence[Source]) -> list[Manifest]:
+        return check_all(some, given["validate"], app.namespace, maps, known(facts))
+
+    return remembered.plan(app.engine, texts, read, options, remembered.Memory(play.plans(app), name))
 
 
 def _removed(app: App, files: tuple[str, ...], manifests: list[Manifest], applyset: str | None) -> tuple[ObjectKey, ...]:

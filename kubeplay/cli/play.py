@@ -123,10 +123,19 @@ def _for_updates(given: dict[str, Any]) -> None:
 
 def manifests(app: App, files: tuple[str, ...], given: dict[str, Any]) -> list[Manifest]:
     """The files' checked manifests, with what the store knows; their warnings are said."""
+    return checked(app, texts(files, given), given)
+
+
+def checked(app: App, read: Sequence[Source], given: dict[str, Any]) -> list[Manifest]:
+    """The same of texts that have been read."""
     from kubeplay.play.sources import load
 
-    read, maps = texts(files, given), load(given["configmap"], None)
-    return _checked(app, read, given["validate"], maps, _known(app, any(b"clusterIP" in data for _, data in read)))
+    return _checked(app, read, given["validate"], load(given["configmap"], None), known(app, read))
+
+
+def known(app: App, read: Sequence[Source]) -> Facts:
+    """What the verdict on these texts depends on beside them."""
+    return _known(app, any(b"clusterIP" in data for _, data in read))
 
 
 def _compiled(app: App, files: tuple[str, ...], given: dict[str, Any]) -> Played:
@@ -135,7 +144,7 @@ def _compiled(app: App, files: tuple[str, ...], given: dict[str, Any]) -> Played
     from kubeplay.play.sources import load
 
     read, maps = texts(files, given), load(given["configmap"], None)
-    facts = _known(app, any(b"clusterIP" in data for _, data in read))
+    facts = known(app, read)
     flags = sorted((key, value) for key, value in given.items() if key not in _NOT_COMPILED)
     debug = app.settings.log_level in ("debug", "trace")
 
@@ -148,7 +157,7 @@ def _compiled(app: App, files: tuple[str, ...], given: dict[str, Any]) -> Played
     if not app.has_store or debug:
         return make()[0]
     name = cache.key((*read, *maps), "play", len(maps), flags, app.namespace, facts, app.settings.seccomp_default, os.uname().nodename)
-    played: Played = cache.through(_cache(app), name, make)
+    played: Played = cache.through(plans(app), name, make)
     return played
 
 
@@ -171,7 +180,7 @@ def named(app: App, files: tuple[str, ...], given: dict[str, Any]) -> tuple[list
 
     if not app.has_store:
         return list(make()[0]), tuple(faults)
-    return list(cache.through(_cache(app), cache.key(read, "down", app.namespace), make)), tuple(faults)
+    return list(cache.through(plans(app), cache.key(read, "down", app.namespace), make)), tuple(faults)
 
 
 # Flags that decide what is done with the Stack, not what is in it.
@@ -184,7 +193,8 @@ _NOT_COMPILED = NOT_COMPILED | frozenset(
 )
 
 
-def _cache(app: App) -> str:
+def plans(app: App) -> str:
+    """The directory of what files have come to (play/cache.py)."""
     return f"{app.settings.root}/cache/plans"
 
 

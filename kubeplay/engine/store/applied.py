@@ -63,6 +63,11 @@ class Applied:
         row = self._store.row("SELECT given FROM applied WHERE uid=?", uid)
         return str(row[0]) if row else ""
 
+    def states(self) -> list[tuple[ObjectKey, str, str]]:
+        """Every stored object that nobody owns: its body, and its last applied text or ""."""
+        sql = "SELECT kind, namespace, name, body, coalesce(given, '') FROM objects LEFT JOIN applied USING (uid) WHERE owner_uid=''"
+        return [(ObjectKey(row[0], row[1], row[2]), row[3], row[4]) for row in self._store.rows(sql)]
+
     def stack_of(self, uid: str) -> int:
         """The stack an object belongs to, 0 = none."""
         row = self._store.row("SELECT stack FROM applied WHERE uid=?", uid)

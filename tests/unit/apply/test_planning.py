@@ -5,73 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from kubeplay.apply import planning
-from kubeplay.apply.model import CREATE, LEAVE, REMOVE, REPLACE, UPDATE, Change, Effect, PlanOptions
-from kubeplay.engine.store.applied import Applied
-from kubeplay.engine.store.db import Store
-from kubeplay.engine.store.runtime import RUN, PodRow
+from kubeplay.apply import merging, planning
+from kubeplay.apply.model import CREATE, LEAVE, REMOVE, REPLACE, UPDATE, Change, Effect
 from kubeplay.errors import InvalidInput
-from kubeplay.kube import check
-from kubeplay.kube.check import Manifest
-from kubeplay.plan import codec
 from kubeplay.plan.stack import ObjectKey
 from kubeplay.play import given
-from kubeplay.play.compile import CompileOptions
+from kubeplay.play.kinds import base
 from kubeplay.play.stack import build
+from tests.support.stored import CONTAINER, OPTIONS, Cluster, autoscaler, config, deployment, pod, read
 
 Json = dict[str, Any]
-OPTIONS = PlanOptions(CompileOptions())
-CONTAINER = {"name": "web", "image": "nginx:1"}
-
-
-class Cluster:
-    """A store, and what was applied to it."""
-
-    def __init__(self, root: Path) -> None:
-        self.store = Store(str(root / "db" / "state.db"))
-        images = SimpleNamespace(resolve=lambda name: None)
-        self.engine: Any = SimpleNamespace(store=self.store, images=images, clock=self.store.clock)
-
-    def apply(self, *objects: Json) -> None:
-        """Store what a play of these would store, pods and owners too."""
-        manifests = read(*objects)
-        stack = build(manifests)
-        texts = {one.key: one.text for one in given.given(manifests, stack.objects)}
-        plans = {ObjectKey("Pod", one.namespace, one.name): one for one in stack.pods}
-        uids: dict[ObjectKey, str] = {}
-        with self.store.write():
-            for one in stack.objects:
-                owner = uids.get(one.owner, "") if one.owner else ""
-                uids[one.key] = self.store.objects.create(one.key, one.body, owner_uid=owner).uid
-                if one.key in texts:
-                    Applied(self.store).put(uids[one.key], 0, texts[one.key])
-                if one.key in plans:
-                    text = codec.dumps(plans[one.key])
-                    self.store.runtime.add_pod(PodRow(uids[one.key], one.key.namespace, one.key.name, text, RUN, True, None, 0, False))
-
-    def edit(self, kind: str, name: str, **spec: Any) -> None:
-        """Somebody changes fields of an object's spec, as `scale` does."""
-        key = ObjectKey(kind, "default", name)
-        body = json.loads(self.store.objects.get(key).body)
-        body["spec"].update(spec)
-        self.store.objects.update(key, json.dumps(body, sort_keys=True, separators=(",", ":")))
-
-    def plan(self, *objects: Json, removed: tuple[ObjectKey, ...] = ()) -> list[Change]:
-        return list(planning.plan(self.engine, read(*objects), OPTIONS._replace(removed=removed)).changes)
-
-    def one(self, *objects: Json) -> Change:
-        (found,) = self.plan(*objects)
-        return found
-
-
-def read(*objects: Json) -> list[Manifest]:
-    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
-    return check.read(text.encode(), "f.json")
 
 
 @pytest.fixture
@@ -79,26 +26,6 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     made = Cluster(tmp_path)
     yield made
     made.store.close()
-
-
-def config(data: Json, **meta: Any) -> Json:
-    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", **meta}, "data": data}
-
-
-def pod(**spec: Any) -> Json:
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [CONTAINER], **spec}}
-
-
-def deployment(container: Json = CONTAINER, **spec: Any) -> Json:
-    template = {"metadata": {"labels": {"app": "d"}}, "spec": {"containers": [container]}}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"},
-            "spec": {"selector": {"matchLabels": {"app": "d"}}, "template": template, **spec}}  # fmt: skip
-
-
-def autoscaler() -> Json:
-    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "d"}
-    return {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "h"},
-            "spec": {"scaleTargetRef": target, "maxReplicas": 9}}  # fmt: skip
 
 
 def paths(change: Change) -> list[tuple[str, Any, Any]]:
@@ -256,3 +183,18 @@ def test_what_comes_out_must_be_valid(cluster: Cluster) -> None:
 def test_an_empty_store_creates_everything() -> None:
     found = planning.fresh(read(config({}), deployment(replicas=2)), OPTIONS)
     assert [one.action for one in found.changes] == [CREATE, CREATE]
+
+
+@pytest.mark.parametrize(
+    ("annotations", "rest"),
+    [
+        ({"deployment.kubernetes.io/revision": "1"}, None),
+        ({"a": "1", "deployment.kubernetes.io/revision": "1"}, {"a": "1"}),
+        ({"deployment.kubernetes.io/revision": '1"}\\', "z": "1"}, {"z": "1"}),
+        ({"a": "1", "deployment.kubernetes.io/revision": "2", "deployment.kubernetes.io/max": "3", "z": "1"}, {"a": "1", "z": "1"}),
+    ],
+)
+def test_controllers_marks_are_no_text_of_a_file(annotations: Json, rest: Json | None) -> None:
+    plain = {"name": "d", "labels": {"app": "d"}}
+    marked = base.body({**deployment(), "metadata": {**plain, "annotations": annotations}})
+    assert json.loads(merging.bare(marked)) == {**deployment(), "metadata": plain | ({"annotations": rest} if rest else {})}
