@@ -7,7 +7,7 @@ import stat
 import sys
 from collections.abc import Sequence
 
-from kubeplay.convert.model import Converted, Note, Options
+from kubeplay.convert.model import Converted, Note, Object, Options
 from kubeplay.errors import InvalidInput, NotFound
 from kubeplay.generate.options import GenerateOptions
 from kubeplay.record import Record
@@ -92,8 +92,40 @@ def compose(names: Sequence[str], asked: Asked, how: GenerateOptions) -> Convert
     return converting.convert(paths, options, folder, texts)
 
 
-def containers(names: Sequence[str], asked: Asked, options: GenerateOptions) -> Converted:
-    raise InvalidInput("--from container is not there yet")
+def containers(names: Sequence[str], asked: Asked, how: GenerateOptions) -> Converted:
+    """Pods of inspected containers, in the form that --type asks for, with the Service of --service."""
+    from kubeplay.convert import inspected
+
+    if not names:
+        raise InvalidInput(
+            "name a file of inspected containers", hint="as in: podman inspect web | kubeplay generate kube --from container -"
+        )
+    folder = Files()
+    sources = [
+        ("stdin", bounded(sys.stdin.buffer.read(MAX_BYTES + 1), "stdin")) if name == STDIN else (name, folder.read(name)) for name in names
+    ]
+    made = inspected.convert(sources, Options(asked.namespace, (), how.show_secrets), folder)
+    objects: list[Object] = []
+    for obj in made.objects:
+        objects += formed(obj, how) if obj["kind"] == "Pod" else [obj]
+    homes = {obj["metadata"]["labels"]["app"]: obj for obj in objects if obj["kind"] in _FORMED}
+    notes = [note._replace(about=(homes[note.about[1]]["kind"], homes[note.about[1]]["metadata"]["name"])) for note in made.notes]
+    return Converted(tuple(objects), tuple(notes))
+
+
+_FORMED = ("Pod", "Deployment", "DaemonSet", "Job")
+
+
+def formed(pod: Object, how: GenerateOptions) -> list[Object]:
+    """A Pod as --type has it; the restart policy is the one that the type allows."""
+    from kubeplay.generate import service, workload
+
+    if how.type in ("deployment", "daemonset"):
+        pod = {**pod, "spec": {**pod["spec"], "restartPolicy": "Always"}}
+    elif how.type == "job" and pod["spec"]["restartPolicy"] == "Always":
+        pod = {**pod, "spec": {**pod["spec"], "restartPolicy": "OnFailure"}}
+    made = pod if how.type in ("", "pod") else workload.wrap(pod, how.type, how.replicas)
+    return [service.of(made), service.published(made)] if how.service else [made]
 
 
 def checked(made: Converted) -> None:
