@@ -28,6 +28,7 @@ _LISTS = {
     "DnsSearch": "dns_search",
     "DnsOptions": "dns_opt",
 }
+_RUNTIME = re.compile(r"|oci|(io\.containerd\.)?c?runc?(\.v[0-9])?")  # what engines take when nobody says otherwise
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -124,7 +125,7 @@ def _limits(host: Section, made: Map) -> None:
     made["devices"] = host.raw("Devices") or None
     limits = [one.text("Name") for one in host.sections("Ulimits") if one.text("Name") not in _LIMITS]
     made["ulimits"] = limits or None
-    made["runtime"] = host.text("Runtime") if host.text("Runtime") not in ("", "oci", "runc", "crun", "io.containerd.runc.v2") else ""
+    made["runtime"] = "" if _RUNTIME.fullmatch(host.text("Runtime")) else host.text("Runtime")
 
 
 def _ports(found: Section, host: Section) -> list[Map]:
