@@ -24,7 +24,7 @@ def generate(wanted: Wanted, stored: Stored, options: GenerateOptions = Generate
     main = [*wanted.objects, *([pod.of_containers(wanted.containers)] if wanted.containers else [])]
     found: dict[ObjectKey, Object] = {}
     for obj in main:
-        for made in _expanded(obj, options):
+        for made in _expanded(obj, options._replace(podman_only=options.podman_only or _key(obj) in wanted.noted)):
             found.setdefault(_key(made), made)
     for volume in wanted.volumes:
         made = storage.claim(volume)

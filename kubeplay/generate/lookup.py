@@ -13,6 +13,7 @@ from kubeplay.errors import Ambiguous, InvalidInput, NotFound
 from kubeplay.generate.documents import generate, loaded
 from kubeplay.generate.options import GenerateOptions, Volume, Wanted
 from kubeplay.generate.write import to_yaml
+from kubeplay.kube import notes
 from kubeplay.plan.stack import CLUSTER_WIDE, ObjectKey
 
 if TYPE_CHECKING:
@@ -42,7 +43,21 @@ def find(store: Store, names: Sequence[str], namespace: str = "default") -> Want
     wanted = Wanted()
     for name in names:
         wanted = _add(wanted, _one(store, name, namespace))
-    return wanted
+    return noted(store, wanted)
+
+
+def noted(store: Store, wanted: Wanted) -> Wanted:
+    """With the pods whose own files have the notes that `run` makes: there they are the author's words."""
+    from kubeplay.engine.store.applied import Applied
+
+    found = set()
+    for obj in wanted.objects:
+        if obj["kind"] == "Pod" and any(note in (obj["metadata"].get("annotations") or {}) for note in notes.NOTES):
+            key = ObjectKey("Pod", obj["metadata"].get("namespace") or "default", obj["metadata"]["name"])
+            row = store.objects.find(key)
+            if row is not None and any(note in Applied(store).given(row.uid) for note in notes.NOTES):
+                found.add(key)
+    return wanted._replace(noted=wanted.noted | found)
 
 
 def text(store: Store, names: Sequence[str], namespace: str = "default", options: GenerateOptions = GenerateOptions()) -> str:  # noqa: B008
@@ -51,7 +66,7 @@ def text(store: Store, names: Sequence[str], namespace: str = "default", options
 
 
 def _add(left: Wanted, right: Wanted) -> Wanted:
-    return Wanted(left.objects + right.objects, left.containers + right.containers, left.volumes + right.volumes, left.left + right.left)
+    return Wanted(left.objects + right.objects, left.containers + right.containers, left.volumes + right.volumes)
 
 
 def _one(store: Store, name: str, namespace: str) -> Wanted:

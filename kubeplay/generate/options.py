@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from kubeplay.plan.stack import ObjectKey
 from kubeplay.record import Record
 
 TYPES = ("pod", "deployment", "daemonset", "job")
@@ -28,9 +29,13 @@ class Volume(Record):
 
 
 class Wanted(Record):
-    """What the names given stand for: whole objects, (pod, container name) pairs, and bare volumes; `left` tells what cannot be written."""
+    """What the names given stand for: whole objects, (pod, container name) pairs, and bare volumes.
+
+    `left` tells what cannot be written; `noted` are the pods whose files say themselves what `run` would note (kube.notes).
+    """
 
     objects: tuple[dict[str, Any], ...] = ()
     containers: tuple[tuple[dict[str, Any], str], ...] = ()
     volumes: tuple[Volume, ...] = ()
     left: tuple[str, ...] = ()
+    noted: frozenset[ObjectKey] = frozenset()

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.errors import NotFound
-from kubeplay.generate import pod
+from kubeplay.generate import lookup, pod
 from kubeplay.generate.documents import loaded
 from kubeplay.generate.options import Volume, Wanted
 from kubeplay.kube import kinds, selector
@@ -45,7 +45,8 @@ def everything(store: Store, namespace: str, labels: str = "", applyset: str = "
         raise NotFound(_nothing(namespace, labels, applyset))
     left = tuple(filter(None, [pod.unwritable(obj) for obj in objects if obj["kind"] == "Pod"]))
     objects = [obj for obj in objects if obj["kind"] != "Pod" or not pod.unwritable(obj)]
-    return Wanted(objects=(*_namespaces(store, namespace, objects, volumes), *objects), volumes=volumes, left=left)
+    wanted = Wanted(objects=(*_namespaces(store, namespace, objects, volumes), *objects), volumes=volumes, left=left)
+    return lookup.noted(store, wanted)
 
 
 def applyset_id(store: Store, text: str, namespace: str) -> str:
@@ -77,9 +78,16 @@ def _written(row: StoredObject, namespace: str, claims: Mapping[str, re.Pattern[
     key = row.key
     if not namespace and key.namespace in SYSTEM:
         return False
+    if key.kind in _PARENTS and _is_parent(loaded(row.body)):
+        return False
     if key.kind == "PersistentVolume":
         return PROVISIONED not in (loaded(row.body)["metadata"].get("annotations") or {})
     return key.kind != "PersistentVolumeClaim" or key.namespace not in claims or not claims[key.namespace].fullmatch(key.name)
+
+
+def _is_parent(obj: Object) -> bool:
+    """Whether it was made to be an applyset's parent: whoever applies the set makes it again."""
+    return ID in (obj["metadata"].get("labels") or {}) and not obj.get("data")
 
 
 def _claim_names(store: Store, namespace: str) -> dict[str, re.Pattern[str]]:

@@ -17,7 +17,7 @@ _MARK = "# cluster: "
 
 def to_yaml(objects: Sequence[Object], *, comment: bool = True, facts: Facts = NOTHING) -> str:
     """The manifests as one YAML file."""
-    documents = [document(obj, comment=comment, facts=facts) for obj in objects]
+    documents = texts(objects, comment=comment, facts=facts)
     start = "---\n" if len(documents) > 1 else ""
     return (header(objects, documents) if comment else "") + start + "---\n".join(documents)
 
@@ -34,13 +34,16 @@ def header(objects: Sequence[Object], documents: Sequence[str]) -> str:
     return "".join(f"# {line}\n" for line in lines)
 
 
-def document(obj: Object, *, comment: bool = True, facts: Facts = NOTHING) -> str:
-    """One manifest, with a comment on each line that a cluster would need changed."""
+def texts(objects: Sequence[Object], *, comment: bool = True, facts: Facts = NOTHING) -> list[str]:
+    """Each manifest as YAML, with a comment on each line that a cluster would need changed."""
     from kubeplay.kube import write
+    from kubeplay.kube.portable.together import together
 
-    text = write.document(obj)
-    told = [one for one in findings(obj, CLUSTER, facts) if one.level != INFO] if comment else []
-    return _commented(text, told) if told else text
+    if not comment:
+        return [write.document(obj) for obj in objects]
+    more = together(objects)
+    told = [[one for one in (*findings(obj, CLUSTER, facts), *more.get(at, ())) if one.level != INFO] for at, obj in enumerate(objects)]
+    return [_commented(write.document(obj), here) if here else write.document(obj) for obj, here in zip(objects, told)]
 
 
 def _commented(text: str, told: Sequence[Finding]) -> str:
@@ -67,8 +70,7 @@ def split(objects: Sequence[Object], *, comment: bool = True, facts: Facts = NOT
 
     names = _names(objects)
     files = {}
-    for name, obj in zip(names, objects):
-        made = document(obj, comment=comment, facts=facts)
+    for name, obj, made in zip(names, objects, texts(objects, comment=comment, facts=facts)):
         files[name] = (header([obj], [made]) if comment else "") + made
     listed = {"apiVersion": "kustomize.config.k8s.io/v1beta1", "kind": "Kustomization", "resources": names}
     how = "# kubectl apply -k DIRECTORY, kubeplay play kube -k DIRECTORY\n" if comment else ""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kubeplay.engine.store.applied import Applied
 from kubeplay.engine.store.db import Store
 from kubeplay.engine.store.resources import VolumeRow
 from kubeplay.errors import Ambiguous, NotFound
@@ -102,3 +103,22 @@ def test_stored_gives_only_what_is_there(store: Store) -> None:
     get = lookup.stored(store)
     assert get(ObjectKey("ConfigMap", "default", "m")) is not None
     assert get(ObjectKey("ConfigMap", "default", "none")) is None
+
+
+NOTED = """
+apiVersion: v1
+kind: Pod
+metadata: {name: made, annotations: {kubeplay.io/container-prefix: "false", a: b}}
+spec: {containers: [{name: made, image: 'i:1'}]}
+"""
+
+
+@pytest.mark.parametrize(("given", "kept"), [("", False), ('{"metadata":{}}', False), ('{"kubeplay.io/container-prefix":"false"}', True)])
+def test_notes_of_run_go_and_those_of_a_file_stay(store: Store, given: str, kept: bool) -> None:
+    (one,) = play(NOTED).objects
+    uid = store.objects.create(one.key, one.body).uid
+    if given:
+        Applied(store).put(uid, 0, given)
+    assert ("container-prefix" in lookup.text(store, ["made"])) == kept
+    assert "a: b" in lookup.text(store, ["made"])
+    assert "container-prefix" in lookup.text(store, ["made"], options=GenerateOptions(podman_only=True))

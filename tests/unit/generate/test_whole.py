@@ -94,6 +94,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.objects.create(ObjectKey("Pod", "shop", "hand"), json.dumps(empty))
     provisioned = {"metadata": {"name": "pvc-1", "annotations": {"pv.kubernetes.io/provisioned-by": "kubeplay.io/local"}}}
     opened.objects.create(ObjectKey("PersistentVolume", "", "pvc-1"), json.dumps(provisioned))
+    parent = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "sets", "labels": {whole.ID: "applyset-y-v1"}}}
+    opened.objects.create(ObjectKey("ConfigMap", "default", "sets"), json.dumps(parent))
     opened.resources.add_volume(VolumeRow("default", "bare", "local", (), (), 0.0))
     yield opened
     opened.close()

@@ -39,7 +39,7 @@ spec:
 
 def test_comments_stand_where_a_cluster_needs_another_value() -> None:
     obj = yaml.safe_load(POD)
-    text = write.document(obj)
+    text = write.texts([obj])[0]
     assert text == POD
     assert yaml.safe_load(text) == obj
     assert write.to_yaml([obj]).startswith("# Written by kubeplay ") and 'the lines with "# cluster:"' in write.to_yaml([obj])
@@ -57,8 +57,8 @@ def test_a_file_that_a_cluster_takes_says_so() -> None:
 
 def test_images_that_were_made_here() -> None:
     obj = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "shop/web:1"}]}}
-    assert "# cluster" not in write.document(obj)
-    assert "image: shop/web:1  # cluster: made here" in write.document(obj, facts=Facts(frozenset(("shop/web:1",))))
+    assert "# cluster" not in write.texts([obj])[0]
+    assert "image: shop/web:1  # cluster: made here" in write.texts([obj], facts=Facts(frozenset(("shop/web:1",))))[0]
 
 
 def test_keys_with_dots_and_blocks_are_found() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from kubeplay.kube.portable.findings import findings
 from kubeplay.kube.portable.model import CLUSTER, ERROR, INFO, LOCAL, PLACEHOLDER, TARGETS, WARNING, Facts, text
+from kubeplay.kube.portable.together import together
 
 AMOUNTS = {"limits": {"cpu": "1", "memory": "64Mi"}}
 
@@ -184,3 +185,23 @@ JSON = st.recursive(
 def test_any_shape_is_taken(kind: str, spec: Any, target: str) -> None:
     for found in findings({"apiVersion": "v1", "kind": kind, "spec": spec, "metadata": spec, "data": spec}, target):
         assert found.why and str(found)
+
+
+CLAIM = obj("PersistentVolumeClaim", "{metadata: {name: c}, spec: {accessModes: [ReadWriteOnce]}}")
+SHARED = obj("PersistentVolumeClaim", "{metadata: {name: c}, spec: {accessModes: [ReadWriteMany]}}")
+
+
+def mounting(kind: str, replicas: int) -> dict[str, Any]:
+    made = pod("volumes: [{name: v, persistentVolumeClaim: {claimName: c}}]", kind=kind)
+    made["spec"]["replicas"] = replicas
+    return made
+
+
+@pytest.mark.parametrize(
+    ("claim", "kind", "replicas", "told"),
+    [(CLAIM, "Deployment", 2, True), (CLAIM, "Deployment", 1, False), (CLAIM, "DaemonSet", 0, True), (SHARED, "Deployment", 2, False)],
+)
+def test_one_claim_of_several_pods(claim: dict[str, Any], kind: str, replicas: int, told: bool) -> None:
+    found = together([claim, mounting(kind, replicas)])
+    assert [(at, one.rule) for at, here in found.items() for one in here] == ([(1, "shared-claim")] if told else [])
+    assert together([claim, mounting(kind, replicas)], LOCAL) == {}
