@@ -15,7 +15,7 @@ from kubeplay.apply import applyset, history, merging, prune, snapshot
 from kubeplay.apply.applyset import ApplySet
 from kubeplay.apply.snapshot import Was
 from kubeplay.engine.store.applied import RevisionRow
-from kubeplay.errors import Interrupted, InvalidInput, KubeplayError
+from kubeplay.errors import Interrupted, InvalidInput, KubeplayError, Timeout
 from kubeplay.plan.stack import Given, ObjectKey, Origin, PlannedObject, Stack
 from kubeplay.play import given
 from kubeplay.play.compile import CompileOptions
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from kubeplay.reconcile.pulls import Flags
 
 READY_SECONDS = 300.0  # helm's --timeout, for --rollback-on-failure without one
+BACK = "rolled back: everything is as it was before"
 CREATED, CONFIGURED, UNCHANGED, REPLACED, PRUNED = "created", "configured", "unchanged", "replaced", "pruned"  # kubectl's words
 
 
@@ -149,7 +150,10 @@ def _failed(
         try:
             snapshot.restore(engine, prepared.before, options.compile, patience, progress)
             restored = True
-            error.add_note("rolled back: everything is as it was before")
+            error.add_note(BACK)
+        except Timeout as second:
+            restored = True
+            error.add_note(f"{BACK}, and not ready yet: {second.message}")
         except KubeplayError as second:
             error.add_note(f"and rolling it back failed: {second}")
     if not isinstance(error, (Interrupted, KeyboardInterrupt)):

@@ -46,19 +46,21 @@ def take(engine: Engine, keys: Iterable[ObjectKey]) -> tuple[Was, ...]:
 def restore(engine: Engine, before: Sequence[Was], options: CompileOptions, timeout: float | None, progress: Progress) -> None:
     """Remove what was not there, and make the rest what it was; wait until it is ready, `timeout` seconds at most (None = no bound).
 
-    Raises what a play raises; what could be brought back stays so.
+    Raises what a play raises, Timeout when all is brought back and not ready yet; what could be brought back stays so.
     """
     from kubeplay.play.stack import build
     from kubeplay.play.up import UpOptions, up
 
     made = [was.key for was in before if was.stored is None and engine.store.objects.find(was.key) is not None]
     changed = [was.stored for was in before if was.stored is not None and _differs(engine, was.stored)]
-    if made:
-        downs.down(engine, made, progress=progress)
-    if changed:
-        stack = build([manifest(stored.body) for stored in changed], _bare(options))
-        up(engine, stack, UpOptions(update=True, recreate=True, wait_ready=True, keep_on_failure=True, timeout=timeout), progress)
-    _texts(engine, before)
+    try:
+        if made:
+            downs.down(engine, made, progress=progress)
+        if changed:
+            stack = build([manifest(stored.body) for stored in changed], _bare(options))
+            up(engine, stack, UpOptions(update=True, recreate=True, wait_ready=True, keep_on_failure=True, timeout=timeout), progress)
+    finally:
+        _texts(engine, before)
 
 
 def _differs(engine: Engine, was: StoredObject) -> bool:

@@ -22,13 +22,14 @@ def kp(tmp_path_factory: pytest.TempPathFactory, image_archives: dict[str, Path]
         yield machine
 
 
-def deployment(name: str, version: str = "one", script: str = SLEEP) -> str:
+def deployment(name: str, version: str = "one", script: str = SLEEP, spec: str = "") -> str:
     return f"""
 apiVersion: apps/v1
 kind: Deployment
 metadata: {{name: {name}}}
 spec:
   selector: {{matchLabels: {{app: {name}}}}}
+  {spec}
   template:
     metadata: {{labels: {{app: {name}}}}}
     spec:
@@ -114,9 +115,10 @@ def test_a_state_that_does_not_become_ready_is_taken_back(kp: Machine) -> None:
     good = deployment("shop") + pod("side") + config("1")
     apply(kp, good, "--wait-ready")
     shop, side = pods(kp, "shop"), kp.pod("side")["metadata"]["labels"]
-    bad = deployment("shop", "two", "sleep 1000") + pod("side", f"sleep 0; {SLEEP}", "{x: new}") + config("2") + pod("extra")
-    said = apply(kp, bad, "--rollback-on-failure", "--timeout=10s", status=125)
-    assert "rolled back: everything is as it was before" in said.err and "shop" in said.err
+    bad = deployment("shop", "two", "sleep 1000", "progressDeadlineSeconds: 2")
+    bad += pod("side", f"sleep 0; {SLEEP}", "{x: new}") + config("2") + pod("extra")
+    said = apply(kp, bad, "--rollback-on-failure", "--timeout=100s", status=125)
+    assert "rolled back: everything is as it was before" in said.err and 'deployment "shop" exceeded its progress deadline' in said.err
     kp.wait(lambda: pods(kp, "shop") == shop)  # the old pod has served all the time
     assert (kp.pod("side")["metadata"].get("labels") or {}) == (side or {}) and kp.pod("side")["status"]["phase"] == "Running"
     assert kp("get", "configmap", "settings", "-o", "json").json["data"] == {"a": "1"}
