@@ -100,7 +100,9 @@ def merged(manifest: Manifest, last: Json | None, file: Json, live: Json) -> Jso
     if base.body(body) == base.body(live):
         return live
     found = validate(body, manifest.kind)
-    known = {(fault.path, fault.message) for fault in validate(live, manifest.kind)} if found else set()
+    # what the stored object has stands in nobody's way; the file by itself was found right by who knows this root's Service range
+    own = (live, manifest.object) if found else ()
+    known = {(fault.path, fault.message) for one in own for fault in validate(one, manifest.kind)}
     faults = [fault for fault in found if (fault.path, fault.message) not in known]
     if faults:
         hint = "what others have set there does not go with what the file says: say those fields in the file too, or play with --replace"
