@@ -39,7 +39,7 @@ def stored(store: Store) -> Callable[[ObjectKey], Object | None]:
 def find(store: Store, names: Sequence[str], namespace: str = "default") -> Wanted:
     """What the names stand for. Raises NotFound, Ambiguous, InvalidInput."""
     if not names:
-        raise InvalidInput("nothing is named", hint="give pods, containers, volumes, or KIND/NAME such as deployment/web")
+        raise InvalidInput("nothing is named", hint="give pods, containers, volumes, or KIND/NAME such as deployment/web; or --all")
     wanted = Wanted()
     for name in names:
         wanted = _add(wanted, _one(store, name, namespace))

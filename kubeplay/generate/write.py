@@ -27,7 +27,7 @@ def header(objects: Sequence[Object], documents: Sequence[str]) -> str:
     from kubeplay import __version__
 
     marked = any(_MARK in text for text in documents)
-    how = f'the lines with "{_MARK.strip()}" say what it needs changed' if marked else "a cluster takes it as it is: kubectl create -f FILE"
+    how = f'for a cluster, change the lines with "{_MARK.strip()}"' if marked else "a cluster takes it as it is: kubectl create -f FILE"
     lines = [f"Written by kubeplay {__version__}; {how}."]
     if any(obj["kind"] == "Secret" and PLACEHOLDER in (obj.get("data") or {}).values() for obj in objects):
         lines.append("The values of Secrets are left out: fill them in, or generate again with --show-secrets.")

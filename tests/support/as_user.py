@@ -55,6 +55,7 @@ ROOT_ONLY = {
     **dict.fromkeys(_modules("e2e", "kubectl_commands"), "objects of the store, the same way whoever changes them"),
     **dict.fromkeys(_modules("e2e", "rootless_net"), "makes a user and another machine of its own"),
     **dict.fromkeys(_modules("unit/layers", "snapshotters userns"), "makes user namespaces of its own"),
+    **dict.fromkeys(_modules("e2e", "generate"), "what is stored is read the same way whoever stored it"),
     **dict.fromkeys(_modules("e2e", "run pod_verbs"), "the same commands; docs/decisions/0508 says what was tried as a user"),
     **dict.fromkeys(_modules("e2e", "fields_deployments"), "what controllers decide, the same for everybody"),
     **dict.fromkeys(_modules("e2e", "fields_policies"), "decided before anything runs"),

@@ -126,6 +126,9 @@ def _resources(path: Path, container: Object) -> Iterator[Finding]:
             if "=" in str(name):
                 why = "a device of this machine (CDI): an API server refuses the name"
                 yield Finding((*path, "resources", field, name), ERROR, why, "ask for a resource of a device plugin", "device")
+    for name in (name for name, amount in requests.items() if amount in ("0", 0) and name in limits):
+        why = "the scheduler takes it for nothing, whatever the limit"
+        yield Finding((*path, "resources", "requests", name), WARNING, why, "leave it out: the limit is requested then", "no-requests")
     if "initContainers" in path and container.get("restartPolicy") != "Always":
         return
     if "memory" not in limits:

@@ -42,7 +42,7 @@ def test_comments_stand_where_a_cluster_needs_another_value() -> None:
     text = write.texts([obj])[0]
     assert text == POD
     assert yaml.safe_load(text) == obj
-    assert write.to_yaml([obj]).startswith("# Written by kubeplay ") and 'the lines with "# cluster:"' in write.to_yaml([obj])
+    assert write.to_yaml([obj]).startswith("# Written by kubeplay ") and 'change the lines with "# cluster:"' in write.to_yaml([obj])
 
 
 def test_without_comments() -> None:

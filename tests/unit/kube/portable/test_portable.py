@@ -65,6 +65,10 @@ PODS = {
         [(ERROR, "spec.nodeName", "nodeName"), (WARNING, "spec.nodeSelector[kubernetes.io/hostname]", "node-selector")],
     ),
     "no amounts": (pod("", "resources: null"), [(INFO, f"{C}.resources", "no-limits"), (INFO, f"{C}.resources", "no-requests")]),
+    "nothing requested": (
+        pod("", "resources: {limits: {memory: 1Gi}, requests: {memory: '0', cpu: '0'}}"),
+        [(WARNING, f"{C}.resources.requests[memory]", "no-requests")],
+    ),
     "the engine's host name": (
         pod("", "env: [{name: A, value: 'http://host.containers.internal:80'}]"),
         [(WARNING, f"{C}.env[0].value", "host-name")],
