@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,3 +127,20 @@ def test_a_state_that_does_not_become_ready_is_taken_back(kp: Machine) -> None:
     rows = [line.split()[:3:2] for line in kp("kube", "history", "app").out.splitlines()[2:]]
     assert rows == [["1", "deployed"], ["2", "failed"]]
     kp.down(good)
+
+
+@pytest.mark.parametrize("point", ["play:recreated", "play:stored", "down:pods"])
+def test_what_a_killed_apply_left_is_done_by_the_next(kp: Machine, point: str) -> None:
+    before, after = pod("hit") + pod("gone"), pod("hit", f"sleep 0; {SLEEP}")
+    apply(kp, before)
+    uid = kp.pod("hit")["metadata"]["uid"]
+    kp.env["KUBEPLAY_FAULT"] = point
+    try:
+        assert apply(kp, after, "--prune", status=None).status == -signal.SIGKILL
+    finally:
+        del kp.env["KUBEPLAY_FAULT"]
+    apply(kp, after, "--prune", "--wait-ready")
+    assert kp.pod("hit")["metadata"]["uid"] != uid and kp.pod("hit")["status"]["phase"] == "Running"
+    assert kp("get", "pods", "-o", "name").out == "pod/hit\n"
+    assert kp("kube", "rollback", "--wait-ready").out.count("created") == 1
+    kp.down(before)

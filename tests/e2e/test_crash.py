@@ -68,8 +68,8 @@ STACK = STACK.replace("28080", str(28080 + int("0" + os.environ.get("PYTEST_XDIS
 _SOURCE = "".join(path.read_text() for path in sorted((REPOSITORY / "kubeplay").rglob("*.py")))
 POINTS = sorted(set(re.findall(r'faults\.point\("([^"]+)"\)', _SOURCE)))
 DOWN = ("down:", "terminate:", "delete:", "unsandbox:", "remove:", "stop:")
-OTHERS = ("rootless:", "mapped:", "play:replaced", "play:taken", "reconcile:finished", "exec:", "copy:", "load:", "import:", "image:",
-          "rotate:", "pull:", "commit:", "rmi:", "prune:", "collect:",
+OTHERS = ("rootless:", "mapped:", "play:replaced", "play:recreated", "play:taken", "reconcile:finished", "exec:", "copy:", "load:",
+          "import:", "image:", "rotate:", "pull:", "commit:", "rmi:", "prune:", "collect:",
           "join:", "leave:", "rename:", "live:", "reconcile:bound", "reconcile:restarting-all", "reconcile:autoremove")  # fmt: skip
 PLAY_POINTS = [p for p in POINTS if not p.startswith(DOWN + OTHERS)]
 DOWN_POINTS = [p for p in POINTS if p.startswith(DOWN)]
