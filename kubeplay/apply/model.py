@@ -11,7 +11,8 @@ from kubeplay.record import Record
 
 # Actions of a Change, in the order in which a summary counts them.
 CREATE, UPDATE, REPLACE, REMOVE, LEAVE = "create", "update", "replace", "remove", "unchanged"
-ACTIONS = (CREATE, UPDATE, REPLACE, REMOVE, LEAVE)
+REFUSE = "refuse"  # it may neither change so nor be made anew, as there may be data in it: an apply touches nothing at all
+ACTIONS = (CREATE, UPDATE, REPLACE, REMOVE, LEAVE, REFUSE)
 
 
 class PlanOptions(Record):

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from kubeplay.apply import effects, fields, merging
-from kubeplay.apply.model import CREATE, LEAVE, REMOVE, REPLACE, UPDATE, Change, FieldChange, Planned, PlanOptions
+from kubeplay.apply.model import CREATE, LEAVE, REFUSE, REMOVE, REPLACE, UPDATE, Change, FieldChange, Planned, PlanOptions
 from kubeplay.kube import ephemeral
 from kubeplay.kube.check import Manifest
 from kubeplay.plan.stack import ObjectKey, PlannedObject, Stack
 from kubeplay.play import change, children, update
 from kubeplay.play.stack import build
+from kubeplay.play.up import LASTING
 
 if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
@@ -61,9 +62,9 @@ class _Look:
         stored = change.as_written(ephemeral.without(self.engine.store.objects.get(key).body), one.body)
         old, new = effects.loaded(stored), effects.loaded(one.body)
         found = fields.changes(old, new)
-        action = REPLACE if key in self.refused else UPDATE
+        action = UPDATE if key not in self.refused else REFUSE if key.kind in LASTING else REPLACE
         done = effects.of(self.engine, key, action, old, new, self.stack)
-        told = [*why, *(_unsaid(found, self.refused[key]) if action == REPLACE else ()), *([] if found else self.differ[key]), *done.why]
+        told = [*why, *(_unsaid(found, self.refused.get(key, ()))), *([] if found else self.differ[key]), *done.why]
         return Change(key, version, action, stored, one.body, found, tuple(dict.fromkeys(told)), done.effects)
 
     def removal(self, key: ObjectKey) -> Change:

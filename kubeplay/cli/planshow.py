@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from kubeplay.apply.model import ACTIONS, CREATE, LEAVE, REMOVE, REPLACE, UPDATE, Change, Effect, FieldChange, Planned
+from kubeplay.apply.model import ACTIONS, CREATE, LEAVE, REFUSE, REMOVE, REPLACE, UPDATE, Change, Effect, FieldChange, Planned
 from kubeplay.cli.table import printable
 
 Json = dict[str, Any]
-_SIGNS = {CREATE: "+", UPDATE: "~", REPLACE: "-/+", REMOVE: "-", LEAVE: " "}
-_WORDS = {CREATE: "created", UPDATE: "updated in place", REPLACE: "replaced", REMOVE: "removed", LEAVE: "unchanged"}
-_COLORS = {CREATE: "32", UPDATE: "33", REPLACE: "35", REMOVE: "31", LEAVE: "2"}  # SGR of ECMA-48: green, yellow, magenta, red, faint
+_SIGNS = {CREATE: "+", UPDATE: "~", REPLACE: "-/+", REMOVE: "-", LEAVE: " ", REFUSE: "!"}
+_WORDS = {CREATE: "created", UPDATE: "updated in place", REPLACE: "replaced", REMOVE: "removed", LEAVE: "unchanged",
+          REFUSE: "refused: it cannot become so, and an apply would touch nothing"}  # fmt: skip
+_COLORS = {CREATE: "32", UPDATE: "33", REPLACE: "35", REMOVE: "31", LEAVE: "2", REFUSE: "31"}  # SGR of ECMA-48: red, green, ...
+_COUNTED = {LEAVE: "unchanged", REFUSE: "refused"}  # the others are still to be done
 _PODS = {"create": "made", "replace": "made anew", "remove": "removed", "refresh": "see new files"}
 _WIDEST = 100  # characters of a value that a line shows
 _NAMED = 5  # pods that a line names
@@ -67,11 +69,9 @@ def _summary(planned: Planned) -> str:
     if not planned.differs:
         count = len(planned.changes)
         return f"Nothing would change: {count} object{'' if count == 1 else 's'} {'is' if count == 1 else 'are'} as the files have it.\n"
-    return "Plan: " + ", ".join(f"{len(planned.of(action))} {_count(action)}" for action in ACTIONS) + ".\n"
-
-
-def _count(action: str) -> str:
-    return "unchanged" if action == LEAVE else f"to {action}"
+    counts = [(action, len(planned.of(action))) for action in ACTIONS]
+    words = [f"{count} {_COUNTED.get(action, f'to {action}')}" for action, count in counts if count or action != REFUSE]
+    return f"Plan: {', '.join(words)}.\n"
 
 
 def as_json(planned: Planned) -> str:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from kubeplay.reconcile.pulls import Flags
 
 _RUNNING = ("Pod", *children.WORKLOADS)
-_LASTING = ("Namespace", "PersistentVolumeClaim", "PersistentVolume", "StorageClass")  # not made anew where they have not changed
+LASTING = ("Namespace", "PersistentVolumeClaim", "PersistentVolume", "StorageClass")  # not made anew where they have not changed
 ROLLBACK_GRACE = 2.0  # TE2: the least a container gets; nobody waits for a play that has failed
 
 
@@ -176,7 +176,7 @@ class _Play:
         from kubeplay.play import update
 
         self.updates, refused = update.judged(self.engine, self.stack, compared.different)
-        update.refuse({key: why for key, why in refused.items() if not self.options.recreate or key.kind in _LASTING})
+        update.refuse({key: why for key, why in refused.items() if not self.options.recreate or key.kind in LASTING})
         self.recreated = refused
         return compared._replace(different=(), same=compared.same | {one.key for one in self.updates})
 
@@ -210,7 +210,7 @@ class _Play:
         with trace("replace"):
             # What has not changed, too, as podman does; but others may live in a namespace, and a claim holds data.
             owned = {one.key for one in self.stack.objects if one.owner}  # the claims of ephemeral volumes go with their pods
-            keep = {key for key in compared.same - owned if key.kind in _LASTING}
+            keep = {key for key in compared.same - owned if key.kind in LASTING}
             keep |= self._renewed(compared)
             keys = [planned.key for planned in self.stack.objects if planned.key not in keep]
             new = {planned.key for planned in compared.new}
@@ -222,7 +222,7 @@ class _Play:
 
     def _renewed(self, compared: change.Comparison) -> set[ObjectKey]:
         """Volumes and classes that differ are changed in place: claims may have them."""
-        found = {one.key for one in compared.different if one.key.kind in _LASTING[2:]}
+        found = {one.key for one in compared.different if one.key.kind in LASTING[2:]}
         for planned in self.stack.objects:
             if planned.key in found:
                 self.engine.store.objects.update(planned.key, planned.body)
@@ -303,7 +303,7 @@ class _Play:
 
     def _volumes(self, fresh: set[ObjectKey]) -> None:
         """Bind and provision claims; one that still waits for a volume keeps its pods waiting (PV2)."""
-        if not self.stack.claims and not any(one.key.kind in _LASTING[2:] for one in self.stack.objects):
+        if not self.stack.claims and not any(one.key.kind in LASTING[2:] for one in self.stack.objects):
             return
         from kubeplay.reconcile import claims
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kubeplay.apply import merging, planning
-from kubeplay.apply.model import CREATE, LEAVE, REMOVE, REPLACE, UPDATE, Change, Effect
+from kubeplay.apply.model import CREATE, LEAVE, REFUSE, REMOVE, REPLACE, UPDATE, Change, Effect
 from kubeplay.errors import InvalidInput
 from kubeplay.plan.stack import ObjectKey
 from kubeplay.play import given
@@ -108,6 +108,17 @@ def test_what_may_not_change_is_replaced_by_what_the_file_says(cluster: Cluster)
     assert (found.action, found.effects) == (REPLACE, (Effect(found.key, "replace"),))
     assert ("spec.hostNetwork", None, True) in paths(found)
     assert any("pod updates may not change fields other than" in line for line in found.why)
+
+
+def test_a_claim_is_never_replaced(cluster: Cluster) -> None:
+    def claim(mode: str) -> Json:
+        return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "v"},
+                "spec": {"accessModes": [mode], "resources": {"requests": {"storage": "1Gi"}}}}  # fmt: skip
+
+    cluster.apply(claim("ReadWriteOnce"))
+    assert cluster.one(claim("ReadWriteOnce")).action == LEAVE
+    found = cluster.one(claim("ReadWriteMany"))
+    assert found.action == REFUSE and found.why and not found.effects
 
 
 def test_a_template_rolls_the_pods_that_stand(cluster: Cluster) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from kubeplay.apply import fields, unified
-from kubeplay.apply.model import CREATE, LEAVE, REMOVE, REPLACE, UPDATE, Change, Effect, FieldChange, Planned
+from kubeplay.apply.model import CREATE, LEAVE, REFUSE, REMOVE, REPLACE, UPDATE, Change, Effect, FieldChange, Planned
 from kubeplay.cli import planshow
 from kubeplay.plan.stack import ObjectKey, Stack
 from kubeplay.play.kinds import base
@@ -57,6 +57,7 @@ def test_text() -> None:
         (UPDATE, "~ Deployment default/web is updated in place", "33"),
         (REPLACE, "-/+ Deployment default/web is replaced", "35"),
         (REMOVE, "- Deployment default/web is removed", "31"),
+        (REFUSE, "! Deployment default/web is refused: it cannot become so, and an apply would touch nothing", "31"),
     ],
 )
 def test_signs_and_colours(action: str, line: str, paint: str) -> None:
@@ -92,7 +93,7 @@ def test_json() -> None:
     assert made["changes"][1] == {
         "apiVersion": "v1", "kind": "Namespace", "name": "n", "action": "unchanged", "fields": [], "why": [], "pods": []
     }
-    assert made["summary"] == {"create": 0, "update": 1, "replace": 0, "remove": 0, "unchanged": 1}
+    assert made["summary"] == {"create": 0, "update": 1, "replace": 0, "remove": 0, "unchanged": 1, "refuse": 0}
 
 
 # which fields
