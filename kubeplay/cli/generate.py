@@ -55,7 +55,7 @@ def generate(app: App, *, name: tuple[str, ...], filename: str | None, split: st
 
         asked = converting.Asked(given["source"], given["profile"], app.namespace if app.namespace_given else "", comments)
         files = converting.files(name, asked, options, split=bool(split))
-        _put(files, filename, split, 0o600 if options.show_secrets else 0o644)
+        put(files, filename, split, 0o600 if options.show_secrets else 0o644)
         return
     wanted = _wanted(app, name, given)
     objects = documents.generate(wanted, lookup.stored(app.store), options)
@@ -67,10 +67,10 @@ def generate(app: App, *, name: tuple[str, ...], filename: str | None, split: st
         files = write.split(objects, comment=comments, facts=facts)
     else:
         files = {"": write.to_yaml(objects, comment=comments, facts=facts)}
-    _put(files, filename, split, mode)
+    put(files, filename, split, mode)
 
 
-def _put(files: Mapping[str, str], filename: str | None, split: str | None, mode: int) -> None:
+def put(files: Mapping[str, str], filename: str | None, split: str | None, mode: int) -> None:
     """The files into their directory, or the only text into its file or to stdout. Raises AlreadyExists."""
     if split:
         _directory(split, files, mode)

@@ -32,6 +32,7 @@ TREE = Group(
         "kube": Group("Play, remove and generate Kubernetes files.", "play", "play down", {
             "generate": "generate:generate",
             "plan": "planning:plan", "diff": "differing:diff",
+            "pull": "clusterpull:pull", "push-images": "clusterimages:push_images",
             "apply": "clusterapply:apply", "history": "history:history", "rollback": "history:rollback"}),
         "generate": Group("Write Kubernetes files, or systemd units, from what is stored.",
                           also={"kube": "generate:generate", "systemd": "boot:systemd"}),

@@ -86,3 +86,27 @@ def test_a_servers_words_do_not_drive_the_terminal(desk: Desk) -> None:
     finally:
         desk.server.warnings.clear()
     assert "Warning: \\x1b[2Jgone\n" in said.err
+
+
+def test_a_namespace_pulled_and_split(desk: Desk, tmp_path: Path) -> None:
+    server = desk.server
+    server.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data", "namespace": "shop"},
+             "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "gp3", "resources": {"requests": {"storage": "1Gi"}}}}  # fmt: skip
+    server.put(claim)
+    server.put({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "login", "namespace": "shop"}, "data": {"a": "Yg=="}})
+    said = desk.kp("kube", "pull", "-n", "shop")
+    assert said.out.startswith("# namespace shop of context double, written by kubeplay") 
+    assert "# taken away: spec.storageClassName: gp3\n" in said.out and said.out.count("storageClassName") == 1
+    assert said.err == "Note: PersistentVolumeClaim data: taken away: spec.storageClassName: gp3\n"
+    assert "<hidden" in said.out and "Yg==" in desk.kp("kube", "pull", "-n", "shop", "--show-secrets", "-q").out
+    desk.kp("kube", "pull", "-n", "shop", "-q", "--split", str(tmp_path / "shop"))
+    names = sorted(path.name for path in (tmp_path / "shop").iterdir())
+    assert names == ["kustomization.yaml", "namespace-shop.yaml", "persistentvolumeclaim-data.yaml", "secret-login.yaml"]
+    said = desk.kp("kube", "pull", "-n", "shop", "--split", str(tmp_path / "shop"), status=125)
+    assert "file exists" in said.err
+    desk.kp("kube", "pull", "-n", "shop", "-q", "--show-secrets", "-f", str(tmp_path / "shop.yaml"))
+    assert (tmp_path / "shop.yaml").stat().st_mode & 0o777 == 0o600
+    said = desk.kp("kube", "apply", "-f", str(tmp_path / "shop.yaml"), "--dry-run=client")
+    assert said.lines[0] == "namespace/shop serverside-applied (dry run)"
+    assert "nothing to pull" in desk.kp("kube", "pull", "-n", "nowhere", status=125).err
