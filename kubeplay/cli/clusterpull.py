@@ -61,8 +61,8 @@ def _files(found: Sequence[Plain], where: str, split: bool) -> dict[str, str]:
 
     head = f"# {_comment(where)}, written by kubeplay {__version__}.\n"
     objects = [one.object for one in found]
-    documents = ["".join(f"# taken away: {_comment(line)}\n" for line in _lines(one)) + write.document(one.object, comment=False)
-                 for one in found]  # fmt: skip
+    texts = write.texts(objects, comment=False)
+    documents = ["".join(f"# {_comment(line)}\n" for line in _lines(one)) + text for one, text in zip(found, texts)]
     if not split:
         return {"": head + ("---\n" if len(documents) > 1 else "") + "---\n".join(documents)}
     names = write.split(objects, comment=False)
@@ -71,11 +71,11 @@ def _files(found: Sequence[Plain], where: str, split: bool) -> dict[str, str]:
 
 
 def _lines(one: Plain) -> list[str]:
-    return [f"{field}: {value}" for field, value in one.taken]
+    return [*(f"taken away: {field}: {value}" for field, value in one.taken), *one.told]
 
 
 def _title(one: Plain) -> str:
-    return f"{one.object['kind']} {one.object['metadata']['name']}: taken away"
+    return f"{one.object['kind']} {one.object['metadata']['name']}"
 
 
 def _comment(text: str) -> str:

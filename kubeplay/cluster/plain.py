@@ -9,7 +9,8 @@ from kubeplay.generate.order import keys
 from kubeplay.generate.prune import prune
 from kubeplay.generate.storage import hidden
 from kubeplay.kube.kinds import Kind
-from kubeplay.kube.portable.model import part
+from kubeplay.kube.portable.model import INFO, part
+from kubeplay.play.portable import local
 from kubeplay.record import Record
 
 Object = dict[str, Any]
@@ -43,10 +44,11 @@ _TOKEN = "kube-api-access-"  # volumes that admission puts into pods
 
 
 class Plain(Record):
-    """An object to write, and what was taken away from it: (field, what it was) for a person to judge."""
+    """An object to write, what was taken away from it as (field, what it was), and `told` of what is not done here of the rest."""
 
     object: Object
     taken: tuple[tuple[str, str], ...] = ()
+    told: tuple[str, ...] = ()
 
 
 def left_out(obj: Object) -> str | None:
@@ -84,7 +86,9 @@ def plain(obj: Object, kind: Kind, *, show_secrets: bool = False) -> Plain:
         made = hidden(made)
     if made.get("secrets") and kind.kind == "ServiceAccount":
         made.pop("secrets")
-    return Plain(keys(prune(made, kind)), tuple(taken))
+    small: Object = keys(prune(made, kind))
+    told = [str(one) for one in local(small) if one.level != INFO and one.rule != "kind"]
+    return Plain(small, tuple(taken), tuple(told))
 
 
 def _metadata(meta: Object, kind: str) -> Object:

@@ -92,11 +92,12 @@ def test_a_namespace_pulled_and_split(desk: Desk, tmp_path: Path) -> None:
     server = desk.server
     server.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
     claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data", "namespace": "shop"},
-             "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "gp3", "resources": {"requests": {"storage": "1Gi"}}}}  # fmt: skip
+             "spec": {"accessModes": ["ReadWriteOnce"], "storageClassName": "gp3",
+                      "resources": {"requests": {"storage": "1Gi"}}}}  # fmt: skip
     server.put(claim)
     server.put({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "login", "namespace": "shop"}, "data": {"a": "Yg=="}})
     said = desk.kp("kube", "pull", "-n", "shop")
-    assert said.out.startswith("# namespace shop of context double, written by kubeplay") 
+    assert said.out.startswith("# namespace shop of context double, written by kubeplay")
     assert "# taken away: spec.storageClassName: gp3\n" in said.out and said.out.count("storageClassName") == 1
     assert said.err == "Note: PersistentVolumeClaim data: taken away: spec.storageClassName: gp3\n"
     assert "<hidden" in said.out and "Yg==" in desk.kp("kube", "pull", "-n", "shop", "--show-secrets", "-q").out
