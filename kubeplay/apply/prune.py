@@ -44,7 +44,9 @@ def foreseen(engine: Engine, origin: Origin, id: str, manifests: Sequence[Manife
     if not (id or origin.name or origin.source):
         raise InvalidInput(NAMELESS, hint="--applyset NAME")
     applied = Applied(engine.store)
-    row = applied.stack(origin.namespace, origin.name) if origin.name else applied.find_source(origin.namespace, origin.source)
+    row = applied.stack(origin.namespace, origin.name) if origin.name else None
+    if row is None and origin.source:
+        row = applied.find_source(origin.namespace, origin.source)
     keep = [base.key(one.object) for one in manifests if one.object["metadata"].get("name")]
     return gone(engine, row.id if row is not None else 0, id, keep)
 

@@ -90,10 +90,10 @@ def _read(app: App, files: tuple[str, ...], given: dict[str, Any], pull: Flags |
 
 def origin(app: App, files: Sequence[str], wanted: ApplySet | None) -> Origin:
     """The stack: by the name that --applyset gives, else by the files."""
-    from kubeplay.plan.stack import Origin
     from kubeplay.play import given as givens
 
-    return Origin(wanted.namespace, wanted.name) if wanted is not None else givens.origin(app.namespace, files)
+    found = givens.origin(app.namespace, files)
+    return found._replace(name=wanted.name) if wanted is not None else found
 
 
 def say(app: App, applied: Applied, given: dict[str, Any]) -> None:

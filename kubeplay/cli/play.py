@@ -103,6 +103,11 @@ def play(app: App, *, files: tuple[str, ...], **given: Any) -> int | None:
         from kubeplay.cli import applying
 
         return applying.update(app, files, given)
+    if given["update"] and given["output"] == "table":
+        from kubeplay.cli import planning, planshow
+
+        sys.stdout.write(planshow.as_text(planning.planned(app, files, given), planning.colored("auto")))
+        return 0
     played = _compiled(app, files, given)
     if given["dry_run"]:
         from kubeplay.cli.dryrun import show

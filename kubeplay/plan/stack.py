@@ -72,7 +72,8 @@ class Played(Record):
 
 
 class Origin(Record):
-    """Which stack a play belongs to: `name` as asked for ("" = by `source`), `source` what names it again ("" = nothing does)."""
+    """Which stack a play belongs to: `name` as asked for ("" = by `source`, called `wish` where it is new), `source` what names it again
+    ("" = nothing does)."""
 
     namespace: str
     name: str = ""

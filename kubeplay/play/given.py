@@ -90,7 +90,7 @@ def keep(engine: Engine, origin: Origin | None, texts: Sequence[Given], uids: di
 def stack_id(applied: Any, origin: Origin) -> int:
     """The stack's number, made where it is not there; 0 = none."""
     if origin.name:
-        return int(applied.named(origin.namespace, origin.name).id)
+        return int(applied.named(origin.namespace, origin.name, origin.source).id)
     if origin.source:
         return int(applied.of_source(origin.namespace, origin.source, origin.wish or "stack").id)
     return 0

@@ -92,10 +92,17 @@ class Applied:
         row = self._store.row("SELECT id, namespace, name, source FROM stacks WHERE namespace=? AND name=?", namespace, name)
         return StackRow(*row) if row else None
 
-    def named(self, namespace: str, name: str) -> StackRow:
-        """The stack of a name that somebody gave; made when it is not there."""
-        with self._store.write():
-            return self.stack(namespace, name) or self._make(namespace, name, "")
+    def named(self, namespace: str, name: str, source: str = "") -> StackRow:
+        """The stack of a name that somebody gave. Where there is none, the one of the source gets that name, else it is made."""
+        with self._store.write() as db:
+            found = self.stack(namespace, name)
+            if found is not None:
+                return found
+            old = self.find_source(namespace, source) if source else None
+            if old is None:
+                return self._make(namespace, name, source)
+            db.execute("UPDATE stacks SET name=? WHERE id=?", (name, old.id))
+            return old._replace(name=name)
 
     def of_source(self, namespace: str, source: str, wish: str) -> StackRow:
         """The stack that came from a source; a new one is called `wish`, or `wish-2` and so on where that is another's."""

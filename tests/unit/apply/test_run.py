@@ -153,6 +153,13 @@ def test_a_parent_is_not_in_the_files(engine: Any) -> None:
         apply(engine, config("web"), origin=Origin("default", "web"), applyset=applyset.named("cm/web", "default"))
 
 
+def test_a_stack_that_gets_a_name_keeps_its_history(engine: Any) -> None:
+    apply(engine, config("a", x="1"), config("b"))
+    apply(engine, config("a", x="2"), origin=ORIGIN._replace(name="web"), prune=True)
+    (found,) = Applied(engine.store).stacks()
+    assert found.name == "web" and len(Applied(engine.store).revisions(found.id)) == 2 and there(engine) == ["a"]
+
+
 # history
 def test_rolling_back_brings_back_and_takes_away(engine: Any) -> None:
     apply(engine, config("a", x="1"), config("b"))

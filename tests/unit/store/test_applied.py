@@ -72,3 +72,11 @@ def test_a_stack_without_objects_is_forgotten_with_its_revisions(store: Store) -
     applied.record(gone.id, DEPLOYED, "", "", ["a secret"])
     assert applied.collect() == [gone] and applied.stacks() == [kept] and applied.revisions(gone.id) == []
     assert applied.collect() == []
+
+
+def test_a_name_that_somebody_gives_is_the_sources_from_then_on(store: Store) -> None:
+    applied = Applied(store)
+    first = applied.of_source("default", "/a/app.yaml", "app")
+    assert applied.named("default", "web", "/a/app.yaml") == first._replace(name="web")
+    assert applied.of_source("default", "/a/app.yaml", "app").name == "web"
+    assert applied.named("default", "other", "/b").id != first.id
