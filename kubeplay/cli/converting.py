@@ -162,7 +162,8 @@ def texts(made: Converted, *, comment: bool, split: bool) -> dict[str, str]:
         for name, obj in zip(found, objects):
             found[name] = _comments(above.get((obj["kind"], obj["metadata"]["name"]))) + found[name]
         return {**found, write.KUSTOMIZATION: _comments(above.get(("", ""))) + found[write.KUSTOMIZATION]}
-    documents = [_comments(above.get((obj["kind"], obj["metadata"]["name"]))) + write.document(obj, comment=comment) for obj in objects]
+    texts = write.texts(objects, comment=comment)
+    documents = [_comments(above.get((obj["kind"], obj["metadata"]["name"]))) + text for obj, text in zip(objects, texts)]
     top = (write.header(objects, documents) if comment else "") + _comments(above.get(("", "")))
     return {"": top + ("---\n" if len(documents) > 1 else "") + "---\n".join(documents)}
 
