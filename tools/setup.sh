@@ -8,7 +8,7 @@ what=${1:-run}
 packages="python3-venv conmon runc nftables unbound haproxy busybox-static catatonit mmdebstrap iproute2 curl ca-certificates gnupg"
 # uidmap, passt and slirp4netns: for ordinary users (Debian 12: slirp4netns is taken). fuse-overlayfs stands in where the kernel refuses, and is tested.
 [ "$what" = run ] && [ "$(id -u)" = 0 ] || packages="$packages uidmap passt slirp4netns"
-[ "$what" = run ] || packages="$packages fuse-overlayfs skopeo e2fsprogs util-linux docker-registry apache2-utils openssl git podman libarchive-tools"
+[ "$what" = run ] || packages="$packages fuse-overlayfs skopeo e2fsprogs util-linux docker-registry apache2-utils openssl git podman libarchive-tools systemd"
 [ "$what" = bench ] && packages="$packages buildah"
 
 missing=""

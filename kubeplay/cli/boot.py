@@ -77,7 +77,7 @@ def systemd(
     if new:
         raise InvalidInput("--new: a unit starts pods that are stored", hint="play the pod's file once; the unit keeps it for good")
     base = units.Options(
-        program=_program(), root=app.settings.root, runroot=app.settings.runroot, user=_ordinary(), restart=restart_policy or "on-failure",
+        program=program(), root=app.settings.root, runroot=app.settings.runroot, user=_ordinary(), restart=restart_policy or "on-failure",
         restart_seconds=restart_sec, stop_seconds=time, start_seconds=start_timeout, wants=wants, after=after, requires=requires, env=env,
         header=not no_header,
     )  # fmt: skip
@@ -105,7 +105,7 @@ def _ordinary() -> bool:
     return userns.rootless()
 
 
-def _program() -> tuple[str, ...]:
+def program() -> tuple[str, ...]:
     """The program as a unit can start it: by its whole path."""
     import shutil
 

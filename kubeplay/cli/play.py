@@ -68,6 +68,10 @@ OPTIONS: tuple[Option, ...] = (
     text("--signature-policy", help="Trust policy for this play's pulls.", metavar="FILE", hidden=True),
     text("--seccomp-profile-root", help="Directory of localhost seccomp profiles.", metavar="DIR"),
     flag("-w", "--wait", help="Stay, and remove everything on a signal or when all pods have ended."),
+    flag("--service-container", help="Stay as the process that systemd watches: tell it when the pods have started, end when all have"
+         " ended."),
+    choice("--service-exit-code-propagation", choices=("all", "any", "none"), default="none",
+           help="With --service-container: exit as the container that failed, when any or all have; none: with 0."),
     flag("--wait-ready", help="Return when all pods are ready or have completed; fail when one has failed."),
     number("--timeout", help="How long to wait at most: 90, 60s, 1m30s.", metavar="DURATION"),
     flag("--keep-on-failure", help="Keep what was created when something fails; the pods go on trying."),
@@ -97,6 +101,8 @@ def play(app: App, *, files: tuple[str, ...], **given: Any) -> int | None:
     if given["update"] and given["replace"]:
         raise InvalidInput("--update and --replace exclude each other", hint="--update keeps what runs, --replace makes it anew")
     _for_updates(given)
+    if given["service_container"] and (given["wait"] or given["update"] or not given["start"]):
+        raise InvalidInput("--service-container goes with none of --wait, --update and --start=false", hint="--replace makes all anew")
     if given["context_dir"] and not given["build"]:
         raise InvalidInput("--build must be specified when using --context-dir option")
     if given["update"] and not given["dry_run"]:
@@ -193,6 +199,7 @@ _NOT_COMPILED = NOT_COMPILED | frozenset(
     (
         "prune", "applyset", "rollback_on_failure",
         "quiet", "replace", "update", "wait", "wait_ready", "timeout", "keep_on_failure", "dry_run", "output", "down", "force", "no_trunc",
+        "service_container", "service_exit_code_propagation",
         "configmap", "build", "context_dir", "authfile", "cert_dir", "creds", "tls_verify", "signature_policy",
     )
 )

@@ -42,6 +42,10 @@ def run(app: App, played: Played, files: Sequence[str], given: dict[str, Any]) -
     sys.stdout.flush()
     if given["quiet"]:  # else the progress display has said it
         _warn(result)
+    if given.get("service_container"):
+        from kubeplay.play import serving
+
+        serving.become(app.engine, [one.key for one in stack.objects if one.owner is None], given["service_exit_code_propagation"])
     return stay(app, stack, result) if given["wait"] else None
 
 

@@ -30,12 +30,12 @@ TREE = Group(
     also={
         "play": Group("Create what Kubernetes files describe.", also={"kube": "play:play"}),
         "kube": Group("Play, remove and generate Kubernetes files.", "play", "play down", {
-            "generate": "generate:generate",
+            "generate": "generate:generate", "check": "judging:check",
             "plan": "planning:plan", "diff": "differing:diff",
             "pull": "clusterpull:pull", "push-images": "clusterimages:push_images",
             "apply": "clusterapply:apply", "history": "history:history", "rollback": "history:rollback"}),
         "generate": Group("Write Kubernetes files, or systemd units, from what is stored.",
-                          also={"kube": "generate:generate", "systemd": "boot:systemd"}),
+                          also={"kube": "generate:generate", "systemd": "boot:systemd", "quadlet": "quadlet:quadlet"}),
         "down": "play:down",
         "kustomize": "kustomizing:kustomize",
         "run": "run:run",
@@ -122,7 +122,8 @@ TREE = Group(
         "healthcheck": Group("Probes of containers.", also={"run": "healthcheck:run"}),
         "debug": "debug:debug",
         "system": Group("This machine, and kubeplay on it.", "system", "check reset", {
-            "df": "disk:df", "prune": "disk:prune", "suspend": "boot:suspend", "resume": "boot:resume"}),
+            "df": "disk:df", "prune": "disk:prune", "suspend": "boot:suspend", "resume": "boot:resume",
+            "generator": "quadlet:generator", "install-generator": "quadlet:install_generator"}),
         "sync": "sync:sync",
         "unshare": "unshare:unshare",
         "completion": "completion:completion",

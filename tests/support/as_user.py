@@ -30,7 +30,7 @@ def _modules(directory: str, names: str) -> set[str]:
 COMMANDS = _modules("e2e", "build_cli cli_commands cli_system examples fields_hooks play_build security_images security_pods") | _modules(
     "e2e", "reach fields_env fields_files fields_life fields_network fields_resources fields_security fields_volumes fields_workloads"
 )
-COMMANDS |= _modules("e2e", "fields_probes volume_commands pausing")
+COMMANDS |= _modules("e2e", "fields_probes volume_commands pausing service_units")
 LIBRARY = (
     _modules("e2e", "build build_attacks build_cache build_copy build_instructions build_run")
     | _modules("e2e", "commit engine engine_copy engine_exec engine_logs engine_seccomp security_exec")
