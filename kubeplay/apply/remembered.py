@@ -125,6 +125,24 @@ def _planned(
     return made._replace(changes=tuple(sorted([*same, *made.changes], key=lambda one: rank.get(one.key.kind, len(rank)))))
 
 
+def keep(engine: Engine, texts: Sequence[Source], manifests: Sequence[Manifest], memory: Memory) -> None:
+    """Remember what a play has just stored as the files have it."""
+    from kubeplay.apply.merging import bare
+    from kubeplay.engine.store.applied import Applied
+    from kubeplay.play.kinds import base
+
+    parts = documents(texts)
+    if parts is None or len(parts) != len(manifests) or any(one.warnings for one in manifests):
+        return
+    stored = {key: (bare(body), given) for key, body, given in Applied(engine.store).states()}
+    found = {}
+    for document, manifest in zip(parts, manifests):
+        key = base.key(manifest.object) if manifest.object["metadata"].get("name") else None
+        if key in stored and key.kind not in _ALWAYS_READ and stored[key][0] == base.body(base.cleaned(manifest.object)):
+            found[document.digest] = Entry(key, manifest.kind.api_version, _state(*stored[key]))
+    memory.save(found)
+
+
 def _joined(texts: Sequence[Source], rest: Sequence[Document]) -> list[Source]:
     """The files with the remaining documents only."""
     found: dict[int, list[bytes]] = {}
@@ -138,5 +156,8 @@ def _states(engine: Engine) -> dict[ObjectKey, str]:
     from kubeplay.apply.merging import bare
     from kubeplay.engine.store.applied import Applied
 
-    return {key: sha256(f"{bare(body)}\0{given}".encode("utf-8", "surrogatepass")).hexdigest()
-            for key, body, given in Applied(engine.store).states()}  # fmt: skip
+    return {key: _state(bare(body), given) for key, body, given in Applied(engine.store).states()}
+
+
+def _state(body: str, given: str) -> str:
+    return sha256(f"{body}\0{given}".encode("utf-8", "surrogatepass")).hexdigest()

@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kubeplay.apply.model import Planned, PlanOptions
+    from kubeplay.apply.remembered import Memory
     from kubeplay.cli.app import App
     from kubeplay.kube.check import Manifest
     from kubeplay.plan.stack import ObjectKey
+    from kubeplay.play.known import Facts
     from kubeplay.play.sources import Source
 
 # The flags of play that change what files mean: a plan with them says what a play with them would do.
@@ -76,10 +78,7 @@ def planned(app: App, files: tuple[str, ...], given: dict[str, Any]) -> Planned:
 
 def _remembered(app: App, texts: Sequence[Source], given: dict[str, Any], options: PlanOptions) -> Planned | None:
     """The plan of a large stack, of which only what may differ is read; None where all of it has to be."""
-    import os
-
     from kubeplay.apply import remembered
-    from kubeplay.play import cache
     from kubeplay.play.known import known
     from kubeplay.play.read import check_all
     from kubeplay.play.sources import load
@@ -87,13 +86,30 @@ def _remembered(app: App, texts: Sequence[Source], given: dict[str, Any], option
     if sum(data.count(b"\n---") for _, data in texts) + len(texts) < remembered.FEWEST:
         return None
     maps, facts = load(given["configmap"], None), play.known(app, texts)
-    flags = sorted((key, value) for key, value in given.items() if key in MEANING)
-    name = cache.key(maps, "plan", flags, app.namespace, facts, app.settings.seccomp_default, os.uname().nodename)
 
     def read(some: Sequence[Source]) -> list[Manifest]:
         return check_all(some, given["validate"], app.namespace, maps, known(facts))
 
-    return remembered.plan(app.engine, texts, read, options, remembered.Memory(play.plans(app), name))
+    return remembered.plan(app.engine, texts, read, options, _memory(app, maps, facts, given))
+
+
+def _memory(app: App, maps: Sequence[Source], facts: Facts, given: dict[str, Any]) -> Memory:
+    import os
+
+    from kubeplay.apply.remembered import Memory
+    from kubeplay.play import cache
+
+    flags = sorted((key, value) for key, value in given.items() if key in MEANING)
+    node = os.uname().nodename
+    return Memory(play.plans(app), cache.key(maps, "plan", flags, app.namespace, facts, app.settings.seccomp_default, node))
+
+
+def remember(app: App, texts: Sequence[Source], manifests: Sequence[Manifest], given: dict[str, Any]) -> None:
+    """After a play: its first plan need not read everything either."""
+    from kubeplay.apply import remembered
+    from kubeplay.play.sources import load
+
+    remembered.keep(app.engine, texts, manifests, _memory(app, load(given["configmap"], None), play.known(app, texts), given))
 
 
 def _removed(app: App, files: tuple[str, ...], manifests: list[Manifest], applyset: str | None) -> tuple[ObjectKey, ...]:

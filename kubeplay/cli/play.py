@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from kubeplay.play.known import Facts
     from kubeplay.play.sources import Source
 
+    Read = tuple[Sequence[Source], list[Manifest]]  # what was read, and what it came to
+
 VALIDATE = choice(
     "--validate",
     choices=("strict", "warn", "ignore"),
@@ -82,6 +84,8 @@ OPTIONS: tuple[Option, ...] = (
     flag("--no-trunc", help="Accepted for podman's sake; no effect, as nothing is cut."),
 )  # fmt: skip
 
+_MANY = 50  # documents: fewer are planned as fast as looked up (apply/remembered.py)
+
 HELP = """Create and start what Kubernetes files describe.
 
 All files are checked first, and nothing is created when anything is wrong with any of them. A failure on the way removes
@@ -114,7 +118,8 @@ def play(app: App, *, files: tuple[str, ...], **given: Any) -> int | None:
 
         sys.stdout.write(planshow.as_text(planning.planned(app, files, given), planning.colored("auto")))
         return 0
-    played = _compiled(app, files, given)
+    read: list[Read] = []
+    played = _compiled(app, files, given, read)
     if given["dry_run"]:
         from kubeplay.cli.dryrun import show
 
@@ -122,7 +127,12 @@ def play(app: App, *, files: tuple[str, ...], **given: Any) -> int | None:
         return 0
     from kubeplay.cli.playing import run
 
-    return run(app, played, words(files, given), given)
+    status = run(app, played, words(files, given), given)
+    if read and len(read[0][1]) >= _MANY:
+        from kubeplay.cli.planning import remember
+
+        remember(app, *read[0], given)
+    return status
 
 
 def _for_updates(given: dict[str, Any]) -> None:
@@ -149,8 +159,8 @@ def known(app: App, read: Sequence[Source]) -> Facts:
     return _known(app, any(b"clusterIP" in data for _, data in read))
 
 
-def _compiled(app: App, files: tuple[str, ...], given: dict[str, Any]) -> Played:
-    """The files' Stack and what they say, from the cache where these very files have been compiled before."""
+def _compiled(app: App, files: tuple[str, ...], given: dict[str, Any], seen: list[Read]) -> Played:
+    """The files' Stack and what they say, from the cache where these very files have been compiled before; else they come to `seen`."""
     from kubeplay.play import cache
     from kubeplay.play.sources import load
 
@@ -161,6 +171,7 @@ def _compiled(app: App, files: tuple[str, ...], given: dict[str, Any]) -> Played
 
     def make() -> tuple[Played, bool]:
         manifests = _checked(app, read, given["validate"], maps, facts)
+        seen.append((read, manifests))
         # A warning must be shown every time; a Secret must not stay on the disk after it has been removed.
         clean = not any(manifest.warnings or manifest.kind.kind == "Secret" for manifest in manifests)
         return _played(app, manifests, given), clean

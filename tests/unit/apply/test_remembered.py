@@ -122,3 +122,14 @@ def test_a_memory_that_cannot_be_read_is_none(plans: Remembering) -> None:
     (path,) = Path(plans.memory.directory).iterdir()
     path.write_text('["a\\tb"]')
     assert said(plans.plan(text_of(found))) == said(plans.whole(text_of(found)))
+
+
+def test_a_play_is_remembered(plans: Remembering) -> None:
+    found = objects()
+    plans.cluster.apply(*found)
+    text = text_of(found)
+    texts = [("f.yaml", text.encode())]
+    remembered.keep(plans.cluster.engine, texts, check_all(texts, "strict", "default"), plans.memory)
+    found[7] = config({"a": "other"}, name="c07")
+    assert said(plans.plan(text_of(found))) == said(plans.whole(text_of(found)))
+    assert plans.read == [1]
