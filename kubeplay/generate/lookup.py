@@ -43,7 +43,14 @@ def find(store: Store, names: Sequence[str], namespace: str = "default") -> Want
     wanted = Wanted()
     for name in names:
         wanted = _add(wanted, _one(store, name, namespace))
-    return noted(store, wanted)
+    return as_written(store, wanted)
+
+
+def as_written(store: Store, wanted: Wanted) -> Wanted:
+    """With what only the files can tell: whose notes and how many replicas are the author's."""
+    from kubeplay.generate import autoscaled
+
+    return autoscaled.written(store, noted(store, wanted))
 
 
 def noted(store: Store, wanted: Wanted) -> Wanted:

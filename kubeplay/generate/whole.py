@@ -46,7 +46,7 @@ def everything(store: Store, namespace: str, labels: str = "", applyset: str = "
     left = tuple(filter(None, [pod.unwritable(obj) for obj in objects if obj["kind"] == "Pod"]))
     objects = [obj for obj in objects if obj["kind"] != "Pod" or not pod.unwritable(obj)]
     wanted = Wanted(objects=(*_namespaces(store, namespace, objects, volumes), *objects), volumes=volumes, left=left)
-    return lookup.noted(store, wanted)
+    return lookup.as_written(store, wanted)
 
 
 def applyset_id(store: Store, text: str, namespace: str) -> str:

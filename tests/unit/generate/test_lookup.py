@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -122,3 +123,28 @@ def test_notes_of_run_go_and_those_of_a_file_stay(store: Store, given: str, kept
     assert ("container-prefix" in lookup.text(store, ["made"])) == kept
     assert "a: b" in lookup.text(store, ["made"])
     assert "container-prefix" in lookup.text(store, ["made"], options=GenerateOptions(podman_only=True))
+
+
+SCALER = """
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: web}
+spec: {scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}, maxReplicas: 9}
+"""
+
+
+@pytest.mark.parametrize(("given", "line"), [("", ""), ('{"spec":{}}', ""), ('{"spec":{"replicas":2}}', "replicas: 2")])
+def test_an_autoscalers_size_is_no_part_of_the_file(store: Store, given: str, line: str) -> None:
+    key = ObjectKey("Deployment", "default", "web")
+    row = store.objects.get(key)
+    body = json.loads(row.body)
+    body["spec"]["replicas"] = 7
+    store.objects.update(key, json.dumps(body))
+    if given:
+        Applied(store).put(row.uid, 0, given)
+    assert "replicas: 7" in lookup.text(store, ["deploy/web"])
+    (scaler,) = play(SCALER).objects
+    store.objects.create(scaler.key, scaler.body)
+    text = lookup.text(store, ["deploy/web"])
+    assert "replicas: 7" not in text and line in text
+    assert "replicas: 4" in lookup.text(store, ["deploy/web"], options=GenerateOptions("deployment", 4))
