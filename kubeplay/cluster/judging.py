@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.errors import Fault, InvalidInput
@@ -10,6 +10,7 @@ from kubeplay.kube import check
 from kubeplay.kube.portable import findings as portable
 from kubeplay.kube.portable import pss
 from kubeplay.kube.portable.model import CLUSTER, ERROR, INFO, LEVELS, WARNING, Facts, Finding, part, record, text
+from kubeplay.kube.portable.together import together
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
@@ -78,10 +79,11 @@ def judge(texts: Sequence[Source], question: Question) -> Verdict:
     enforced = _enforced(one for documents in read for one in documents)
     broken: list[Finding] = []
     pods = False
+    shared = _together([one.value for documents in read for one in documents], question.target)
     for (name, data), documents in zip(texts, read):
         here = [_fault(fault, documents) for fault in _faults(name, data, question)]
         for document in documents:
-            found = portable.findings(document.value, question.target, question.facts)
+            found = [*_portable(document.value, question), *next(shared)]
             if question.target == CLUSTER:
                 standards = _standards(document.value, question, enforced)
                 broken += standards
@@ -90,6 +92,20 @@ def judge(texts: Sequence[Source], question: Question) -> Verdict:
             here += [_place(one, document) for one in found]
         judged += sorted(here, key=lambda one: (one.line, LEVELS.index(one.level)))
     return Verdict(tuple(dict.fromkeys(judged)), pss.worst(broken) if pods else "")
+
+
+def _together(objects: Sequence[dict[str, Any]], target: str) -> Iterator[list[Finding]]:
+    """What shows only when all are seen together, object by object."""
+    found = together(objects, target)
+    return iter([found.get(index, []) for index in range(len(objects))])
+
+
+def _portable(obj: dict[str, Any], question: Question) -> list[Finding]:
+    if question.target == CLUSTER:
+        return portable.findings(obj, CLUSTER, question.facts)
+    from kubeplay.play.portable import local
+
+    return [one for one in local(obj, question.facts) if one.rule != "not-supported"]  # that is a fault of a play
 
 
 def _enforced(documents: Iterable[Document]) -> dict[str, str]:

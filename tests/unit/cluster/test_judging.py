@@ -111,3 +111,27 @@ def test_the_command(tmp_path: Path) -> None:
     assert "nothing to say" in kp("kube", "check", fine).err
     assert "nothing to say" in kp("kube", "check", "--for", "local", fine).err
     kp("kube", "check", kp.file("no.yaml", "a: ["), status=125)
+
+
+def test_what_shows_only_together_and_what_one_machine_makes_of_it() -> None:
+    claim = "apiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: c}\n"
+    claim += "spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}\n"
+    web = """---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {a: b}}
+  template:
+    metadata: {labels: {a: b}}
+    spec:
+      tolerations: [{key: k}]
+      containers: [{name: c, image: "r/i:1", volumeMounts: [{name: v, mountPath: /v}]}]
+      volumes:
+      - name: v
+        persistentVolumeClaim:
+          claimName: c
+"""
+    assert at(found(claim + web), "shared-claim") == [(19, "warning", "Deployment/web")]
+    assert [(one.level, one.path) for one in found(claim + web, Question("local"))] == [("info", "spec.template.spec.tolerations")]
