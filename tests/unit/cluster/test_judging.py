@@ -133,5 +133,5 @@ spec:
         persistentVolumeClaim:
           claimName: c
 """
-    assert at(found(claim + web), "shared-claim") == [(19, "warning", "Deployment/web")]
+    assert at(found(claim + web), "shared-claim") == [(20, "warning", "Deployment/web")]
     assert [(one.level, one.path) for one in found(claim + web, Question("local"))] == [("info", "spec.template.spec.tolerations")]
