@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from kubeplay.apply import applyset
 from kubeplay.errors import InvalidInput
 from kubeplay.play import down as downs
+from kubeplay.play import given
 from kubeplay.play.progress import Progress
 from kubeplay.play.stack import ORDER
 
@@ -43,12 +44,8 @@ def foreseen(engine: Engine, origin: Origin, id: str, manifests: Sequence[Manife
 
     if not (id or origin.name or origin.source):
         raise InvalidInput(NAMELESS, hint="--applyset NAME")
-    applied = Applied(engine.store)
-    row = applied.stack(origin.namespace, origin.name) if origin.name else None
-    if row is None and origin.source:
-        row = applied.find_source(origin.namespace, origin.source)
     keep = [base.key(one.object) for one in manifests if one.object["metadata"].get("name")]
-    return gone(engine, row.id if row is not None else 0, id, keep)
+    return gone(engine, given.found_id(Applied(engine.store), origin), id, keep)
 
 
 def _free(engine: Engine, key: ObjectKey) -> bool:

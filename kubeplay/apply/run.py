@@ -56,7 +56,7 @@ class ApplyOptions(Record):
 
 class Prepared(Record):
     """What an apply is going to do: `stack` is the merged one, `given` the files' texts, `gone` what is to be pruned, `before` the old
-    state, `number` the stack's in the store (0 = none)."""
+    state, `number` the stack's in the store (0 = it is new, or none)."""
 
     stack: Stack
     given: tuple[Given, ...]
@@ -86,7 +86,7 @@ def apply(engine: Engine, manifests: Sequence[Manifest], options: ApplyOptions, 
 
 
 def prepare(engine: Engine, manifests: Sequence[Manifest], options: ApplyOptions) -> Prepared:
-    """Everything that can be refused is refused here; nothing is touched but the stack's name. Raises InvalidInput, Conflict."""
+    """Everything that can be refused is refused here; nothing is touched. Raises InvalidInput, Conflict."""
     from kubeplay.engine.store import applied
     from kubeplay.play.stack import build
 
@@ -100,7 +100,7 @@ def prepare(engine: Engine, manifests: Sequence[Manifest], options: ApplyOptions
     own = [one.key for one in stack.objects if one.owner is None and not one.keep]
     if wanted is not None:
         stack = _with_parent(engine, stack, wanted, own)
-    number = given.stack_id(applied.Applied(engine.store), options.origin)
+    number = given.found_id(applied.Applied(engine.store), options.origin)
     kept = [one.key for one in stack.objects]
     gone = prune.gone(engine, number, wanted.id if wanted else "", kept) if options.prune else []
     before = snapshot.take(engine, [*[one.key for one in stack.objects if one.owner is None], *gone])
@@ -135,7 +135,7 @@ def carry_out(engine: Engine, prepared: Prepared, options: ApplyOptions, progres
         _failed(engine, prepared, options, patience, error, progress)
         raise
     changes = _changes(prepared, result, pruned, options)
-    revision = history.record(engine, prepared.number, prepared.given, changes, options.cause)
+    revision = history.record(engine, _number(engine, options), prepared.given, changes, options.cause)
     given.forget(engine)  # a stack whose objects are another's now
     return Applied(changes, result, revision)
 
@@ -157,7 +157,14 @@ def _failed(
         except KubeplayError as second:
             error.add_note(f"and rolling it back failed: {second}")
     if not isinstance(error, (Interrupted, KeyboardInterrupt)):
-        history.record_failed(engine, prepared.number, prepared.given, message, options.cause, restored)
+        history.record_failed(engine, _number(engine, options), prepared.given, message, options.cause, restored)
+
+
+def _number(engine: Engine, options: ApplyOptions) -> int:
+    """The stack's, made where it is not there; 0 = none. Asked for when it is used: another command may have forgotten an empty one."""
+    from kubeplay.engine.store.applied import Applied as Table
+
+    return given.stack_id(Table(engine.store), options.origin)
 
 
 def _touched(engine: Engine, was: Was) -> bool:

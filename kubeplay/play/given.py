@@ -96,6 +96,14 @@ def stack_id(applied: Any, origin: Origin) -> int:
     return 0
 
 
+def found_id(applied: Any, origin: Origin) -> int:
+    """The stack's number where it is there, 0 = there is none: what `stack_id` would give, and nothing is made."""
+    row = applied.stack(origin.namespace, origin.name) if origin.name else None
+    if row is None and origin.source:
+        row = applied.find_source(origin.namespace, origin.source)
+    return int(row.id) if row is not None else 0
+
+
 def forget(engine: Engine) -> None:
     """Stacks of which nothing is left are forgotten, and the parents that we made of their ApplySets go."""
     from kubeplay.engine.store.applied import Applied

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import given as given_
+from hypothesis import strategies as st
 
 from kubeplay.apply import applyset, history, rollback, run
 from kubeplay.config import Settings
@@ -247,3 +251,27 @@ def test_removing_a_stack_forgets_its_history(engine: Any) -> None:
     assert there(engine) == ["a", "web"]
     down(engine, [ObjectKey("ConfigMap", "default", "a")])
     assert Applied(engine.store).stacks() == [] and there(engine) == []
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given_(st.lists(st.dictionaries(st.sampled_from("abc"), st.sampled_from("123"), min_size=1), min_size=2, max_size=5), st.data())
+def test_what_was_applied_is_there_and_every_revision_comes_back(engine: Any, states: list[dict[str, str]], data: st.DataObject) -> None:
+    for one in engine.store.objects.list():  # of an example that was given up
+        engine.store.objects.delete(one.key)
+    source = Origin("default", source=os.urandom(8).hex(), wish="some")
+    for state in states:
+        apply(engine, *[config(name, x=value) for name, value in state.items()], origin=source, prune=True)
+        assert now(engine) == state
+    table = Applied(engine.store)
+    found = table.find_source("default", source.source)
+    assert found is not None
+    row = data.draw(st.sampled_from(table.revisions(found.id)))
+    wanted = {body["metadata"]["name"]: body["data"]["x"] for body in map(json.loads, table.objects(found.id, row.number))}
+    rollback.rollback(engine, found, row, run.ApplyOptions())
+    assert now(engine) == wanted
+    apply(engine, origin=source, prune=True)
+    assert now(engine) == {} and Applied(engine.store).stacks() == []
+
+
+def now(engine: Any) -> dict[str, str]:
+    return {one.key.name: json.loads(one.body)["data"]["x"] for one in engine.store.objects.list()}
