@@ -25,8 +25,8 @@ class Spec(Record):
 
 
 def spec(path: str, create: bool, kind: str = "", group: str = "", version: str = "") -> Spec:
-    """A spec of a path such as `spec/containers[]/image`; a slash that belongs to a name is written `\\/`."""
-    steps = path.replace("\\/", "\0").replace("[]", "").strip("/").split("/")
+    """A spec of a path such as `spec/containers[]/image`: a list (`[]`) is never made; a slash of a name is written `\\/`."""
+    steps = path.replace("\\/", "\0").strip("/").split("/")
     return Spec(tuple([step.replace("\0", "/") for step in steps]), create, kind, group, version)
 
 
@@ -41,9 +41,9 @@ def change(value: Any, path: tuple[str, ...], create: bool, made: Change) -> Non
         for item in value:
             change(item, path, create, made)
     elif isinstance(value, dict) and path:
-        key, rest = path[0], path[1:]
+        key, rest = path[0].removesuffix("[]"), path[1:]
         old = value.get(key)
-        if old is None and not create:
+        if old is None and not (create and key == path[0]):
             return
         if not rest:
             value[key] = made(old)

@@ -147,4 +147,4 @@ def _combined(old: Resource, made: Resource) -> Resource:
             both = {**(old.value.get(key) or {}), **(value.get(key) or {})}
             if both:
                 value[key] = both
-    return old._replace(value=value, hashed=old.hashed or made.hashed)
+    return old._replace(value=value, hashed=old.hashed and made.hashed)

@@ -6,7 +6,6 @@ sha256 over JSON as Go writes it, ten hexadecimal digits, those that could spell
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Any
 
@@ -24,7 +23,12 @@ def suffix(value: Tree) -> str:
         encoded = {"kind": kind, "name": "", "data": value.get("data", ""), **_present(value, "binaryData")}
     elif kind == "Secret":
         encoded = {"kind": kind, "type": value.get("type", ""), "name": "", "data": value.get("data", ""), **_present(value, "stringData")}
-    return hashlib.sha256(_json(encoded).encode()).hexdigest()[:10].translate(_LETTERS)
+    try:  # without OpenSSL, whose loading takes longer than most builds
+        from _sha256 import sha256  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:  # another Python
+        from hashlib import sha256
+    digest: str = sha256(_json(encoded).encode()).hexdigest()
+    return digest[:10].translate(_LETTERS)
 
 
 def _present(value: Tree, key: str) -> Tree:

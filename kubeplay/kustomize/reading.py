@@ -24,8 +24,9 @@ def scan(data: bytes, source: str) -> tuple[list[Document], list[Fault]]:
 
 
 def objects(data: bytes, source: str) -> list[Document]:
-    """The documents of a file, lists spread out. Raises InvalidInput with every fault."""
-    return load.flatten(load.load(data, source, words))
+    """The documents of a file, then the items of its lists. Raises InvalidInput with every fault."""
+    documents = load.load(data, source, words)
+    return load.flatten(sorted(documents, key=lambda document: str(document.value.get("kind")).endswith("List")))
 
 
 def value(data: bytes) -> Any:

@@ -16,6 +16,7 @@ from kubeplay.kustomize.root import Root
 from kubeplay.kustomize.select import selected
 from kubeplay.record import Record
 
+_TEXTS = ("metadata.labels.", "metadata.annotations.")
 _ID = ("group", "version", "kind", "name", "namespace")
 
 
@@ -198,7 +199,8 @@ def _replace(resource: Resource, path: str, value: Any, options: Tree, where: st
         raise InvalidInput(f"{where}: unable to find field `{path}` in replacement target {resource.id}", hint="options.create makes it")
     for place in places:
         old = place.value
-        place.put(_made(None if old is _MISSING else old, value, options, where))
+        made = _made(None if old is _MISSING else old, value, options, where)
+        place.put(_plain(made) if path.startswith(_TEXTS) and not isinstance(made, (dict, list)) else made)
 
 
 def _made(old: Any, value: Any, options: Tree, where: str) -> Any:

@@ -42,7 +42,6 @@ SHAPE: Tree = {
     "replacements": [{"path": _TEXT, **REPLACEMENT}],
     "configMapGenerator": [_GENERATOR], "secretGenerator": [{**_GENERATOR, "type": _TEXT}], "generatorOptions": _OPTIONS,
     "sortOptions": {"order": _TEXT, "legacySortOptions": {"orderFirst": [_TEXT], "orderLast": [_TEXT]}},
-    "buildMetadata": [_TEXT],
 }  # fmt: skip
 # What kustomize has and this has not, and what to do instead.
 MISSING = {
@@ -56,6 +55,7 @@ MISSING = {
     "crds": "the kinds of Kubernetes itself are known",
     "openapi": "the kinds of Kubernetes itself are known",
     "vars": "kustomize itself has deprecated them: write `replacements`",
+    "buildMetadata": "nothing says where its objects come from, but for errors",
     "inventory": "apply with --prune instead",
 }
 API = {"Kustomization": "kustomize.config.k8s.io/v1beta1", "Component": "kustomize.config.k8s.io/v1alpha1"}

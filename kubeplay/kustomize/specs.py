@@ -37,7 +37,7 @@ METADATA_LABELS = spec("metadata/labels", True)
 TEMPLATE_LABELS = (
     METADATA_LABELS,
     *_rows(f"{_TEMPLATE}metadata/labels", True, _RC, _DEPLOYMENT, _RS, _DS, _STS, _JOB),
-    *_rows("spec/volumeClaimTemplates/metadata/labels", True, _STS),
+    *_rows("spec/volumeClaimTemplates[]/metadata/labels", True, _STS),
     *_rows("spec/jobTemplate/metadata/labels", True, _CRONJOB),
     *_rows(f"{_CRON}metadata/labels", True, _CRONJOB),
 )
@@ -156,7 +156,6 @@ def references() -> tuple[Reference, ...]:
             *_rows("spec/storageClassName", False, ("PersistentVolume",), ("PersistentVolumeClaim",)),
             spec("spec/volumeClaimTemplates/spec/storageClassName", False, "StatefulSet"))),
         Reference("PriorityClass", "scheduling.k8s.io", "v1", tuple(_pods(classes, _ACCOUNTED))),
-        Reference("IngressClass", _NET, "v1", (spec("spec/ingressClassName", False, "Ingress"),)),
         Reference("ValidatingAdmissionPolicy", "admissionregistration.k8s.io", "", (
             spec("spec/policyName", False, "ValidatingAdmissionPolicyBinding", "admissionregistration.k8s.io"),)),
     )  # fmt: skip

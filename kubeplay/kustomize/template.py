@@ -39,9 +39,11 @@ class Rendering(Record):
         marked = _Run(self.source, self.values, marks=True).text(self.template)
         lines, now = [], 0
         for row in marked.split("\n"):
-            found = [part.partition(_END)[0] for part in row.split(_MARK)[1:]]
-            lines.append(int(found[0]) if found else now)
-            now = int(found[-1]) if found else now
+            head, *marked_parts = row.split(_MARK)
+            found = [(int(number), text) for number, _, text in (part.partition(_END) for part in marked_parts)]
+            starts = [number for number, text in found if text] or [number for number, _ in found[-1:]]
+            lines.append(starts[0] if starts and not head else now)
+            now = found[-1][0] if found else now
         plain = "\n".join(_unmarked(row) for row in marked.split("\n"))
         return lines[line - 1] if plain == self.text and 0 < line <= len(lines) else 0
 

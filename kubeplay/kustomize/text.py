@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -10,6 +11,8 @@ from kubeplay.kube.scalars import resolve
 from kubeplay.kustomize.model import Tree
 
 _TEXT = "tag:yaml.org,2002:str"
+# Line ends to YAML 1.1, which any form but the double-quoted one would make into others.
+_BREAKS = re.compile("[\x85\u2028\u2029]")
 
 
 @lru_cache(maxsize=1)
@@ -37,10 +40,15 @@ def _dumper() -> Any:
 
 
 def _style(data: str) -> str | None:
-    """Quotes where a plain text would be read as something else, a block for several lines; else libyaml's choice."""
+    """Quotes where a plain text would be read as something else, a block for several lines; else libyaml's choice.
+
+    kubectl leaves `<<` and `=` plain, which other readers take for a merge and a default.
+    """
+    if _BREAKS.search(data):
+        return '"'
     if "\n" in data:
         return "|"
-    if not data or data == "<<" or not isinstance(resolve(data), str) or _sexagesimal(data) or _dated(data):
+    if not data or data in ("<<", "=") or not isinstance(resolve(data), str) or _sexagesimal(data) or _dated(data):
         return '"'
     return None
 
@@ -52,8 +60,6 @@ def _sexagesimal(data: str) -> bool:
 
 
 def _dated(data: str) -> bool:
-    import re
-
     from kubeplay.kube import scalars
 
     return data[0].isdecimal() and re.match(scalars._TIMESTAMP, data) is not None
@@ -64,7 +70,7 @@ def one(value: Tree) -> str:
     import yaml
 
     found: str = yaml.dump(value, Dumper=_dumper(), default_flow_style=False, allow_unicode=True, width=80, sort_keys=True)
-    return found
+    return found.removesuffix("...\n")  # libyaml ends a document so whose last text ends in empty lines; kubectl does not
 
 
 def documents(values: Iterable[Tree]) -> str:

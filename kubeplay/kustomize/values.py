@@ -14,7 +14,7 @@ from kubeplay.kustomize.root import MAX_FILE
 # helm's bound on the index of a list in --set.
 MAX_INDEX = 65536
 MAX_DEPTH = 30
-_STEP = re.compile(r"((?:[^.\[\]\\]|\\.)+)|\[([0-9]{1,6})\]")
+_PART = re.compile(r"((?:[^.\[\]\\]|\\.)+)((?:\[[0-9]{1,6}\])*)")
 
 
 def merged(files: Sequence[str], pairs: Sequence[str], texts: Sequence[str]) -> dict[str, Any]:
@@ -76,15 +76,20 @@ def _split(text: str, mark: str) -> list[str]:
 
 def _set(values: dict[str, Any], pair: str, typed: bool) -> None:
     name, equals, text = pair.partition("=")
-    steps: list[str | int] = [_plain(found[1]) if found[1] else int(found[2]) for found in _STEP.finditer(name)]
-    if not equals or not steps or isinstance(steps[0], int) or "".join(found[0] for found in _STEP.finditer(name)) != name.replace(".", ""):
+    parts = [_PART.fullmatch(part) for part in re.split(r"(?<!\\)\.", name)]
+    steps = [step for part in parts if part for step in _steps(part)]
+    if not equals or not all(parts):
         raise InvalidInput(f"--set {pair!r}: is not KEY=VALUE, with a key such as image.tag or hosts[0]")
     if len(steps) > MAX_DEPTH or any(isinstance(step, int) and step > MAX_INDEX for step in steps):
         raise InvalidInput(f"--set {pair!r}: more than {MAX_DEPTH} levels, or an index above {MAX_INDEX}")
     _put(values, steps, _value(text, typed), pair)
 
 
-def _put(holder: Any, steps: list[str | int], value: Any, pair: str) -> None:
+def _steps(part: re.Match[str]) -> list[str | int]:
+    return [_plain(part[1]), *[int(index) for index in re.findall(r"[0-9]+", part[2])]]
+
+
+def _put(holder: Any, steps: Sequence[str | int], value: Any, pair: str) -> None:
     step, rest = steps[0], steps[1:]
     if isinstance(holder, list) != isinstance(step, int):
         raise InvalidInput(f"--set {pair!r}: {step!r} stands in a {'list' if isinstance(holder, list) else 'mapping'}")
