@@ -14,32 +14,17 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
 from kubeplay.kube import kinds, models  # noqa: E402
+from kubeplay.kube.explain.jsonschema import document  # noqa: E402
 
 TYPES = HERE.parent / "kubeplay" / "kube" / "types.json"
 _SIMPLE = {"str": "s", "int": "i", "bool": "b", "float": "f", "datetime": "t", "object": "o"}
 _LIST = re.compile(r"list\[(.*)\]$")
 _MAP = re.compile(r"dict[\[(]str, (.*)[\])]$")
-
-# The API server's own pattern of a quantity, and what each short type is in JSON Schema; null is an absent field everywhere.
-_QUANTITY = r"^\s*[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?\s*$"
-_JSON: dict[str, dict[str, Any]] = {
-    "s": {"type": ["string", "null"]},
-    "i": {"type": ["integer", "null"], "format": "int32", "minimum": -(2**31), "maximum": 2**31 - 1},
-    "l": {"type": ["integer", "null"], "format": "int64", "minimum": -(2**63), "maximum": 2**63 - 1},
-    "b": {"type": ["boolean", "null"]},
-    "f": {"type": ["number", "null"]},
-    "q": {"type": ["string", "number", "null"], "pattern": _QUANTITY},
-    "x": {"type": ["integer", "string", "null"], "format": "int-or-string"},
-    "y": {"type": ["string", "null"], "format": "byte", "contentEncoding": "base64"},
-    "t": {"type": ["string", "null"], "format": "date-time"},
-    "o": {},
-}
 
 
 def short(text: str, todo: list[str]) -> str:
@@ -81,44 +66,6 @@ def types() -> dict[str, dict[str, str]]:
             found[name][field.name] = fixed.pop(f"{name}.{field.name}", kind)
     assert not fixed, f"overlay.json names fields that no model has: {sorted(fixed)}"
     return {name: found[name] for name in sorted(found)}
-
-
-def json_schema(kind: str) -> dict[str, Any]:
-    """The JSON Schema of a short type."""
-    if kind[0] == "[":
-        return {"type": ["array", "null"], "items": json_schema(kind[1:])}
-    if kind[0] == "{":
-        return {"type": ["object", "null"], "additionalProperties": json_schema(kind[1:])}
-    if kind[0] == "@":
-        return {"$ref": f"#/$defs/{kind[1:]}"}
-    return _JSON[kind]
-
-
-def document(entry: kinds.Kind, records: dict[str, dict[str, str]]) -> dict[str, Any]:
-    """The schema of one kind with every record it reaches."""
-    reached: dict[str, Any] = {}
-    todo = [entry.schema]
-    while todo:
-        name = todo.pop()
-        if name in reached:
-            continue
-        fields = records[name]
-        reached[name] = {
-            "type": ["object", "null"],
-            "additionalProperties": False,
-            "properties": {field: json_schema(kind) for field, kind in fields.items()},
-        }
-        todo += [kind.lstrip("[{")[1:] for kind in fields.values() if kind.lstrip("[{")[0] == "@"]
-    top = reached.pop(entry.schema)
-    top["properties"] |= {"apiVersion": {"const": entry.api_version}, "kind": {"const": entry.kind}}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"{entry.api_version} {entry.kind}",
-        **top,
-        "type": "object",
-        "required": ["apiVersion", "kind"],
-        "$defs": {name: reached[name] for name in sorted(reached)},
-    }
 
 
 def render() -> dict[Path, str]:

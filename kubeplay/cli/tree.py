@@ -107,6 +107,8 @@ TREE = Group(
         "get": "get:get",
         "api-resources": "apiresources:api_resources",
         "api-versions": "apiresources:api_versions",
+        "explain": "explain:explain",
+        "schema": Group("JSON Schemas of the kinds, for editors.", "schema", "export"),
         "delete": "deleting:delete",
         "drain": "draining:drain",
         "label": "marking:label",
