@@ -87,9 +87,11 @@ def test_refusals(kp: Kubeplay, argv: tuple[str, ...], message: str) -> None:
 
 
 def test_what_a_cluster_would_refuse_is_told_before_it_is_written(kp: Kubeplay) -> None:
-    said = kp("generate", "kube", "--from", "compose", "-", stdin="services: {web: {image: x, mem_limit: 1m, mem_reservation: 2m}}", status=125)
+    said = kp(
+        "generate", "kube", "--from", "compose", "-", stdin="services: {a: {image: x, mem_limit: 1m, mem_reservation: 2m}}", status=125
+    )
     assert "what comes of it would be refused" in said.err
-    assert "Deployment web: spec.template.spec.containers[0].resources.requests" in said.err
+    assert "Deployment a: spec.template.spec.containers[0].resources.requests" in said.err
 
 
 def test_a_pipe_in_place_of_a_file_does_not_hang(kp: Kubeplay, tmp_path: Path) -> None:
