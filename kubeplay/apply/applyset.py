@@ -14,11 +14,11 @@ from kubeplay.kube import kinds
 from kubeplay.kube.check import Manifest
 from kubeplay.kube.defaults import apply as with_defaults
 from kubeplay.plan.stack import ObjectKey
-from kubeplay.play import given
+from kubeplay.play import change, given
 from kubeplay.record import Record
 
 Json = dict[str, Any]
-PART_OF = "applyset.kubernetes.io/part-of"
+PART_OF = change.PART_OF
 ID, TOOLING, OURS = given.SET_ID, given.TOOLING, given.OURS
 KINDS = "applyset.kubernetes.io/contains-group-kinds"
 NAMESPACES = "applyset.kubernetes.io/additional-namespaces"

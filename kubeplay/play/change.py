@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from kubeplay.engine.store.runtime import ContainerRow
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from kubeplay.engine.engine import Engine
 
 CONTROLLERS_OWN = "deployment.kubernetes.io/"  # annotations that the Deployment's controller writes (DE4)
+PART_OF = "applyset.kubernetes.io/part-of"  # apply/applyset.py
 _SHOWN = 20  # lines of difference a message shows
 
 
@@ -69,20 +71,28 @@ def refuse(compared: Comparison) -> None:
 
 
 def as_written(stored: str, planned: str) -> str:
-    """A stored body without what only its controller, or `run`, has written there: what the file does not say and cannot mean."""
-    if CONTROLLERS_OWN not in stored and notes.LISTED not in stored:
+    """A stored body without what only its controller, or an ApplySet, has written there: what the file does not say and cannot mean."""
+    if CONTROLLERS_OWN not in stored and (PART_OF not in stored or PART_OF in planned):
         return stored
-    body, wanted = json.loads(stored), json.loads(planned)
-    given = wanted["metadata"].get("annotations") or {}
-    marks = body["metadata"].get("annotations") or {}
-    own = (CONTROLLERS_OWN, *notes.NOTES)
-    kept = {name: value for name, value in marks.items() if not name.startswith(own) or name in given}
-    if len(kept) == len(marks):
-        return stored
-    body["metadata"].pop("annotations")
-    if kept or "annotations" in wanted["metadata"]:
-        body["metadata"]["annotations"] = kept
-    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    body, wanted = json.loads(stored), json.loads(planned)["metadata"]
+    changed = [
+        _without(body["metadata"], wanted, "annotations", lambda name: name.startswith(CONTROLLERS_OWN)),
+        _without(body["metadata"], wanted, "labels", lambda name: name == PART_OF),
+    ]
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False) if any(changed) else stored
+
+
+def _without(meta: dict[str, Any], wanted: dict[str, Any], field: str, foreign: Callable[[str], bool]) -> bool:
+    """Take out of a map what is foreign and not wanted; whether there was any."""
+    given = wanted.get(field) or {}
+    there = meta.get(field) or {}
+    kept = {name: value for name, value in there.items() if not foreign(name) or name in given}
+    if len(kept) == len(there):
+        return False
+    meta.pop(field)
+    if kept or field in wanted:
+        meta[field] = kept
+    return True
 
 
 def with_marks(stored: str, planned: str) -> str:

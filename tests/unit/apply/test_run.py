@@ -145,6 +145,14 @@ def test_kep_3659_members_and_parent(engine: Any) -> None:
     assert there(engine) == ["a", "web"]
 
 
+def test_a_sets_label_is_no_difference_to_a_plain_play(engine: Any) -> None:
+    apply(engine, config("a", {"x": "z"}), config("b"), origin=Origin("default", "web"), applyset=SET)
+    play(engine, config("a", {"x": "z"}), config("b"))
+    assert applyset.label_of(body(engine, "a")) == applyset.label_of(body(engine, "b")) == SET.id
+    with pytest.raises(Conflict, match="exist and differ"):
+        play(engine, config("a"))
+
+
 def test_an_object_is_of_one_set(engine: Any) -> None:
     apply(engine, config("a"), origin=Origin("default", "web"), applyset=SET)
     other = applyset.named("cm/other", "default")
