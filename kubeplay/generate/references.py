@@ -75,10 +75,9 @@ def _stateful_set(obj: Object) -> Named:
 
 
 def _ingress(obj: Object) -> Named:
+    """Its class and Services. Not its certificates: each cluster has its own, and an Ingress is taken without."""
     spec = record(obj, "spec")
     yield "IngressClass", spec.get("ingressClassName")
-    for tls in items(spec, "tls"):
-        yield "Secret", tls.get("secretName")
     backends = [record(spec, "defaultBackend")]
     for rule in items(spec, "rules"):
         backends += [record(path, "backend") for path in items(record(rule, "http"), "paths")]

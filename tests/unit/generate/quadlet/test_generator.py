@@ -138,7 +138,9 @@ def test_a_file_for_manifests() -> None:
         ("/srv/a b.yaml", "/srv/50%.yaml"), "The web", ("/c.yaml",), ("host",), ("80:80",), "auto", "none", "any", True, "always",
         ("default.target",),
     )  # fmt: skip
-    assert writing.text(wanted) == """[Unit]
+    assert (
+        writing.text(wanted)
+        == """[Unit]
 Description=The web
 
 [Kube]
@@ -158,6 +160,7 @@ Restart=always
 [Install]
 WantedBy=default.target
 """
+    )
     assert writing.name(["/srv/a b.yaml"]) == "a-b.kube" and writing.name(["/srv/stack/"]) == "stack.kube"
 
 

@@ -32,7 +32,9 @@ def started(text: str, machine: Machine = SYSTEM) -> str:
 def test_the_whole_unit() -> None:
     unit = made("[Unit]\nDescription=A web\n[Kube]\nYaml=web.yaml\n[Service]\nRestart=on-failure\n[Install]\nWantedBy=default.target\n")
     assert unit.name == "web.service"
-    assert unit.text == f"""\
+    assert (
+        unit.text
+        == f"""\
 # Written by kubeplay's generator; change the file named by SourcePath instead.
 [Unit]
 Wants=network-online.target
@@ -56,6 +58,7 @@ WantedBy=default.target
 [X-Kube]
 Yaml=web.yaml
 """
+    )
     assert unit.links == (Link("default.target.wants/web.service", "../web.service"),)
 
 

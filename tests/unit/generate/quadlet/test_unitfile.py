@@ -78,7 +78,7 @@ def test_a_file_without_end_is_refused() -> None:
     ("value", "words"),
     [
         ("a  b\tc", ["a", "b", "c"]),
-        ('"a b" c\'d e\'', ["a b", "cd e"]),
+        ("\"a b\" c'd e'", ["a b", "cd e"]),
         (r"a\sb \x41\102\u00e9", ["a b", "ABé"]),
         ('"say \\"hi\\"" \'it"s\'', ['say "hi"', 'it"s']),
         ('"" x', ["", "x"]),
