@@ -20,12 +20,12 @@ from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from bench import dns, files, images, probes, restart, rootless, services, throughput, updates, workloads
+from bench import dns, files, images, probes, restart, rootless, services, syncing, throughput, updates, workloads
 from bench.cases import CASES, LAST, Case
 from bench.peers import Peer, kubeplay, podman
 
 WORK = "/tmp/kubeplay-bench"
-PARTS = "play,rootless,throughput,updates,restart,probes,workloads,dns,services,images,files"
+PARTS = "play,rootless,throughput,updates,restart,probes,workloads,dns,services,images,files,sync"
 
 
 def main() -> None:
@@ -52,6 +52,8 @@ def main() -> None:
             results += throughput.measure(work, options.rounds, lambda name: bool(re.search(options.only, name)))
         if "updates" in options.parts:
             results += updates.measure(work, options.rounds, lambda name: bool(re.search(options.only, name)))
+        if "sync" in options.parts:
+            results += syncing.measure(work, options.rounds, lambda name: bool(re.search(options.only, name)))
         if "restart" in options.parts:
             results += restart.measure(work, options.rounds, lambda name: bool(re.search(options.only, name)))
         if "probes" in options.parts:

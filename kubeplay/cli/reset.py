@@ -18,7 +18,7 @@ OURS = frozenset(
     ("state.db", "state.db-wal", "state.db-shm", "images", "layers", "blobs", "containers", "pods", "volumes", "logs", "host.json",
      "snapshotter.json", "vfs", "serviceaccount.key", "serviceaccount.jwks",
      ".runroot.lock", "net", "cache", "dns", "locks", "tmp", "supervisor", "seccomp", "snapshots",
-     "build", "build-cache")
+     "build", "build-cache", "sync")
 )  # fmt: skip
 
 
@@ -29,6 +29,7 @@ def reset(app: App) -> Iterator[str]:
     if not _readable(app):
         _forget_database(app)
         yield "database: removed, as it cannot be read"
+    yield from _step("followers", lambda: _end_followers(app))
     yield from _step("pods", lambda: _remove_pods(app))
     yield from _step("networks", lambda: app.engine.net.reset())
     yield from _step("leftovers", lambda: app.engine.collect())
@@ -90,6 +91,14 @@ def _forget_database(app: App) -> None:
     for name in ("state.db", "state.db-wal", "state.db-shm"):
         if os.path.lexists(f"{app.settings.root}/{name}"):
             os.unlink(f"{app.settings.root}/{name}")
+
+
+def _end_followers(app: App) -> None:
+    """Processes of `sync --watch`, which would bring it all back."""
+    from kubeplay.sync import state
+
+    for one in state.every(app.engine.paths):
+        one.end()
 
 
 def _remove_pods(app: App) -> None:

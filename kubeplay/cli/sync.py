@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -139,17 +140,41 @@ def _watch(follower: Follower) -> int:
     gc.enable()  # entry.py began without: this process lives long
     watcher = Watcher()
     try:
-        with watched():
+        with watched(), _Heard() as heard:
             follower.begin()
             stirred = True
-            while True:
+            while not heard():
                 watcher.follow(follower.source.places())
                 follower.step(stirred=stirred)
-                stirred = watcher.wait(follower.wait())
+                stirred = not heard() and watcher.wait(follower.wait())
     except Interrupted:
-        return 0
+        pass
     finally:
         watcher.close()
+    return 0
+
+
+class _Heard:
+    """Whether a signal to end has come, also one that an apply took for its own and outlived: what it brings about is brought about."""
+
+    def __enter__(self) -> _Heard:
+        self._end = False
+        self._reads, writes = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._writes = writes
+        self._before = signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
+        return self
+
+    def __call__(self) -> bool:
+        try:
+            self._end = self._end or bool({signal.SIGINT, signal.SIGTERM} & set(os.read(self._reads, 4096)))
+        except BlockingIOError:
+            pass
+        return self._end
+
+    def __exit__(self, *_: object) -> None:
+        signal.set_wakeup_fd(self._before)
+        os.close(self._reads)
+        os.close(self._writes)
 
 
 def _teller(app: App, spec: Spec) -> Callable[[Told], None]:

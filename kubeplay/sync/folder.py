@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from kubeplay.errors import InvalidInput, NotFound
+from kubeplay.errors import InvalidInput, KubeplayError, NotFound
 from kubeplay.play.sources import MAX_FILES, SUFFIXES, Source, load
 
 KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")  # kustomize's own names
@@ -37,11 +37,10 @@ def _inside(top: str, path: str, shown: str) -> str:
 
 def _kustomized(folder: str, within: str) -> list[Source] | None:
     """What the folder's kustomization builds, None without one."""
-    if not any(os.path.isfile(f"{folder}/{name}") for name in KUSTOMIZATIONS):
+    if not _is_kustomization(folder):
         return None
-    from importlib import import_module
+    from kubeplay.kustomize import build
 
-    build = import_module("kubeplay.kustomize.build")
     return [(f"{folder}/kustomization", build.build(folder, within=within).text().encode())]
 
 
@@ -75,7 +74,39 @@ def _walked(folder: str, within: str, shown: str) -> list[Source]:
 
 
 def places(top: str, path: str, recursive: bool) -> list[tuple[str, bool]]:
-    """The directories to watch, each with whether what lies below it counts: a kustomization may use any folder of its source."""
+    """The directories to watch, each with whether what lies below it counts: a kustomization may use any file below, and bases beside."""
     folder = os.path.join(top, path) if path else top
-    deep = recursive or any(os.path.isfile(f"{folder}/{name}") for name in KUSTOMIZATIONS)
-    return [(folder, deep)]
+    if not _is_kustomization(folder):
+        return [(folder, recursive)]
+    return [(folder, True), *[(base, False) for base in _bases(folder) if not _below(base, folder)]]
+
+
+def _is_kustomization(folder: str) -> bool:
+    return any(os.path.isfile(f"{folder}/{name}") for name in KUSTOMIZATIONS)
+
+
+def _bases(folder: str) -> list[str]:
+    """The directories of the files that a kustomization is built from; none while it cannot be built."""
+    from kubeplay.kustomize import build
+
+    try:
+        origins = [one.origin.partition(": ")[0] for one in build.build(folder).objects]
+    except KubeplayError:
+        return []
+    return sorted({one if os.path.isdir(one) else os.path.dirname(one) for one in origins if one.startswith("/")})
+
+
+def _below(path: str, directory: str) -> bool:
+    real = os.path.realpath(directory)
+    return path == real or path.startswith(f"{real}/")
+
+
+def renamed(error: KubeplayError, directory: str, shown: str) -> None:
+    """Have an error name the source where it names our copy of it."""
+    error.message = error.message.replace(directory, shown)
+    error.hint = error.hint.replace(directory, shown)
+    if isinstance(error, InvalidInput):
+        faults = error.faults
+        error.faults = tuple(
+            one._replace(source=one.source.replace(directory, shown), message=one.message.replace(directory, shown)) for one in faults
+        )

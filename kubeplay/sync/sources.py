@@ -6,7 +6,7 @@ import hashlib
 import os
 from typing import TYPE_CHECKING, Protocol
 
-from kubeplay.errors import InvalidInput, NotFound
+from kubeplay.errors import InvalidInput, KubeplayError, NotFound
 from kubeplay.sync import folder
 from kubeplay.sync.model import DIRECTORY, GIT, OCI, Built, Spec
 
@@ -60,8 +60,10 @@ class Directory:
     def __init__(self, spec: Spec) -> None:
         self.spec = spec
         self._built: Built | None = None
+        self._places: list[tuple[str, bool]] | None = None
 
     def look(self) -> str:
+        self._places = None
         found = folder.texts(self.spec.source, self.spec.path, self.spec.shown, self.spec.recursive)
         digest = hashlib.sha256()
         for name, data in found:
@@ -76,7 +78,9 @@ class Directory:
         return self._built
 
     def places(self) -> list[tuple[str, bool]]:
-        return folder.places(self.spec.source, self.spec.path, self.spec.recursive)
+        if self._places is None:  # after each look: a kustomization may have other bases now
+            self._places = folder.places(self.spec.source, self.spec.path, self.spec.recursive)
+        return self._places
 
 
 class Fetched:
@@ -97,6 +101,9 @@ class Fetched:
         try:
             self.origin.files(revision, self.directory)
             found = folder.texts(self.directory, self.spec.path, self.spec.shown, self.spec.recursive, fetched=True)
+        except KubeplayError as error:
+            folder.renamed(error, os.path.realpath(self.directory), self.spec.shown)
+            raise
         finally:
             tree.remove(self.directory)
         return Built(revision, tuple(found))

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 
 from kubeplay.engine.host import processes
 from kubeplay.engine.host.paths import Paths
 from kubeplay.engine.store.locks import Lock
-from kubeplay.errors import Conflict, NotFound
+from kubeplay.errors import Conflict, NotFound, Timeout
 from kubeplay.sync import model
 from kubeplay.sync.model import Built, Spec, Status
+
+END_SECONDS = 30.0  # a play that is interrupted takes back what it has made
 
 
 class State:
@@ -41,11 +44,21 @@ class State:
     @property
     def follower(self) -> int:
         """The process that follows it now, 0 = none."""
+        one = self._holder()
+        return one.pid if one is not None else 0
+
+    def end(self) -> None:
+        """Have that process end, and wait until it has. Raises Timeout."""
+        one = self._holder()
+        if one is not None and processes.send(one, signal.SIGTERM) and not processes.await_end(one, END_SECONDS):
+            raise Timeout(f"process {one.pid} follows {self.name} and does not end")
+
+    def _holder(self) -> processes.Process | None:
         words = (_read(f"{self.directory}/holder") or "").split()
         if len(words) != 2 or not all(word.isascii() and word.isdigit() for word in words):
-            return 0
+            return None
         one = processes.Process(int(words[0]), int(words[1]))
-        return one.pid if processes.alive(one) else 0
+        return one if processes.alive(one) else None
 
     def load(self) -> tuple[Spec, Status] | None:
         """None for one that nobody has begun. Raises StoreError."""

@@ -68,6 +68,7 @@ ROOT_ONLY = {
     **dict.fromkeys(_modules("e2e", "names"), "what differs for a user is in net_dns"),
     **dict.fromkeys(_modules("e2e", "fields_sets"), "controllers, the same for everybody"),
     **dict.fromkeys(_modules("e2e", "fields_services net_table services_faults"), "what differs for a user is in fields_network"),
+    **dict.fromkeys(_modules("e2e", "sync"), "the same doors as apply; git and files are read the same way"),
     **dict.fromkeys(_modules("e2e", "look"), "what is stored and logged, the same for everybody"),
     **dict.fromkeys(_modules("e2e", "registries_conf registry trust trust_commands"), "registries and trust"),
 }

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import configparser
+import shutil
+import signal
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ from kubeplay.cli import quick, sync, syncstatus
 from kubeplay.cli.app import App
 from kubeplay.errors import InvalidInput, NotFound
 from kubeplay.sync.model import Spec
+from kubeplay.sync.unit import unit
 
 SHA = "0123456789" * 4
 
@@ -77,14 +81,14 @@ def _read(text: str) -> configparser.ConfigParser:
 def test_a_unit(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     app, source, given = _given(tmp_path, "git@host:team/shop.git", "--branch", "50%", "--prune", "--interval", "2m", "--systemd")
     assert sync.sync.run(app, words=(source,), **given) == 0
-    unit = _read(capsys.readouterr().out)
-    start = unit["Service"]["ExecStart"]
+    found = _read(capsys.readouterr().out)
+    start = found["Service"]["ExecStart"]
     assert start.endswith(
         f"--root {tmp_path}/root --runroot {tmp_path}/run --namespace default sync --watch --name shop --branch=50%% --prune"
         " --interval=120s git@host:team/shop.git"
     )
-    assert (unit["Service"]["Type"], unit["Service"]["Restart"], unit["Service"]["KillMode"]) == ("exec", "on-failure", "process")
-    assert unit["Unit"]["After"] == "network-online.target" and not (tmp_path / "root").exists()
+    assert (found["Service"]["Type"], found["Service"]["Restart"], found["Service"]["KillMode"]) == ("exec", "on-failure", "process")
+    assert found["Unit"]["After"] == "network-online.target" and not (tmp_path / "root").exists()
     words = start.replace("%%", "%").split()
     parsed = quick.parse(words[words.index("--root") :])
     assert parsed is not None and sync._spec(App(parsed[2]), source, parsed[1]) == sync._spec(app, source, given)  # the same sync
@@ -114,3 +118,41 @@ def test_status_where_nothing_is_followed(tmp_path: Path, capsys: pytest.Capture
 )
 def test_short_revisions(revision: str, shown: str) -> None:
     assert syncstatus.short(revision) == shown
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="Debian's package systemd is not installed")
+def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    spec = Spec("shop", "directory", "/srv/100% shop", "/srv/100% shop")
+    path = tmp_path / "kubeplay-sync-shop.service"
+    path.write_text(unit(("/bin/true",), "/tmp", "/tmp", spec, ["sync", "--watch", spec.source], False))
+    words = ["systemd-analyze", "verify", "--man=no", str(path)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert "kubeplay-sync-shop" not in done.stderr, done.stderr
+
+
+class _Follower:
+    """A source that is at rest; its only step hears a signal and goes on, as an apply that is nearly done does."""
+
+    def __init__(self, number: int) -> None:
+        self.number, self.steps, self.source = number, 0, self
+
+    def begin(self) -> None:
+        pass
+
+    def places(self) -> list[tuple[str, bool]]:
+        return []
+
+    def wait(self) -> float:
+        return 100.0
+
+    def step(self, stirred: bool) -> None:
+        self.steps += 1
+        before = signal.signal(self.number, lambda number, frame: None)
+        signal.raise_signal(self.number)
+        signal.signal(self.number, before)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_that_an_apply_outlives_ends_it_all_the_same(number: int) -> None:
+    follower = _Follower(number)
+    assert sync._watch(follower) == 0 and follower.steps == 1  # type: ignore[arg-type]

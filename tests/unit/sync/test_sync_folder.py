@@ -66,3 +66,52 @@ def test_a_directory_s_revision_is_what_it_says(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(base64.b64decode("//4="))
     assert source.build(first).revision not in (first, second)  # what was looked at is gone: what is there now has its own revision
     assert source.places() == [(str(tmp_path), False)]
+
+
+BASE = "resources: [app.yaml]\nconfigMapGenerator: [{name: gen, literals: [x=1]}]\n"
+APP = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n"
+
+
+def _overlay(tmp_path: Path, base: str = "../base") -> Path:
+    _made(tmp_path, "base/x", "over/prod/x")
+    (tmp_path / "base/app.yaml").write_text(APP)
+    (tmp_path / "base/kustomization.yaml").write_text(BASE)
+    (tmp_path / "over/kustomization.yaml").write_text(f"resources: [{base}]\nnamePrefix: prod-\n")
+    return tmp_path
+
+
+def test_a_kustomization_is_built_and_its_bases_count(tmp_path: Path) -> None:
+    top = str(_overlay(tmp_path))
+    ((name, data),) = folder.texts(top, "over", "shop", False, fetched=True)
+    assert name == "shop/over/kustomization" and b"name: prod-settings" in data and b"name: prod-gen-" in data
+    assert [name for name, _ in folder.texts(top, "", "shop", True)] == ["shop/base/kustomization", "shop/over/kustomization"]
+    source = sources.Directory(Spec("s", DIRECTORY, f"{top}/over", "over"))
+    first = source.look()
+    (tmp_path / "base/app.yaml").write_text(APP + "data: {a: b}\n")
+    assert source.look() != first
+    assert source.places() == [(f"{top}/over", True), (f"{top}/base", False)]
+
+
+def test_a_fetched_kustomization_stays_within_its_source(tmp_path: Path) -> None:
+    top = _overlay(tmp_path)
+    assert folder.texts(str(top / "over"), "", "shop", False)  # a person's own may use what lies beside it
+    with pytest.raises(InvalidInput, match="outside"):
+        folder.texts(str(top / "over"), "", "shop", False, fetched=True)
+
+
+def test_errors_name_the_source_and_not_our_copy(tmp_path: Path) -> None:
+    class Origin:
+        def revision(self) -> str:
+            return "1"
+
+        def watched(self) -> list[str]:
+            return []
+
+        def files(self, revision: str, directory: str) -> None:
+            _overlay(Path(directory), "../nowhere")
+
+    source = sources.Fetched(Spec("s", DIRECTORY, "x", "https://host/shop.git", path="over"), Origin(), str(tmp_path / "tree"))
+    with pytest.raises((InvalidInput, NotFound)) as caught:
+        source.build("1")
+    assert str(tmp_path) not in str(caught.value) and "https://host/shop.git/" in str(caught.value)
+    assert not (tmp_path / "tree").exists()
