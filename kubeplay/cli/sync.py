@@ -195,7 +195,7 @@ def _teller(app: App, spec: Spec) -> Callable[[Told], None]:
 
 
 def _unit(app: App, spec: Spec, given: dict[str, Any]) -> int:
-    from kubeplay.cli.boot import _ordinary, _program
+    from kubeplay.cli.boot import _ordinary, program
     from kubeplay.sync.unit import unit
 
     if spec.shown != spec.source:
@@ -211,5 +211,5 @@ def _unit(app: App, spec: Spec, given: dict[str, Any]) -> int:
     words += [f"--{name}={given[name]:g}s" for name in ("interval", "timeout") if given[name]]
     words += [f"--{name.replace('_', '-')}={os.path.abspath(given[name])}" for name in ("authfile", "cert_dir") if given[name]]
     words += ["--tls-verify=false"] if not given["tls_verify"] else []
-    sys.stdout.write(unit(_program(), app.settings.root, app.settings.runroot, spec, [*words, spec.source], _ordinary()))
+    sys.stdout.write(unit(program(), app.settings.root, app.settings.runroot, spec, [*words, spec.source], _ordinary()))
     return 0
