@@ -135,7 +135,14 @@ def _replaced(line: str, old: str, new: str) -> str | None:
     if not places:
         return None
     at = places[0]  # a comment may name it again
-    return line[: at.start()] + new + line[at.end() :]
+    return line[: at.start()] + new + _without_advice(line[at.end() :])
+
+
+def _without_advice(rest: str) -> str:
+    """The end of a line without what `generate` says there of an image that only this machine has."""
+    before, mark, said = rest.partition("  # cluster: ")
+    left = [part for part in said.split(". ") if "kubeplay kube push-images" not in part]
+    return rest if not mark else before + (mark + ". ".join(left) if left else "")
 
 
 def checked(before: Sequence[Document], after: Sequence[Document], found: Sequence[Use], named: Mapping[str, str]) -> bool:

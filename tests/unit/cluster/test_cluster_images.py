@@ -84,6 +84,15 @@ def test_only_these_images_change() -> None:
     assert notes == [f"app.yaml:8: imagePullPolicy: Never keeps nodes from pulling {new['localhost/web:1']}: leave it out"]
 
 
+def test_advice_that_was_taken_goes() -> None:
+    advice = "no registry has this image: nodes cannot pull it; push it to a registry: kubeplay kube push-images --to REGISTRY"
+    line = "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n  - name: a\n    image: localhost/web:1"
+    new = {"localhost/web:1": "r.example/web:1"}
+    assert _rewritten(f"{line}  # cluster: {advice}\n", new)[0].split("\n")[-2] == "    image: r.example/web:1"
+    text = _rewritten(f"{line}  # cluster: {advice}. moves\n", new)[0]
+    assert text.split("\n")[-2] == "    image: r.example/web:1  # cluster: moves"
+
+
 def test_json_too() -> None:
     text = '{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"},\n "spec": {"containers": [{"name": "a",'
     text += ' "image": "localhost/web:1"}]}}'
