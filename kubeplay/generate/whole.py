@@ -76,13 +76,20 @@ def _rows(store: Store, namespace: str) -> Iterator[StoredObject]:
 
 def _written(row: StoredObject, namespace: str, claims: Mapping[str, re.Pattern[str]]) -> bool:
     key = row.key
-    if not namespace and key.namespace in SYSTEM:
+    if (not namespace and key.namespace in SYSTEM) or key in _machines_own():
         return False
     if key.kind in _PARENTS and _is_parent(loaded(row.body)):
         return False
     if key.kind == "PersistentVolume":
         return PROVISIONED not in (loaded(row.body)["metadata"].get("annotations") or {})
     return key.kind != "PersistentVolumeClaim" or key.namespace not in claims or not claims[key.namespace].fullmatch(key.name)
+
+
+def _machines_own() -> tuple[ObjectKey, ...]:
+    """The pods of the DNS server and of the ingress proxy: they run from the host's programs, and every cluster has its own."""
+    from kubeplay.reconcile import ingress, system
+
+    return system.KEY, ingress.KEY
 
 
 def _is_parent(obj: Object) -> bool:

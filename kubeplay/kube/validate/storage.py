@@ -86,11 +86,23 @@ def storage_class(faults: Faults, obj: Object) -> None:
     _parameters(faults, obj.get("parameters") or {})
     if obj.get("reclaimPolicy") not in (None, "", "Delete", "Retain"):
         faults.unsupported("reclaimPolicy", obj["reclaimPolicy"], ("Delete", "Retain"))
+    _topologies(faults, obj.get("allowedTopologies") or [])
     mode = obj.get("volumeBindingMode")
     if mode is None:
         faults.required("volumeBindingMode")
     elif mode not in _BINDING:
         faults.unsupported("volumeBindingMode", mode, _BINDING)
+
+
+def _topologies(faults: Faults, terms: list[Object]) -> None:
+    """[K: pkg/apis/core/validation ValidateTopologySelectorTerm]"""
+    for at, term in enumerate(terms):
+        for index, wanted in enumerate(term.get("matchLabelExpressions") or []):
+            path = f"allowedTopologies[{at}].matchLabelExpressions[{index}]"
+            if not wanted.get("values"):
+                faults.required(f"{path}.values")
+            key = wanted.get("key") or ""
+            faults.each(f"{path}.key", key, names.qualified(key))
 
 
 def _parameters(faults: Faults, parameters: Object) -> None:

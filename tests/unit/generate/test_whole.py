@@ -137,6 +137,11 @@ def test_all_namespaces_but_the_systems_own(store: Store) -> None:
     assert not [name for name in found if "kube" in name or "pvc-1" in name]
 
 
+def test_the_machines_own_pods_are_no_part_of_a_stack(store: Store) -> None:
+    with pytest.raises(NotFound):
+        whole.everything(store, "kube-system")
+
+
 def test_by_label_with_what_is_referred_to_alone(store: Store) -> None:
     assert names(whole.everything(store, "default", "app=web")) == ["Service/web", "Deployment/web"]
     with pytest.raises(NotFound, match="with labels app=nothing is stored in namespace default"):

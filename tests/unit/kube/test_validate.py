@@ -332,6 +332,14 @@ def test_pv2_claim() -> None:
     assert found("PersistentVolumeClaim", {"spec": odd}) == [("spec.accessModes", UNSUPPORTED), ("spec.volumeMode", UNSUPPORTED)]
 
 
+def test_pv1_topologies_of_a_class() -> None:
+    terms = [{"matchLabelExpressions": [{"key": "zone", "values": ["a"]}, {"values": []}, {"key": "a b", "values": ["a"]}]}]
+    at = "allowedTopologies[0].matchLabelExpressions"
+    given = {"provisioner": "p", "volumeBindingMode": "Immediate", "reclaimPolicy": "Delete", "allowedTopologies": terms}
+    faults = list(dict.fromkeys(found("StorageClass", given, "storage.k8s.io")))
+    assert faults == [(f"{at}[1].values", REQUIRED), (f"{at}[1].key", INVALID), (f"{at}[2].key", INVALID)]
+
+
 def test_a_hint_helps_with_case_and_quotes() -> None:
     assert check("Pod", pod(restartPolicy="always"))[0].hint == 'write "Always": case matters'
     assert check("Pod", one(livenessProbe={"tcpSocket": {"port": "80"}}))[0].hint == "write 80 without quotes"
