@@ -54,6 +54,7 @@ def resume(app: App) -> None:
     flag("-f", "--files", help="Write files into the current directory, and print their names."),
     flag("--name", help="Accepted for podman's sake: units are always named by name.", dest="by_name"),
     flag("--new", help="Refused: a pod's file is what makes it anew (kubeplay play kube)."),
+    flag("--template", help="One unit for any pod, whose name is its instance: `systemctl enable pod-@web`."),
     flag("--no-header", help="Leave the comment at the top out."),
     choice("--restart-policy", choices=("no", "on-success", "on-failure", "on-abnormal", "on-watchdog", "on-abort", "always"),
            help="Restart= of the unit (on-failure)."),
@@ -68,7 +69,7 @@ def resume(app: App) -> None:
     many("-e", "--env", help="Set a variable in the unit.", metavar="NAME=VALUE"),
 )  # fmt: skip
 def systemd(
-    app: App, *, pod: tuple[str, ...], files: bool, by_name: bool, new: bool, no_header: bool, restart_policy: str | None,
+    app: App, *, pod: tuple[str, ...], files: bool, by_name: bool, new: bool, template: bool, no_header: bool, restart_policy: str | None,
     restart_sec: int | None, time: int | None, start_timeout: int | None, pod_prefix: str, separator: str, wants: tuple[str, ...],
     after: tuple[str, ...], requires: tuple[str, ...], env: tuple[str, ...],
 ) -> None:  # fmt: skip
@@ -81,7 +82,9 @@ def systemd(
         restart_seconds=restart_sec, stop_seconds=time, start_seconds=start_timeout, wants=wants, after=after, requires=requires, env=env,
         header=not no_header,
     )  # fmt: skip
-    made: list[Unit] = []
+    if template and pod:
+        raise InvalidInput("--template is for any pod, and takes no names")
+    made: list[Unit] = [units.of_template(base, pod_prefix, separator, app.namespace)] if template else []
     for name in pod:
         row = resolve.pod(app, name)
         plan = resolve.plan(row)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli.progress import Progress
 from kubeplay.cli.table import printable
+from kubeplay.errors import Interrupted
 from kubeplay.plan.stack import ObjectKey, Played, Stack
 
 if TYPE_CHECKING:
@@ -34,10 +35,15 @@ def run(app: App, played: Played, files: Sequence[str], given: dict[str, Any]) -
         given["replace"], given["update"], given["keep_on_failure"], given["wait_ready"], given["timeout"], pull,
         origin=origin(app.namespace, files), given=played.given,
     )  # fmt: skip
-    with Reporter(given["quiet"]) as reporter, app.supervised():
-        build(app, stack, files, given, pull, reporter)
-        with view(app, stack, given, reporter):
-            result = up(app.engine, stack, options, reporter)
+    try:
+        with Reporter(given["quiet"]) as reporter, app.supervised():
+            build(app, stack, files, given, pull, reporter)
+            with view(app, stack, given, reporter):
+                result = up(app.engine, stack, options, reporter)
+    except Interrupted:
+        if given.get("service_container") and "NOTIFY_SOCKET" in os.environ:
+            return 0  # systemd was told to stop what had not started yet, and it has been undone: nothing failed
+        raise
     sys.stdout.write(shown(result))
     sys.stdout.flush()
     if given["quiet"]:  # else the progress display has said it

@@ -53,6 +53,16 @@ def of_pod(options: Options, namespace: str, name: str, title: str, grace: int) 
     return _unit(options, title, f"kubeplay: pod {namespace}/{name}", f"pod start {where}", stop, seconds)
 
 
+def of_template(options: Options, prefix: str, separator: str, namespace: str) -> Unit:
+    """A unit for any pod, whose name is the instance: as it is (%i), for %I would read a dash in it as a slash. Raises InvalidInput."""
+    seconds = "" if options.stop_seconds is None else f"--time {options.stop_seconds} "
+    where = f"--namespace {namespace} %i"
+    title, stop = f"{prefix}{separator}@", f"pod stop --ignore {seconds}{where}"
+    wait = 90 if options.stop_seconds is None else options.stop_seconds
+    unit = _unit(options, title, f"kubeplay: pod {namespace}/PLACE", f"pod start {where}", stop, wait)
+    return unit._replace(text=unit.text.replace("/PLACE", "/%i"))
+
+
 def _unit(options: Options, title: str, description: str, start: str, stop: str, seconds: int) -> Unit:
     if options.restart in NEVER:
         hint = "leave --restart-policy out: a failed start is tried again, and running pods are looked after by kubeplay itself"

@@ -25,7 +25,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 SETTLE = 0.2
 NOTIFY_SECONDS = 10.0  # a queue of messages that nobody reads is full after 10 (net.unix.max_dgram_qlen)
 
-_DOOR = "import sys; sys.path[:0] = {package}; sys.path += {libraries}; from kubeplay.play.serving import main; main(sys.argv[1])"
+_DOOR = "import sys; sys.path[:0] = {package}; sys.path += {libraries}; from kubeplay.play.serving import main; main(int(sys.argv[1]))"
 
 
 def become(engine: Engine, keys: Sequence[ObjectKey], propagation: str) -> NoReturn:
@@ -40,12 +40,20 @@ def become(engine: Engine, keys: Sequence[ObjectKey], propagation: str) -> NoRet
     sys.stdout.flush()
     sys.stderr.flush()
     door = _DOOR.format(package=[package], libraries=libraries)
-    os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", door, json.dumps(order)])
+    # Not a word of the command line: that has an end (MAX_ARG_STRLEN, 128 KiB), and `systemctl status` shows it.
+    fd = os.memfd_create("kubeplay-service", 0)
+    with open(fd, "w", closefd=False) as file:
+        file.write(json.dumps(order))
+    os.lseek(fd, 0, os.SEEK_SET)
+    os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", door, str(fd)])
 
 
-def main(text: str) -> NoReturn:
-    """Wait, and end with the exit status."""
+def main(order: int) -> NoReturn:
+    """Wait for what is in the file of this descriptor, and end with the exit status."""
     import signal
+
+    with open(order) as file:
+        text = file.read()
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # systemd stops the service; ExecStopPost= removes the pods
         signal.signal(number, lambda got, frame: os._exit(0))

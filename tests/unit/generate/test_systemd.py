@@ -44,6 +44,14 @@ def test_a_users_unit_for_a_pod() -> None:
     assert not unit.text.startswith("#")
 
 
+def test_one_unit_for_any_pod() -> None:
+    unit = systemd.of_template(BASE._replace(stop_seconds=5), "pod", "-", "shop")
+    service = read(unit.text)["Service"]
+    assert unit.name == "pod-@.service" and "Description=kubeplay: pod shop/%i\n" in unit.text
+    assert service["ExecStart"].endswith(" pod start --namespace shop %i")
+    assert service["ExecStop"].endswith(" pod stop --ignore --time 5 --namespace shop %i")
+
+
 @pytest.mark.parametrize("restart", systemd.NEVER)
 def test_what_systemd_refuses_is_refused(restart: str) -> None:
     with pytest.raises(InvalidInput, match="systemd refuses it"):
