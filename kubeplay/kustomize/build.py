@@ -75,6 +75,8 @@ def _hashed(resources: list[Resource]) -> list[Resource]:
         if resource.hashed:
             now = resource.remembering()
             now.value["metadata"]["name"] = f"{resource.name}-{hashing.suffix(resource.value)}"
+        if now.value["metadata"].get("annotations") == {}:
+            del now.value["metadata"]["annotations"]
         found.append(now)
     return found
 

@@ -159,9 +159,6 @@ def _kept(resource: Resource, made: Tree, patch: Patch, strategic_: bool) -> Res
             _same(made["metadata"], before.get("metadata") or {}, ("name", "namespace"))
         if not patch.may_change_kind:
             _same(made, before, ("apiVersion", "kind"))
-    for key in ("labels", "annotations"):
-        if made["metadata"].get(key) == {}:
-            del made["metadata"][key]
     if id_of(made) != resource.id:
         now = resource.remembering()
     return now._replace(value=made)

@@ -71,7 +71,7 @@ def _put(result: Tree, key: str, item: Any, record: str) -> None:
 
 def _list(old: list[Any], patch: list[Any], record: str, key: str, merges: bool) -> list[Any]:
     if not merges:
-        return [_fresh(item) for item in _told(patch)]
+        return [copied(item) for item in _told(patch)]  # with its nulls, which say nothing in a list
     if any(isinstance(item, dict) and item.get("$patch") == "replace" for item in patch):
         return [_fresh(item) for item in patch if not (isinstance(item, dict) and item.keys() <= {"$patch"})]
     if not key:

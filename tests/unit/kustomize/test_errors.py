@@ -102,7 +102,7 @@ FAULTS = {
     "order": (f"{K}sortOptions: {{order: random}}\n", "sortOptions.order: 'random' is neither legacy nor fifo"),
     "origin": (f"{K}buildMetadata: [originAnnotations]\n", "buildMetadata: is not supported"),
     "one of many": (
-        f"{K}namespace: n\n{A}---\n" + POD.replace("name: p", "name: p, namespace: x"),
+        f"{K}namespace: shop\n{A}---\n" + POD.replace("name: p", "name: p, namespace: x"),
         "namespace transformation produces ID conflict",
     ),
 }
