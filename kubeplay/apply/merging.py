@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from kubeplay.errors import InvalidInput
+from kubeplay.errors import Fault, InvalidInput
 from kubeplay.kube import ephemeral
 from kubeplay.kube.check import Manifest
 from kubeplay.kube.merge import empties, three_way
@@ -91,23 +91,44 @@ def _merged(manifest: Manifest, stored: StoredObject, last_text: str, sized: boo
 
 
 def merged(manifest: Manifest, last: Json | None, file: Json, live: Json) -> Json:
-    """One object merged, complete with defaults: pure. Raises InvalidInput where that is no valid object."""
+    """One object merged, complete with defaults: pure. Raises InvalidInput where that is no valid object.
+
+    Defaults of what a file said before may contradict what it says now (a StatefulSet's rollingUpdate, beside OnDelete): then it is merged
+    with the object without its defaults. A server would refuse it.
+    """
+    from kubeplay.generate.prune import prune
+
+    body = _complete(manifest, last, file, live, live)
+    faults = _faults(manifest, body, live)
+    if not faults:
+        return body
+    body = _complete(manifest, last, file, {**prune(live, manifest.kind), "metadata": live["metadata"]}, live)
+    if not _faults(manifest, body, live):
+        return body
+    hint = "what others have set there does not go with what the file says: say those fields in the file too, or play with --replace"
+    raise InvalidInput(f"{base.key(manifest.object)}: merged with what is stored it would not be valid", faults, hint=hint)
+
+
+def _complete(manifest: Manifest, last: Json | None, file: Json, live: Json, stored: Json) -> Json:
+    """Merged with `live` and with defaults; what the stored object says in another way is said as there."""
     from kubeplay.kube import defaults
-    from kubeplay.kube.validate import validate
 
     record = manifest.kind.schema
-    body = empties.aligned(defaults.apply(three_way.merge(last, file, live, record).body, manifest.kind), live, record)
+    return empties.aligned(defaults.apply(three_way.merge(last, file, live, record).body, manifest.kind), stored, record)
+
+
+def _faults(manifest: Manifest, body: Json, live: Json) -> list[Fault]:
+    """What is wrong with a merged object and neither with the stored one, which stands in nobody's way, nor with the file's.
+
+    That one was found right by who knows this root's Service range.
+    """
+    from kubeplay.kube.validate import validate
+
     if base.body(body) == base.body(live):
-        return live
+        return []
     found = validate(body, manifest.kind)
-    # what the stored object has stands in nobody's way; the file by itself was found right by who knows this root's Service range
-    own = (live, manifest.object) if found else ()
-    known = {(fault.path, fault.message) for one in own for fault in validate(one, manifest.kind)}
-    faults = [fault for fault in found if (fault.path, fault.message) not in known]
-    if faults:
-        hint = "what others have set there does not go with what the file says: say those fields in the file too, or play with --replace"
-        raise InvalidInput(f"{base.key(manifest.object)}: merged with what is stored it would not be valid", faults, hint=hint)
-    return body
+    known = {(fault.path, fault.message) for one in ((live, manifest.object) if found else ()) for fault in validate(one, manifest.kind)}
+    return [fault for fault in found if (fault.path, fault.message) not in known]
 
 
 def last_applied(text: str, live: Json) -> Json | None:

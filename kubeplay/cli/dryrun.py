@@ -48,14 +48,19 @@ def _change(one: PlannedObject, compared: Comparison) -> str:
 
 
 def _warn(app: App, stack: Stack, compared: Comparison) -> None:
-    from kubeplay.play import references
-
     for difference in compared.different:
         for line in difference.lines:
             print(f"{difference.key}: {line}", file=sys.stderr)
     new = {one.key for one in compared.new}
     for text in (*_addresses_in_use(app, stack, new), *_ports_in_use(app, stack, new)):
         print(f"Warning: {text}", file=sys.stderr)
+
+    lacking(app, stack)
+
+
+def lacking(app: App, stack: Stack) -> None:
+    """Warn of what pods refer to and nothing provides, and of images that are not here."""
+    from kubeplay.play import references
 
     there = _stored(app) if app.has_store else set[ObjectKey]()
     for reference in references.missing(stack, there):

@@ -48,9 +48,10 @@ SAME: tuple[Option, ...] = (
     *SAME,
 )
 def plan(app: App, *, files: tuple[str, ...], filename: tuple[str, ...], output: str, color: str, **given: Any) -> None:
-    from kubeplay.cli import planshow
+    from kubeplay.cli import dryrun, planshow
 
     found = planned(app, (*files, *filename), given)
+    dryrun.lacking(app, found.stack)
     if output == "json":
         sys.stdout.write(planshow.as_json(found))
     else:

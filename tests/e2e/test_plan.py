@@ -62,6 +62,10 @@ def test_a_plan_is_what_the_apply_does(kp: Machine) -> None:
 def test_errors_and_programs_of_the_users_own(kp: Machine, tmp_path: Path) -> None:
     assert "no such file" in kp("kube", "diff", "/nosuch.yaml", status=2).err
     kp("kube", "plan", "/nosuch.yaml", status=125)
+    lone = kp.written("apiVersion: v1\nkind: Pod\nmetadata: {name: x}\n"
+                      "spec: {containers: [{name: a, image: nosuch:1, envFrom: [{configMapRef: {name: gone}}]}]}\n")  # fmt: skip
+    said = kp("kube", "plan", lone)
+    assert "ConfigMap gone is neither in the files" in said.err and "image nosuch:1 is not in local storage" in said.err
     new = tmp_path / "new.yaml"
     new.write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: fresh}\ndata: {a: b}\n")
     kp.env["KUBECTL_EXTERNAL_DIFF"] = "ls -1"

@@ -15,7 +15,7 @@ from kubeplay.engine.store.runtime import RUN, PodRow
 from kubeplay.kube import check
 from kubeplay.kube.check import Manifest
 from kubeplay.plan import codec
-from kubeplay.plan.stack import ObjectKey
+from kubeplay.plan.stack import ObjectKey, Stack
 from kubeplay.play import given
 from kubeplay.play.compile import CompileOptions
 from kubeplay.play.stack import build
@@ -56,6 +56,10 @@ class Cluster:
         body = json.loads(self.store.objects.get(key).body)
         body["spec"].update(spec)
         self.store.objects.update(key, json.dumps(body, sort_keys=True, separators=(",", ":")))
+
+    def stack(self, *objects: Json) -> Stack:
+        """What a play of these would be."""
+        return build(read(*objects))
 
     def plan(self, *objects: Json, removed: tuple[ObjectKey, ...] = ()) -> list[Change]:
         return list(planning.plan(self.engine, read(*objects), OPTIONS._replace(removed=removed)).changes)

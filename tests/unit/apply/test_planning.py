@@ -134,6 +134,14 @@ def test_a_strategy_that_becomes_another_leaves_nothing_of_the_first(cluster: Cl
     assert json.loads(found.merged)["spec"]["strategy"] == {"type": "Recreate"}
 
 
+def test_defaults_of_what_was_said_before_stand_in_nobodys_way(cluster: Cluster) -> None:
+    """A server would refuse rollingUpdate, which it has filled in itself, beside OnDelete."""
+    sets = {**deployment(), "kind": "StatefulSet"}
+    cluster.apply(sets)
+    found = cluster.one({**sets, "spec": {**sets["spec"], "updateStrategy": {"type": "OnDelete"}}})
+    assert json.loads(found.merged)["spec"]["updateStrategy"] == {"type": "OnDelete"} and found.action == UPDATE
+
+
 def test_replicas_that_somebody_has_scaled_stay_until_the_file_says_another_number(cluster: Cluster) -> None:
     cluster.apply(deployment(replicas=2))
     cluster.edit("Deployment", "d", replicas=5)
