@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kubeplay.cluster.apply import Applied, ApplyOptions
     from kubeplay.cluster.connection import Connection
     from kubeplay.cluster.sending import Item, Source
+    from kubeplay.kube.portable.model import Facts
 
 NONE, CLIENT, SERVER = "none", "client", "server"
 
@@ -73,7 +74,7 @@ def apply(app: App, *, name: tuple[str, ...], files: tuple[str, ...], **given: A
     items = sending.items(texts, namespace)
     if given["dry_run"] == CLIENT:
         return _client(texts, items, namespace, given)
-    _warn_of_what_fails(items)
+    _warn_of_what_fails(items, _facts(app, items) if name else None)
     with connect(given) as connection:
         return _send(connection, items, namespace or connection.access.namespace, given)
 
@@ -103,7 +104,7 @@ def _client(texts: Sequence[Source], items: Sequence[Item], namespace: str, give
     faults = sending.checked(texts, namespace)
     if faults:
         raise InvalidInput(summary(faults).replace("created", "sent"), faults)
-    _warn_of_what_fails(items)
+    _warn_of_what_fails(items, None)
     if given["output"] in ("yaml", "json"):
         _write([item.object for item in items], given["output"])
     elif not given["quiet"]:
@@ -175,13 +176,20 @@ def _without_owners(obj: dict[str, Any]) -> dict[str, Any]:
     return {**obj, "metadata": bare}
 
 
-def _warn_of_what_fails(items: Sequence[Item]) -> None:
+def _facts(app: App, items: Sequence[Item]) -> Facts:
+    """What this machine knows of the images of what is stored here."""
+    from kubeplay.generate import published
+
+    return published.facts(app.engine.images, [item.object for item in items])
+
+
+def _warn_of_what_fails(items: Sequence[Item], facts: Facts | None) -> None:
     """What no cluster would run, by the rules of `kube check --for cluster`: the rest of them is that command's."""
-    from kubeplay.kube.portable.findings import findings
+    from kubeplay.kube.portable.findings import NOTHING, findings
     from kubeplay.kube.portable.model import ERROR
 
     for item in items:
-        found = [str(one).removeprefix(f"{ERROR}: ") for one in findings(item.object) if one.level == ERROR]
+        found = [str(one).removeprefix(f"{ERROR}: ") for one in findings(item.object, facts=facts or NOTHING) if one.level == ERROR]
         warn(f"{item.where}: {item.kind} {item.name}: {line}" for line in found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sys
@@ -13,7 +14,7 @@ import pytest
 from tests.support import story
 from tests.support.apiserver import api_server
 from tests.support.cli import Kubeplay, installed
-from tests.support.registry import registry
+from tests.support.registry import Registry, registry
 
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,12 +43,27 @@ def test_the_story(kp: Kubeplay, tmp_path: Path) -> None:
                 shown = tuple([text.replace("registry.example", hub.address) for text in line.shown])
                 shell.type(line._replace(shown=shown), line.command.replace("registry.example", hub.address))
         assert len({said.out for said in shell.said[CACHE]}) == 1 and len(shell.said[CACHE]) == 3  # nobody touched the cache
+        _by_name(kp, str(config), hub, desk)
         applied = server.get("Deployment", "default", "web")["spec"]
         assert applied["replicas"] == 3
         assert applied["template"]["spec"]["containers"][0]["image"] == f"{hub.address}/team/shop-web:2"
         assert any("/v2/team/shop-web/manifests/2" in line for line in hub.heard())
         text = (desk / "cluster.yaml").read_text()
         assert "push-images" not in text and text.count(hub.address) == 2
+
+
+def _by_name(kp: Kubeplay, config: str, hub: Registry, desk: Path) -> None:
+    """What the story does not tell: by name instead of by file, and names with digests."""
+    said = kp("kube", "apply", "deployment/web", "--dry-run=server", "--kubeconfig", config, "--force-conflicts")
+    assert said.out == "deployment.apps/web serverside-applied (server dry run)\n" and "no registry has this image" in said.err
+    to = ["--to", f"{hub.address}/team", "--tls-verify=false"]
+    text = kp("kube", "push-images", *to, "--digests", "-q", str(desk / "shop.yaml")).out
+    digest = "sha256:" + hashlib.sha256(hub.manifest("team/shop-web", "2")).hexdigest()
+    assert f"image: {hub.address}/team/shop-web:2@{digest}\n" in text
+    before = len(hub.heard())
+    said = kp("kube", "push-images", "--to", f"{hub.address}/other", "--dry-run", "-", stdin=text)
+    assert said.out == text and "is not here: it is left as it is" in said.err
+    assert not [line for line in hub.heard()[before:] if "/other/" in line]
 
 
 @pytest.mark.parametrize(

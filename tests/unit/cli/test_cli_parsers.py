@@ -78,8 +78,8 @@ def test_both_parsers_agree_and_the_quick_one_is_enough(argv: list[str]) -> None
 
 @pytest.mark.parametrize(
     "argv",
-    [[], ["nonsense"], ["ps", "--nonsense"], ["ps", "extra"], ["ps", "--help"], ["port", "--nonsense"], ["exec", "web"], ["stop", "--time", "x", "a"],
-     ["ps", "--format"],
+    [[], ["nonsense"], ["ps", "--nonsense"], ["ps", "extra"], ["ps", "--help"], ["port", "--nonsense"], ["exec", "web"],
+     ["stop", "--time", "x", "a"], ["ps", "--format"],
      ["play", "kube", "--validate", "perhaps", "f"], ["ps", "--all=perhaps"], ["pod"], ["pod", "nonsense"], ["--log-level", "loud", "ps"],
      ["wait", "--timeout", "soon", "x"]],
     ids=" ".join,
