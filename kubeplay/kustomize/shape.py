@@ -9,8 +9,8 @@ from typing import Any
 
 from kubeplay.errors import Fault, InvalidInput, NotSupported
 from kubeplay.kube.document import Document, Path, path_text
-from kubeplay.kustomize.model import Tree
 from kubeplay.kube.load import scan  # the file itself is read as kubectl reads: `y` is true in it
+from kubeplay.kustomize.model import Tree
 
 _TEXT, _FLAG, _COUNT, _ANY = str, bool, int, object
 _MAP = {...: _TEXT}
