@@ -22,7 +22,9 @@ def texts(top: str, path: str, shown: str, recursive: bool, *, fetched: bool = F
     if found is None:
         found = _walked(folder, within, shown) if recursive else _flat(folder, shown)
     prefix = os.path.realpath(top) + "/"
-    return [(f"{shown}/{name.removeprefix(prefix)}" if name.startswith(prefix) else name, data) for name, data in found]
+    names = [f"{shown}/{name.removeprefix(prefix)}" if name.startswith(prefix) else name for name, _ in found]
+    # a name of other bytes than text can be said in no message and stored in no table
+    return [(name.encode("utf-8", "replace").decode(), data) for name, (_, data) in zip(names, found)]
 
 
 def _inside(top: str, path: str, shown: str) -> str:

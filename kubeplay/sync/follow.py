@@ -6,7 +6,8 @@ ends nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kubeplay.errors import Interrupted, KubeplayError
@@ -109,7 +110,8 @@ class Follower:
 
         stage = BUILD if self.spec.kind == DIRECTORY else SOURCE  # a directory's revision is what its files make
         try:
-            seen = self.source.look()
+            with _told():
+                seen = self.source.look()
         except Interrupted:
             raise
         except KubeplayError as error:
@@ -124,12 +126,13 @@ class Follower:
     def _bring(self, revision: str) -> KubeplayError | None:
         stage = BUILD
         try:
-            built = self.source.build(revision)
-            revision = built.revision  # a directory may have changed since the look
-            self.status = self.status._replace(seen=revision)
-            manifests = self.stack.check(built)
-            stage = APPLY
-            brought = self.stack.bring(manifests)
+            with _told():
+                built = self.source.build(revision)
+                revision = built.revision  # a directory may have changed since the look
+                self.status = self.status._replace(seen=revision)
+                manifests = self.stack.check(built)
+                stage = APPLY
+                brought = self.stack.bring(manifests)
         except Interrupted:
             raise
         except KubeplayError as error:
@@ -169,7 +172,8 @@ class Follower:
         built = self._good()
         assert built is not None  # or nothing would have drifted
         try:
-            brought = self.stack.bring(self.stack.check(built))
+            with _told():
+                brought = self.stack.bring(self.stack.check(built))
         except Interrupted:
             raise
         except KubeplayError as error:
@@ -188,7 +192,8 @@ class Follower:
         return self._built if self._built is not None and self._built.revision == self.status.applied else None
 
     def _failed(self, stage: str, revision: str, error: KubeplayError) -> KubeplayError:
-        text = str(error)
+        said = "\n".join([str(error), *getattr(error, "__notes__", ())])  # whether it was rolled back is a note
+        text = said.encode("utf-8", "replace").decode()  # names of files are not always text
         before = self.status.error
         self.status = decide.failed(self.status, stage, revision, text, self.clock.now())
         if before is None or Error(before.stage, before.revision, before.message, 0, 0.0) != Error(stage, revision, text, 0, 0.0):
@@ -196,6 +201,16 @@ class Follower:
             stays = f"{self.status.applied} stays: " if self.status.applied and revision != self.status.applied else ""
             self.tell(Told(reason, f"{revision + ': ' if revision else ''}{stays}{text}", warning=True))
         return error
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the machine refuses while we are at work (a directory that goes just now) is an error like others: it ends nothing."""
+    try:
+        yield
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        raise KubeplayError(f"{where}{error.strerror or error}") from error
 
 
 def _same_source(one: Spec, other: Spec) -> bool:

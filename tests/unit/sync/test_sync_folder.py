@@ -115,3 +115,9 @@ def test_errors_name_the_source_and_not_our_copy(tmp_path: Path) -> None:
         source.build("1")
     assert str(tmp_path) not in str(caught.value) and "https://host/shop.git/" in str(caught.value)
     assert not (tmp_path / "tree").exists()
+
+
+def test_names_that_are_no_text(tmp_path: Path) -> None:
+    (tmp_path / "a\udcff.yaml").write_text("a")
+    assert folder.texts(str(tmp_path), "", "shop", False) == [("shop/a?.yaml", b"a")]
+    assert sources.Directory(Spec("s", DIRECTORY, str(tmp_path), "shop")).look().startswith("sha256:")

@@ -36,7 +36,7 @@ class World:
     def __init__(self, tmp_path: Path) -> None:
         self.clock = Clock()
         self.revision = "a"
-        self.away = False
+        self.away = self.gone = False
         self.bad, self.invalid, self.broken = set[str](), set[str](), set[str]()
         self.live = ""
         self.number = 0
@@ -56,6 +56,8 @@ class World:
         self.looks += 1
         if self.away:
             raise RegistryError("host: unreachable")
+        if self.gone:
+            raise FileNotFoundError(2, "No such file or directory", "/srv/\udcff")
         return self.revision
 
     def build(self, revision: str) -> Built:
@@ -288,3 +290,12 @@ def test_state(tmp_path: Path, world: World) -> None:
     world.state.release()
     found[0].forget()
     assert every(Paths(settings(root=str(tmp_path)))) == []
+
+
+def test_what_the_machine_refuses_ends_nothing(world: World) -> None:
+    follower = world.follower()
+    follower.once()
+    world.gone = True
+    follower.step(stirred=True)
+    assert follower.status.error and follower.status.error.message == "/srv/?: No such file or directory"
+    assert world.state.load() == (world.spec, follower.status)
