@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
 
 from kubeplay.errors import InvalidInput
 from kubeplay.generate import write
 from kubeplay.kube.portable.model import PLACEHOLDER, Facts
+from tests.support.pods import pods
 
 POD = """apiVersion: v1
 kind: Pod
@@ -93,3 +95,14 @@ def test_a_name_that_is_a_path_is_refused() -> None:
     role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "../../etc/x"}, "rules": []}
     with pytest.raises(InvalidInput, match="cannot be a file's name"):
         write.split([role])
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(pods())
+def test_comments_change_nothing(pod: dict[str, Any]) -> None:
+    (text,) = write.texts([pod])
+    (bare,) = write.texts([pod], comment=False)
+    assert yaml.safe_load(text) == yaml.safe_load(bare) == pod
+    marked = [line for line in text.splitlines() if "  # cluster: " in line]
+    assert len(text.splitlines()) == len(bare.splitlines())
+    assert len(marked) >= sum("hostPath" in volume for volume in pod["spec"].get("volumes", []))
