@@ -54,12 +54,13 @@ def quadlet(
 ) -> None:  # fmt: skip
     from kubeplay.generate.quadlet import names, writing
 
+    whole = _whole(file)
     called = f"{name.removesuffix('.kube').removesuffix('.service')}.kube" if name else writing.name(file)
     if not names.valid(names.of_file(called)) or "/" in called:
         raise InvalidInput(f"--name {called.removesuffix('.kube')!r} is no name for a unit")
     target = tuple(one for one in wanted_by if one) if wanted_by else ("default.target",)
     written = writing.text(writing.Wanted(
-        _whole(file), description, _whole(configmap), network, publish, userns, log_driver, exit_code_propagation or "", force,
+        whole, description, _whole(configmap), network, publish, userns, log_driver, exit_code_propagation or "", force,
         restart_policy or "", target,
     ))  # fmt: skip
     if not files:
