@@ -111,7 +111,7 @@ def _wish(app: App, name: str | None, namespace: str, given: dict[str, Any]) -> 
         word, slash, last = given["of"].partition("/")
         if not (slash and last):
             raise InvalidInput(f"--for {given['of']!r} is not KIND/NAME", hint="--for pod/web")
-        kind = things.kind(word).kind
+        kind = "Sync" if word.lower() == "sync" else things.kind(word).kind  # no object, but things happen to it
     return _Wish(scope or namespace, kind, last, types, since, until)
 
 

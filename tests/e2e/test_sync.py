@@ -112,7 +112,7 @@ def test_a_repository_followed(kp: Machine, shop: Repository) -> None:
     finally:
         process.kill()
         process.wait()
-    reasons = {line.split()[2] for line in kp("events", "shop", "--noheading").out.splitlines()}
+    reasons = {line.split()[2] for line in kp("events", "--for", "sync/shop", "--noheading").out.splitlines()}
     assert {"Synced", "SyncFailed", "BuildFailed", "Drifted", "Healed"} <= reasons
 
 

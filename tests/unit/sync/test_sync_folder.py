@@ -121,3 +121,9 @@ def test_names_that_are_no_text(tmp_path: Path) -> None:
     (tmp_path / "a\udcff.yaml").write_text("a")
     assert folder.texts(str(tmp_path), "", "shop", False) == [("shop/a?.yaml", b"a")]
     assert sources.Directory(Spec("s", DIRECTORY, str(tmp_path), "shop")).look().startswith("sha256:")
+
+
+def test_the_example_of_the_page() -> None:
+    top = str(Path(__file__).parents[3] / "examples/kustomize")
+    ((name, data),) = folder.texts(top, "overlays/production", "shop", False, fetched=True)
+    assert name == "shop/overlays/production/kustomization" and b"kind: Deployment" in data
