@@ -50,11 +50,13 @@ def become(engine: Engine, keys: Sequence[ObjectKey], propagation: str) -> NoRet
 
 def main(order: int) -> NoReturn:
     """Wait for what is in the file of this descriptor, and end with the exit status."""
+    import resource
     import signal
 
     with open(order) as file:
         text = file.read()
-
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)  # a descriptor for each container; systemd gives 1024 at first
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):  # systemd stops the service; ExecStopPost= removes the pods
         signal.signal(number, lambda got, frame: os._exit(0))
     pause, told = FIRST_PAUSE, ""
