@@ -97,6 +97,9 @@ def _retained(body: Json, patch: Json, path: str) -> Json:
 
 def _items(old: list[Any], new: list[Any], field: keys.Field, ways: Ways, path: str, wanted: Any) -> list[Any]:
     """A list after a patch's items; `wanted` is its $setElementOrder, None where there is none: then the patch's own order counts."""
+    if not old:  # as it is, whether or not its items can be told apart
+        bare = [item for item in new if not (isinstance(item, dict) and _way(item, path) in ("delete", "replace"))]
+        return [_map({}, item, field.of, ways, path) if isinstance(item, dict) else item for item in bare]
     if wanted is None and not ways.prepend:
         wanted = [item for item in new if not (isinstance(item, dict) and item.get(PATCH) == "delete")]
     if not field.key:

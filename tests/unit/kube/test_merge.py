@@ -110,7 +110,16 @@ def test_json_merge_patch(body: Any, patch: Any, expected: Any) -> None:
 )
 def test_patches_that_mean_nothing(patch: Json, text: str) -> None:
     with pytest.raises(InvalidInput, match=text.replace("$", r"\$")):
-        strategic.apply({"spec": {}}, patch, DEPLOYMENT)
+        strategic.apply({"spec": {"template": {"spec": {"containers": [{"name": "a"}]}}}}, patch, DEPLOYMENT)
+
+
+@pytest.mark.parametrize("env", [[{"name": "a"}, {"name": "b"}, {"name": "a"}], [{"value": "x"}, {}], [{"name": "b"}, {"name": "a"}]])
+def test_a_list_that_comes_is_taken_as_it_is(env: list[Json]) -> None:
+    container = {"spec": {"containers": [{"name": "c", "env": env}]}}
+    assert three_way.merge({}, container, {"spec": {}}, "Pod").body == container
+    assert three_way.merge({}, container, {"spec": {"containers": [{"name": "c"}]}}, "Pod").body == container
+    one = {"spec": {"containers": [{"name": "c", "env": [{"name": "z"}]}]}}
+    assert three_way.merge(one, container, one, "Pod").body == container
 
 
 def test_kustomize_puts_new_items_first_and_drops_deleted_maps() -> None:
