@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from kubeplay.cli import things
 from kubeplay.cli.declare import ALL_NAMESPACES, Option, choice, flag, many, text
+from kubeplay.cli.sourcing import KUSTOMIZE as KUSTOMIZE
 from kubeplay.errors import InvalidInput, KubeplayError, NotFound
 from kubeplay.kube.kinds import Kind
 from kubeplay.plan.stack import ObjectKey
@@ -25,7 +26,7 @@ SELECTOR = text("-l", "--selector", help="Objects of a kind with these labels: a
 ALL = flag("--all", help="Every object of the kind in the namespace.", dest="every")
 OUTPUT = text("-o", "--output", help="Print the objects instead: name, json, yaml.", metavar="FORM", dest="output")
 OPTIONS: tuple[Option, ...] = (
-    FILES, SELECTOR, ALL, ALL_NAMESPACES, OUTPUT, DRY_RUN,
+    FILES, KUSTOMIZE, SELECTOR, ALL, ALL_NAMESPACES, OUTPUT, DRY_RUN,
     text("--field-selector", help="Objects with these fields: metadata.name!=web.", metavar="SELECTOR"),
     flag("-R", "--recursive", help="Accepted for kubectl's sake: directories are read with what is in them.", hidden=True),
 )  # fmt: skip
@@ -38,12 +39,12 @@ def chosen(app: App, words: Sequence[str], given: dict[str, Any], *, missing: Ca
     """
     files, every = given.get("files") or (), given.get("every") or given.get("all_namespaces")
     chooses = bool(given.get("selector") or given.get("field_selector") or every)
-    if files:
+    if files or given.get("kustomize"):
         if words or chooses:
             raise InvalidInput("give either files, or kinds and names")
-        return _found(app, [(things.kind(key.kind), f"{key.namespace}/{key.name}") for key in named(app, files)], missing)
+        return _found(app, [(things.kind(key.kind), f"{key.namespace}/{key.name}") for key in named(app, files, given)], missing)
     if not words:
-        raise InvalidInput("no resources are named", hint="give KIND NAME, KIND/NAME, or -f FILE")
+        raise InvalidInput("no resources are named", hint="give KIND NAME, KIND/NAME, -f FILE or -k DIR")
     from kubeplay.cli.get import targets
 
     pairs = targets(words)
@@ -61,11 +62,11 @@ def chosen(app: App, words: Sequence[str], given: dict[str, Any], *, missing: Ca
     return [(one, body) for one, body in bodies if labels(body["metadata"].get("labels") or {}) and fields(body)]
 
 
-def named(app: App, files: Sequence[str]) -> list[ObjectKey]:
-    """The objects of files. Raises InvalidInput where a document names none."""
+def named(app: App, files: Sequence[str], given: dict[str, Any]) -> list[ObjectKey]:
+    """The objects of files, or of the kustomization of -k. Raises InvalidInput where a document names none."""
     from kubeplay.cli.play import named as keys
 
-    found, faults = keys(app, tuple(files), {})
+    found, faults = keys(app, tuple(files), given)
     if faults:
         raise InvalidInput("not every document names an object", faults)
     return found

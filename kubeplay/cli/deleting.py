@@ -38,7 +38,7 @@ class Asked(Record):
     "    kubeplay delete -f app.yaml\n    kubeplay delete deploy web --cascade=orphan\n\nWaits until they are gone. The pods of a workload"
     " end in the background, with their grace; --cascade=foreground waits for them, --cascade=orphan leaves them.",
     argument("KIND", "Kinds and names, or KIND/NAME.", dest="words", many=True, required=False, complete="kind"),
-    choosing.FILES, choosing.SELECTOR, choosing.ALL, ALL_NAMESPACES, choosing.DRY_RUN,
+    choosing.FILES, choosing.KUSTOMIZE, choosing.SELECTOR, choosing.ALL, ALL_NAMESPACES, choosing.DRY_RUN,
     text("--field-selector", help="Objects with these fields: status.phase=Failed.", metavar="SELECTOR"),
     choice("--cascade", choices=("background", "foreground", "orphan"), bare="background", default="background",
            help="What becomes of what the objects own."),

@@ -20,12 +20,12 @@ Json = dict[str, Any]
 LOOK_SECONDS = 0.1
 _WORDS = argument("KIND", "KIND NAME... or KIND/NAME...: Deployments, StatefulSets, DaemonSets.", dest="words", many=True, required=False,
                   complete="kind")  # fmt: skip
-_CHOICE = (choosing.FILES, choosing.SELECTOR)
+_CHOICE = (choosing.FILES, choosing.KUSTOMIZE, choosing.SELECTOR)
 
 
 def _chosen(app: App, words: Sequence[str], given: dict[str, Any]) -> list[choosing.Chosen]:
     """What is meant; a kind alone means every object of it. Raises InvalidInput, NotFound."""
-    if not words and not given["files"]:
+    if not words and not given["files"] and not given["kustomize"]:
         raise InvalidInput("required resource not specified", hint="kubeplay rollout status deployment/web")
     alone = len(words) == 1 and "/" not in words[0] and things.is_kind(words[0].partition(",")[0])
     return choosing.chosen(app, words, {**given, "every": alone and not given["selector"]})

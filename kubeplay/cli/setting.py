@@ -209,7 +209,7 @@ def _amounts(flag_: str, text_: str | None) -> dict[str, str]:
     choosing.OPTIONS,
 )
 def serviceaccount(app: App, *, words: tuple[str, ...], **given: Any) -> int:
-    if len(words) < 2 and not given["files"]:
+    if len(words) < 2 and not given["files"] and not given["kustomize"]:
         raise InvalidInput("both the object and the serviceaccount must be specified")
 
     from kubeplay.play import rollout
