@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -65,10 +64,7 @@ def overlay(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _says(kp: Machine, text: str) -> None:
     """Wait until one of the Deployment's pods has said this: they are ready before they have spoken."""
-    end = time.monotonic() + 100
-    while text not in kp("logs", "-l", "app=web", status=None).out:
-        assert time.monotonic() < end, f"no pod says {text!r}"
-        time.sleep(0.1)
+    kp.wait(lambda: text in kp("logs", "-l", "app=web", status=None).out)
 
 
 def _settings(kp: Machine) -> list[str]:
