@@ -71,12 +71,12 @@ def refuse(compared: Comparison) -> None:
 
 
 def as_written(stored: str, planned: str) -> str:
-    """A stored body without what only its controller, or an ApplySet, has written there: what the file does not say and cannot mean."""
-    if CONTROLLERS_OWN not in stored and (PART_OF not in stored or PART_OF in planned):
+    """A stored body without what its controller, an ApplySet or `run` has written there: what the file does not say and cannot mean."""
+    if CONTROLLERS_OWN not in stored and notes.LISTED not in stored and (PART_OF not in stored or PART_OF in planned):
         return stored
     body, wanted = json.loads(stored), json.loads(planned)["metadata"]
     changed = [
-        _without(body["metadata"], wanted, "annotations", lambda name: name.startswith(CONTROLLERS_OWN)),
+        _without(body["metadata"], wanted, "annotations", lambda name: name.startswith((CONTROLLERS_OWN, *notes.NOTES))),
         _without(body["metadata"], wanted, "labels", lambda name: name == PART_OF),
     ]
     return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False) if any(changed) else stored
