@@ -72,7 +72,7 @@ class Follower:
 
     def begin(self) -> None:
         """Somebody asks for it: a revision that has failed is tried again, however often it was before."""
-        self.status = self.status._replace(error=None)
+        self.status = decide.kept(self.status)
 
     def once(self) -> Status:
         """Look, and bring the newest revision about if it is not what runs; a drift is healed. Raises what went wrong."""
@@ -117,10 +117,8 @@ class Follower:
         except KubeplayError as error:
             self.status = self.status._replace(looked=self.clock.now())
             return self._failed(stage, "", error)
-        self.status = self.status._replace(seen=seen, looked=self.clock.now())
-        old = self.status.error
-        if old is not None and (not old.revision or seen == self.status.applied != old.revision):
-            self.status = self.status._replace(error=None)  # it can be asked again, or the bad revision was taken back
+        # it can be asked again, and a bad revision may have been taken back
+        self.status = decide.kept(self.status._replace(seen=seen, looked=self.clock.now()), seen, self.status.applied)
         return None
 
     def _bring(self, revision: str) -> KubeplayError | None:
@@ -141,7 +139,7 @@ class Follower:
         self.state.keep(built)
         self._built = built
         now = self.clock.now()
-        self.status = self.status._replace(applied=revision, since=now, error=None, drift=(), objects=brought.objects)
+        self.status = decide.kept(self.status._replace(applied=revision, since=now, drift=(), objects=brought.objects))
         self._mark = self.stack.mark(brought.objects)
         self.tell(Told("Synced", f"{revision}: {_counted(brought.changes)}", lines=brought.changes))
         return None
@@ -157,7 +155,8 @@ class Follower:
         if built is None:
             return False
         try:
-            lines = self.stack.drift(self.stack.check(built))
+            with _told():
+                lines = self.stack.drift(self.stack.check(built))
         except Interrupted:
             raise
         except KubeplayError as error:
@@ -170,7 +169,8 @@ class Follower:
 
     def _heal(self) -> KubeplayError | None:
         built = self._good()
-        assert built is not None  # or nothing would have drifted
+        if built is None:  # somebody has removed good.json: the source's newest state is all there is
+            return None
         try:
             with _told():
                 brought = self.stack.bring(self.stack.check(built))
@@ -178,10 +178,11 @@ class Follower:
             raise
         except KubeplayError as error:
             return self._failed(APPLY, built.revision, error)
-        old = self.status.error
-        kept = None if old is not None and old.revision == built.revision else old  # a newer revision's error stays
         healed = self.status.healed + bool(self.status.drift)
-        self.status = self.status._replace(drift=(), healed=healed, error=kept, objects=brought.objects)
+        old = self.status
+        now = old._replace(drift=(), healed=healed, objects=brought.objects)
+        now = decide.kept(now, *(one.revision for one in old.failures if one.revision != built.revision))  # a newer revision's stays
+        self.status = now._replace(error=old.error) if old.error is not None and not old.error.revision else now
         self._mark = self.stack.mark(brought.objects)
         self.tell(Told("Healed", f"{built.revision}: {_counted(brought.changes)}", lines=brought.changes))
         return None

@@ -51,8 +51,9 @@ class Error(Record):
 class Status(Record):
     """How far a sync has come; times are epoch seconds, 0 = never.
 
-    `seen` is the revision found at the source, `applied` the one that runs, `digest` the artifact's or the commit's name in full.
-    `drift` says what differs from `applied` just now, `healed` how often a drift was undone.
+    `seen` is the revision found at the source, `applied` the one that runs. `error` is what is wrong now; `failures` how often the newest
+    and the applied revision have failed, whatever else went wrong since. `drift` says what differs from `applied`, `healed` how often
+    that was undone.
     """
 
     seen: str = ""
@@ -60,6 +61,7 @@ class Status(Record):
     looked: float = 0.0
     since: float = 0.0
     error: Error | None = None
+    failures: tuple[Error, ...] = ()
     drift: tuple[str, ...] = ()
     healed: int = 0
     objects: tuple[str, ...] = ()
@@ -90,7 +92,8 @@ def name_for(source: str, path: str) -> str:
 def dumps(spec: Spec, status: Status) -> str:
     """Both as JSON, for the file that outlives the process."""
     kept = spec._replace(source=spec.shown)._asdict()  # a password stays with the person who has it
-    state = status._asdict() | {"error": status.error and status.error._asdict()}
+    failures = [one._asdict() for one in status.failures]
+    state = status._asdict() | {"error": status.error and status.error._asdict(), "failures": failures}
     return json.dumps({"spec": kept, "status": state}, ensure_ascii=False, indent=1)
 
 
@@ -106,7 +109,8 @@ def loads(text: str, where: str) -> tuple[Spec, Status]:
 def _status(value: dict[str, Any]) -> Status:
     error = value.get("error")
     lists = {key: tuple(map(str, value.get(key) or ())) for key in ("drift", "objects")}
-    return Status(**_known(Status, value) | lists | {"error": Error(**_known(Error, error)) if error else None})
+    failures = tuple(Error(**_known(Error, one)) for one in value.get("failures") or ())
+    return Status(**_known(Status, value) | lists | {"error": Error(**_known(Error, error)) if error else None, "failures": failures})
 
 
 def _known(record: Any, value: dict[str, Any]) -> dict[str, Any]:

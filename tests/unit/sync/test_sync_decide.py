@@ -29,19 +29,19 @@ def _failed(stage: str, revision: str, times: int = 1, when: float = 100.0) -> E
         (Status(applied="a"), Seen("", drifted=True), 100.0, HEAL),  # a source out of reach does not keep us from healing
         (Status(applied="a"), Seen("b", drifted=True), 100.0, BRING),  # the newest state heals as well
         # a bad revision rests until its time, and what runs is healed meanwhile
-        (Status(applied="a", error=_failed(APPLY, "b")), Seen("b"), 100.0 + FIRST / 2, REST),
-        (Status(applied="a", error=_failed(APPLY, "b")), Seen("b", drifted=True), 100.0 + FIRST / 2, HEAL),
-        (Status(applied="a", error=_failed(APPLY, "b")), Seen("b"), 100.0 + FIRST, BRING),
-        (Status(applied="a", error=_failed(APPLY, "b", LIMIT)), Seen("b"), 100.0 + MOST, BRING),
+        (Status(applied="a", failures=(_failed(APPLY, "b"),)), Seen("b"), 100.0 + FIRST / 2, REST),
+        (Status(applied="a", failures=(_failed(APPLY, "b"),)), Seen("b", drifted=True), 100.0 + FIRST / 2, HEAL),
+        (Status(applied="a", failures=(_failed(APPLY, "b"),)), Seen("b"), 100.0 + FIRST, BRING),
+        (Status(applied="a", failures=(_failed(APPLY, "b", LIMIT),)), Seen("b"), 100.0 + MOST, BRING),
         # it was tried often enough: only another revision is worth a try
-        (Status(applied="a", error=_failed(APPLY, "b", LIMIT + 1)), Seen("b"), 1e9, REST),
-        (Status(applied="a", error=_failed(APPLY, "b", LIMIT + 1)), Seen("c"), 100.0, BRING),
+        (Status(applied="a", failures=(_failed(APPLY, "b", LIMIT + 1),)), Seen("b"), 1e9, REST),
+        (Status(applied="a", failures=(_failed(APPLY, "b", LIMIT + 1),)), Seen("c"), 100.0, BRING),
         # an invalid one touches nothing, so it is read again for ever: what it lacks may come
-        (Status(applied="a", error=_failed(BUILD, "b", 50)), Seen("b"), 100.0 + MOST, BRING),
-        (Status(applied="a", error=_failed(BUILD, "b", 50)), Seen("b"), 100.0 + MOST - 1, REST),
+        (Status(applied="a", failures=(_failed(BUILD, "b", 50),)), Seen("b"), 100.0 + MOST, BRING),
+        (Status(applied="a", failures=(_failed(BUILD, "b", 50),)), Seen("b"), 100.0 + MOST - 1, REST),
         # healing that fails goes slowly too
-        (Status(applied="a", error=_failed(APPLY, "a", 2)), Seen("a", drifted=True), 100.0 + FIRST, REST),
-        (Status(applied="a", error=_failed(APPLY, "a", 2)), Seen("a", drifted=True), 100.0 + 2 * FIRST, HEAL),
+        (Status(applied="a", failures=(_failed(APPLY, "a", 2),)), Seen("a", drifted=True), 100.0 + FIRST, REST),
+        (Status(applied="a", failures=(_failed(APPLY, "a", 2),)), Seen("a", drifted=True), 100.0 + 2 * FIRST, HEAL),
     ],
 )
 def test_what_is_next(status: Status, seen: Seen, now: float, action: str) -> None:
@@ -57,7 +57,12 @@ def test_the_same_failure_again_counts_up_and_another_begins_anew() -> None:
     status = decide.failed(status, APPLY, "b", "y", 2.0)
     assert status.error == Error(APPLY, "b", "y", 2, 2.0) and status.applied == "a"
     assert decide.failed(status, APPLY, "c", "y", 3.0).error == Error(APPLY, "c", "y", 1, 3.0)
-    assert decide.failed(status, SOURCE, "", "gone", 3.0).error == Error(SOURCE, "", "gone", 1, 3.0)
+    away = decide.failed(decide.failed(status, SOURCE, "", "gone", 3.0), SOURCE, "", "gone", 4.0)
+    assert away.error == Error(SOURCE, "", "gone", 2, 4.0)
+    assert decide.failed(away, APPLY, "b", "z", 5.0).error == Error(APPLY, "b", "z", 3, 5.0)  # what failed is not forgotten meanwhile
+    healing = decide.failed(away, APPLY, "a", "no", 6.0)
+    assert [(one.revision, one.times) for one in healing.failures] == [("b", 2), ("a", 1)]
+    assert decide.kept(healing, "b").error == Error(APPLY, "b", "y", 2, 2.0) and decide.kept(healing).error is None
 
 
 @pytest.mark.parametrize(
@@ -69,6 +74,7 @@ def test_the_same_failure_again_counts_up_and_another_begins_anew() -> None:
         (Status(looked=995.0, error=_failed(SOURCE, "", 1)), 1000.0),
         (Status(looked=995.0, error=_failed(SOURCE, "", 3)), 1015.0),
         (Status(looked=995.0, error=_failed(SOURCE, "", 30)), 1055.0),  # never later than the interval
+        (Status(looked=995.0, error=_failed(APPLY, "b")), 1055.0),  # a bad revision is no reason to ask for another sooner
         (Status(looked=5000.0), 1000.0),  # the clock was set back
     ],
 )
@@ -78,7 +84,9 @@ def test_when_the_source_is_asked(status: Status, due: float) -> None:
 
 def test_what_outlives_the_process_and_what_does_not() -> None:
     spec = SPEC._replace(source="https://me:secret@host/x.git", shown="https://***@host/x.git", tag="v1")
-    status = Status("b", "a", 1.0, 2.0, Error(APPLY, "b", "no", 3, 4.0), ("Pod default/x: is gone",), 2, ("Pod/default/x",))
+    status = Status(
+        "b", "a", 1.0, 2.0, Error(APPLY, "b", "no", 3, 4.0), (Error(APPLY, "b", "no", 3, 4.0),), ("Pod: gone",), 2, ("Pod/default/x",)
+    )
     text = model.dumps(spec, status)
     assert "secret" not in text
     assert model.loads(text, "f") == (spec._replace(source=spec.shown), status)

@@ -299,3 +299,39 @@ def test_what_the_machine_refuses_ends_nothing(world: World) -> None:
     follower.step(stirred=True)
     assert follower.status.error and follower.status.error.message == "/srv/?: No such file or directory"
     assert world.state.load() == (world.spec, follower.status)
+
+
+def test_a_source_that_comes_and_goes_does_not_have_a_bad_revision_tried_again(world: World) -> None:
+    follower = world.follower()
+    follower.once()
+    world.broken.add("b")
+    world.revision = "b"
+    _run(world, follower, 3600)
+    assert world.brought.count("b") == LIMIT + 1
+    for _ in range(3):
+        world.away = True
+        _run(world, follower, 300)
+        world.away = False
+        _run(world, follower, 300)
+    assert world.brought.count("b") == LIMIT + 1 and follower.status.error and follower.status.error.revision == "b"
+
+
+def test_neither_the_newest_nor_the_last_good_state_comes_up(world: World) -> None:
+    follower = world.follower()
+    follower.once()
+    world.broken |= {"a", "b"}
+    world.revision = "b"
+    world.change("by hand")
+    _run(world, follower, 7200)
+    assert (world.brought.count("a"), world.brought.count("b")) == (1 + LIMIT + 1, LIMIT + 1)
+
+
+def test_without_the_kept_state_the_source_is_all_there_is(world: World, tmp_path: Path) -> None:
+    world.follower().once()
+    (tmp_path / "sync/shop/good.json").unlink()
+    world.away = True
+    again = world.follower()
+    again.step(stirred=True)
+    world.away = False
+    again.step(stirred=True)
+    assert again.status.error is None
