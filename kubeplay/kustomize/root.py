@@ -54,7 +54,7 @@ class Root:
         path = self.below(name)
         shown = self.name(name)
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
             raise NotFound(f"{shown}: no such file") from None
         except (OSError, ValueError) as error:
