@@ -62,7 +62,7 @@ def lacking(app: App, stack: Stack) -> None:
     """Warn of what pods refer to and nothing provides, and of images that are not here."""
     from kubeplay.play import references
 
-    there = _stored(app) if app.has_store else set[ObjectKey]()
+    there = _stored(app) if app.has_store and references.references(stack) else set[ObjectKey]()
     for reference in references.missing(stack, there):
         print(f"Warning: {reference} is neither in the files nor in the store", file=sys.stderr)
     for image in sorted({c.image for pod in stack.pods for c in pod.containers}):
