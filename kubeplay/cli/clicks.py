@@ -45,6 +45,11 @@ class RowFlag(click.Option):
             self.secondary_opts = negatives
 
 
+def _unwrapped(help: str) -> str:
+    """Indented paragraphs are examples: click keeps the lines of what begins with this mark."""
+    return "\n\n".join(f"\b\n{part}" if part.startswith("    ") else part for part in help.split("\n\n"))
+
+
 class RowCommand(click.Command):
     """A command whose flags also take `=true` and `=false`, as podman's do."""
 
@@ -55,8 +60,9 @@ class RowCommand(click.Command):
         # -n is shown everywhere, the other global options by `kubeplay --help` only
         parameters += [click_option(o, hidden=o.dest != "namespace") for o in GLOBAL if not mine & set(o.flags)]
         super().__init__(
-            name, params=parameters, callback=run, help=row.help, short_help=row.summary, context_settings=dict(CONTEXT), hidden=row.hidden
-        )
+            name, params=parameters, callback=run, help=_unwrapped(row.help), short_help=row.summary, context_settings=dict(CONTEXT),
+            hidden=row.hidden,
+        )  # fmt: skip
         self.row = row
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

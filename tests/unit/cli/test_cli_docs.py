@@ -29,3 +29,8 @@ def test_every_command_is_on_the_page() -> None:
         return found
 
     assert not missing(TREE, "kubeplay")
+
+
+def test_examples_in_help_keep_their_lines() -> None:
+    done = subprocess.run([sys.executable, "-m", "kubeplay", "get", "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert "      kubeplay get pods\n      kubeplay get pod web -o yaml\n" in done.stdout
