@@ -83,7 +83,7 @@ def _wait(found: Section, other: Part, work: Work) -> Object:
     image = Section(work.project.top, "", work.report).section("x-kubeplay").text("wait-image", WAIT_IMAGE)
     tcp = [port.target for port in other.ports if port.protocol == "TCP"]
     if tcp:
-        ask = f"nc -z -w 2 {other.name} {tcp[0]}"
+        ask = f"nc -w 2 {other.name} {tcp[0]} -e true"  # not -z: small busyboxes have no such option
     else:
         ask = f"ping -c 1 -W 2 {other.name} >/dev/null 2>&1"
         found.note("depends_on", f"{other.service} has no port to ask: its name is there when it is ready; `expose` one to be sure")

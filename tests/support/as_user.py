@@ -60,6 +60,7 @@ ROOT_ONLY = {
     **dict.fromkeys(_modules("e2e", "fields_deployments"), "what controllers decide, the same for everybody"),
     **dict.fromkeys(_modules("e2e", "fields_policies"), "decided before anything runs"),
     **dict.fromkeys(_modules("e2e", "apply kustomize plan story"), "a play of what is stored, the same whoever plays"),
+    **dict.fromkeys(_modules("e2e", "compose"), "what is made of a file, the same whoever makes it"),
     **dict.fromkeys(_modules("e2e", "fields_users"), "ids of the machine's own"),
     **dict.fromkeys(_modules("e2e", "networks_played"), "what differs for a user is in networks"),
     **dict.fromkeys(_modules("e2e", "fields_ingress"), "the same proxy and rules; docs/decisions/0607 says what was tried as a user"),

@@ -385,7 +385,7 @@ def test_who_waits_has_init_containers() -> None:
         ("setup", "s"),
         ("wait-for-queue", "mine/busybox"),
     ]
-    assert found["initContainers"][0]["command"] == ["sh", "-c", "until nc -z -w 2 db 5432; do sleep 1; done"]
+    assert found["initContainers"][0]["command"] == ["sh", "-c", "until nc -w 2 db 5432 -e true; do sleep 1; done"]
     assert found["initContainers"][1] == {
         "name": "setup",
         "image": "s",
