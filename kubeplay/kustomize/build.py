@@ -11,7 +11,7 @@ from typing import Any
 
 from kubeplay.errors import InvalidInput, NotFound
 from kubeplay.kustomize import generators, hashing, images, metadata, patches, reading, references, replacements, root, shape, sorting, text
-from kubeplay.kustomize.model import Id, Resource, Tree, cluster_wide, copied
+from kubeplay.kustomize.model import Id, Resource, Tree, cluster_wide, copied, plain
 from kubeplay.kustomize.model import text as word
 from kubeplay.kustomize.root import Root
 from kubeplay.record import Record
@@ -75,10 +75,18 @@ def _hashed(resources: list[Resource]) -> list[Resource]:
         if resource.hashed:
             now = resource.remembering()
             now.value["metadata"]["name"] = f"{resource.name}-{hashing.suffix(resource.value)}"
-        if now.value["metadata"].get("annotations") == {}:
-            del now.value["metadata"]["annotations"]
+        _annotated(now.value["metadata"])
         found.append(now)
     return found
+
+
+def _annotated(metadata: Tree) -> None:
+    """Annotations are texts, and none are no map: kustomize keeps notes of its own among them while it builds."""
+    annotations = metadata.get("annotations")
+    if annotations == {}:
+        del metadata["annotations"]
+    elif isinstance(annotations, dict):
+        metadata["annotations"] = {key: item if item is None or isinstance(item, (dict, list)) else plain(item) for key, item in annotations.items()}
 
 
 class _Target:

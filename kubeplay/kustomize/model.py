@@ -6,6 +6,7 @@ from typing import Any
 
 from kubeplay.errors import Fault, InvalidInput
 from kubeplay.kube import kinds
+from kubeplay.kube.scalars import number_text
 from kubeplay.record import Record
 
 Tree = dict[str, Any]
@@ -75,6 +76,13 @@ def id_of(value: Tree) -> Id:
 
 def text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def plain(value: object) -> str:
+    """A scalar as a text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else number_text(value) if isinstance(value, (int, float)) else ""
 
 
 def cluster_wide(id: Id) -> bool:

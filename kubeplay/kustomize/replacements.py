@@ -8,9 +8,9 @@ from typing import Any
 from kubeplay.errors import InvalidInput
 from kubeplay.kube.compose import BadYaml
 from kubeplay.kube.document import Document, Positions
-from kubeplay.kube.scalars import number_text, resolve
+from kubeplay.kube.scalars import resolve
 from kubeplay.kustomize import shape
-from kubeplay.kustomize.model import Id, Resource, Tree, copied
+from kubeplay.kustomize.model import Id, Resource, Tree, copied, plain
 from kubeplay.kustomize.reading import value
 from kubeplay.kustomize.root import Root
 from kubeplay.kustomize.select import selected
@@ -189,7 +189,7 @@ def _here(value: Any, step: str, create: bool) -> list[_Place]:
 
 def _matches(item: Any, key: str, wanted: str) -> bool:
     found = item.get(key) if isinstance(item, dict) and key else item if not key else None
-    return found is not None and not isinstance(found, (dict, list)) and _plain(found) == wanted
+    return found is not None and not isinstance(found, (dict, list)) and plain(found) == wanted
 
 
 def _replace(resource: Resource, path: str, value: Any, options: Tree, where: str) -> None:
@@ -200,7 +200,7 @@ def _replace(resource: Resource, path: str, value: Any, options: Tree, where: st
     for place in places:
         old = place.value
         made = _made(None if old is _MISSING else old, value, options, where)
-        place.put(_plain(made) if path.startswith(_TEXTS) and not isinstance(made, (dict, list)) else made)
+        place.put(plain(made) if path.startswith(_TEXTS) and not isinstance(made, (dict, list)) else made)
 
 
 def _made(old: Any, value: Any, options: Tree, where: str) -> Any:
@@ -216,16 +216,10 @@ def _made(old: Any, value: Any, options: Tree, where: str) -> Any:
         value = delimiter.join(parts)
     if isinstance(value, (dict, list)) or isinstance(old, (dict, list)) or old is None:
         return copied(value)
-    return _plain(value) if isinstance(old, str) else resolve(_plain(value))
+    return plain(value) if isinstance(old, str) else resolve(plain(value))
 
 
 def _text(value: Any, where: str) -> str:
     if isinstance(value, (dict, list)) or value is None:
         raise InvalidInput(f"{where}: delimiter option can only be used with scalar nodes")
-    return _plain(value)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return value if isinstance(value, str) else "" if value is None else number_text(value)
+    return plain(value)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from kubeplay.kube.merge.keys import field, record_of
-from kubeplay.kustomize.model import Tree, copied
+from kubeplay.kustomize.model import Tree, copied, plain
 
 DIRECTIVES = ("$patch", "$retainKeys", "$setElementOrder", "$deleteFromPrimitiveList")
 # `x-kubernetes-list-map-keys` of the API beyond the one key that patches go by, and what the API takes a missing one for.
@@ -57,16 +57,22 @@ def _primitives(result: Tree, key: str, item: Any) -> None:
 
 def _put(result: Tree, key: str, item: Any, record: str) -> None:
     about, old = field(record, key), result.get(key)
+    if old is not None and _form(old) != _form(item):
+        raise BadPatch(f"{key}: the patch has {_form(item)} where the object has {_form(old)}")
     if isinstance(item, dict):
-        made = _map(old if isinstance(old, dict) else {}, item, about.of)
+        made = _map(old or {}, item, about.of)
         if made is None:
             result.pop(key, None)
         else:
             result[key] = made
     elif isinstance(item, list):
-        result[key] = _list(old if isinstance(old, list) else [], item, about.of, about.key, about.merges)
-    else:
-        result[key] = item
+        result[key] = _list(old or [], item, about.of, about.key, about.merges)
+    else:  # a text stays one, whatever it looks like in the patch: `value: 8080`
+        result[key] = plain(item) if isinstance(old, str) else item
+
+
+def _form(value: Any) -> str:
+    return "a mapping" if isinstance(value, dict) else "a list" if isinstance(value, list) else "a single value"
 
 
 def _list(old: list[Any], patch: list[Any], record: str, key: str, merges: bool) -> list[Any]:
