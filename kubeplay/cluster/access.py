@@ -89,7 +89,7 @@ def _cluster(entry: Entry, made: Access) -> Access:
     if insecure and authorities:
         why = "insecure-skip-tls-verify and certificate-authority exclude each other"
         raise InvalidInput(f'{entry.where}: cluster "{entry.name}": {why}', hint="leave one of them out")
-    url = server if "://" in server else f"{'https' if insecure or authorities else 'http'}://{server}"
+    url = server if "://" in server else f"http://{server}"  # as kubectl, whatever else is said of TLS
     _check_url(entry, "server", url, ("http", "https"))
     proxy = _text(entry, "proxy-url")
     if proxy:

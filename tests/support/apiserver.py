@@ -144,7 +144,8 @@ class ApiServer:
             if verb == "delete":
                 gone = self._existing(kind, key)
                 del self.objects[key]
-                self._changed("DELETED", gone)
+                last = {**gone, "metadata": {**gone["metadata"], "resourceVersion": str(next(self._version))}}
+                self._changed("DELETED", last)
                 return 200, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": {"name": name}}
             assert body is not None
             return self._write(verb, kind, key, query, body, media)
@@ -434,6 +435,13 @@ class _Handler(BaseHTTPRequestHandler):
                     self.wfile.flush()
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that speaks no TLS, or goes away, is what tests do."""
+
+
 @contextmanager
 def api_server(
     directory: Path, *, tokens: Mapping[str, str] | None = None, tls: bool = False, client_certificates: bool = False
@@ -443,8 +451,7 @@ def api_server(
     certs = certificates.make(directory / "tls") if tls or tokens or client_certificates else None
     double = ApiServer(directory, tokens or {}, certs)
     handler = type("Handler", (_Handler,), {"double": double})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.daemon_threads = True
+    server = _Server(("127.0.0.1", 0), handler)
     if certs:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certs.cert, certs.key)

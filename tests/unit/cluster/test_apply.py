@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubeplay.cluster import access, apply, discovery, kubeconfig, rollout, sending
@@ -183,6 +183,7 @@ def test_the_client_checks_kinds_it_knows() -> None:
     assert [fault.path for fault in sending.checked(bad, "")] == ["spec.replicas"]
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.dictionaries(st.text(), st.none() | st.text() | st.lists(st.dictionaries(st.text(), st.text() | st.booleans()))))
 def test_any_discovery_is_read(answer: dict[str, Any]) -> None:
     assert isinstance(discovery.read("g", "v1", answer), dict)

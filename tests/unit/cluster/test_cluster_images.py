@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kubeplay.cluster import images
@@ -122,6 +122,7 @@ def test_what_cannot_be_changed_in_its_place_is_refused_or_right(image: str) -> 
 NAMES = st.from_regex(r"\A(localhost/)?[a-z]{1,3}(:[a-z0-9]{1,3})?\Z")
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.lists(NAMES, min_size=1, max_size=6), st.lists(st.sampled_from(["{}", "'{}'", '"{}"', "{} # {}"]), min_size=6, max_size=6))
 def test_any_images(names: list[str], forms: list[str]) -> None:
     lines = [f"  - name: c{at}\n    image: {form.format(name, name)}\n" for at, (name, form) in enumerate(zip(names, forms))]

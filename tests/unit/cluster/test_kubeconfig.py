@@ -68,7 +68,6 @@ def test_data_comes_before_files(tmp_path: Path) -> None:
     ("server", "more", "expected"),
     [
         ("https://k.example/k8s/clusters/c-1/", {}, "https://k.example/k8s/clusters/c-1"),
-        ("k.example:6443", {"insecure-skip-tls-verify": True}, "https://k.example:6443"),
         ("k.example:8080", {}, "http://k.example:8080"),
     ],
 )
