@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 PATIENCE = 100  # seconds until what is looked at must be so
-_LOOKS = ("kubeplay get ", "kubeplay sync status", "kubeplay kube history", "wget ")
+_LOOKS = ("kubeplay get ", "kubeplay sync status", "kubeplay kube history", "curl ")
 
 
 class Line(NamedTuple):
