@@ -20,12 +20,12 @@ from typing import Any
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from bench import dns, files, images, probes, restart, rootless, services, syncing, throughput, updates, workloads
+from bench import dns, files, images, kustomize, probes, restart, rootless, services, syncing, throughput, updates, workloads
 from bench.cases import CASES, LAST, Case
 from bench.peers import Peer, kubeplay, podman
 
 WORK = "/tmp/kubeplay-bench"
-PARTS = "play,rootless,throughput,updates,restart,probes,workloads,dns,services,images,files,sync"
+PARTS = "play,rootless,throughput,updates,restart,probes,workloads,dns,services,images,files,kustomize,sync"
 
 
 def main() -> None:
@@ -64,6 +64,8 @@ def main() -> None:
             results += services.measure(work, options.rounds, lambda name: bool(re.search(options.only, name)))
         if "files" in options.parts:
             results += files.measure(work, options.rounds, lambda name: bool(re.search(options.only, name)))
+        if "kustomize" in options.parts:
+            results += kustomize.measure(work, options.rounds, lambda name: bool(re.search(options.only, name)))
         if "workloads" in options.parts:
             results += workloads.measure(work, options.rounds, lambda name: bool(re.search(options.only, name)))
         if "images" in options.parts:

@@ -86,7 +86,8 @@ def _annotated(metadata: Tree) -> None:
     if annotations == {}:
         del metadata["annotations"]
     elif isinstance(annotations, dict):
-        metadata["annotations"] = {key: item if item is None or isinstance(item, (dict, list)) else plain(item) for key, item in annotations.items()}
+        kept = (dict, list, type(None))  # no annotations, which the check of the manifest says
+        metadata["annotations"] = {key: item if isinstance(item, kept) else plain(item) for key, item in annotations.items()}
 
 
 class _Target:
