@@ -117,7 +117,7 @@ def _workloads(parts: dict[str, Part], work: Work) -> tuple[list[Object], dict[s
         part = part._replace(aliases=(*part.aliases, *links.get(service, ())))
         members = [parts[other] for other, leader in joined.items() if leader == service]
         made = workload.build(part, _pod(part, members, parts, work))
-        objects += [*services.build(part, taken, work), made, *([one] if (one := services.ingress(part)) else [])]
+        objects += [*services.build(part, taken), made, *([one] if (one := services.ingress(part)) else [])]
         homes |= {one.service: (made["kind"], part.name) for one in (part, *members)}
         for other in order.conditions(part.section):
             homes.setdefault(other, (made["kind"], part.name)) if other in done else None
@@ -129,25 +129,33 @@ def _workloads(parts: dict[str, Part], work: Work) -> tuple[list[Object], dict[s
 def _pod(part: Part, members: Sequence[Part], parts: Mapping[str, Part], work: Work) -> Object:
     """The pod's spec of a part and of those that share its network."""
     spec: Object = dict(part.pod)
-    inits: dict[str, Object] = {}
-    volumes: dict[str, Object] = {}
-    clashes: list[tuple[Object, list[Object]]] = []
+    inits: dict[str, order.Placed] = {}
     inside = {part.service, *(member.service for member in members)}
     for one in (part, *members):
         reach = {name: other for name, other in parts.items() if name not in inside - {one.service}}
-        before, theirs = order.first(one._replace(section=_without(one.section, inside)), reach, work)
-        inits |= {init["name"]: init for init in before}
-        clashes.append((one.container, [*one.volumes, *theirs]))
-    for _, found in clashes:
-        for volume in found:
-            if volumes.setdefault(volume["name"], volume) != volume:
-                part.section.fault("volumes", f"two volumes of the pod are called {volume['name']}: give one another name")
+        for init in order.first(one._replace(section=_without(one.section, inside)), reach, work):
+            inits.setdefault(init[0]["name"], init)
+    volumes: dict[str, Object] = {}
+    spec["containers"] = [_placed(one.container, one.volumes, volumes) for one in (part, *members)]
     if inits:
-        spec["initContainers"] = list(inits.values())
-    spec["containers"] = [one.container for one in (part, *members)]
+        spec["initContainers"] = [_placed(*init, volumes) for init in inits.values()]
     if volumes:
         spec["volumes"] = list(volumes.values())
     return spec
+
+
+def _placed(made: Object, volumes: Sequence[Object], found: dict[str, Object]) -> Object:
+    """The container with its volumes in the pod: one whose name is taken by another, or is a directory of its own, is renamed."""
+    renamed = {}
+    for volume in volumes:
+        name = volume["name"]
+        if name in found and (found[name] != volume or "emptyDir" in volume):
+            name = names.label(f"{made['name']}-{name}")
+        renamed[volume["name"]] = name
+        found.setdefault(name, {**volume, "name": name})
+    if not volumes:
+        return made
+    return {**made, "volumeMounts": [{**mount, "name": renamed[mount["name"]]} for mount in made["volumeMounts"]]}
 
 
 def _without(found: Section, inside: set[str]) -> Section:

@@ -173,17 +173,18 @@ def _named(one: Section, made: Mounts, source: str, target: str, read_only: bool
             subPath=sub,
         )
         if not read_only:
-            made.work.sharing.setdefault(_claim_name(declared, source), []).append(made.name)
+            made.work.sharing.setdefault(_claim_name(declared, source, made), []).append(made.name)
 
 
-def _claim_name(declared: Section, source: str) -> str:
+def _claim_name(declared: Section, source: str, made: Mounts) -> str:
     own = declared.text("name") or (declared.section("external").text("name") if isinstance(declared.raw("external"), dict) else "")
-    return names.label(own or source)
+    name = names.label(own or source) or "data"
+    return name if declared.raw("external") not in (None, False) else made.work.claims.of(source, name)
 
 
 def _claim(declared: Section, source: str, made: Mounts) -> str:
     """The claim of a named volume; one that is external must be there."""
-    name = _claim_name(declared, source)
+    name = _claim_name(declared, source, made)
     if declared.raw("external") not in (None, False):
         declared.note("", f"external: a PersistentVolumeClaim {name} must be there")
         return name
@@ -208,8 +209,10 @@ def _file(one: Section, made: Mounts, kind: str) -> None:
         if one.text(key, "0") != "0":
             one.note(key, "files of a volume belong to root: fsGroup of the pod's securityContext gives them a group")
     mode = _mode(one)
-    key, name = names.key(source), names.label(declared.text("name") or source) or "file"
+    key, given = names.key(source), made.work.secrets if kind == "secrets" else made.work.files
+    name = names.label(declared.text("name") or source) or "file"
     external = declared.raw("external") not in (None, False)
+    name = name if external else given.of((kind, source), name)
     if external:
         declared.note("", f"external: a {'Secret' if kind == 'secrets' else 'ConfigMap'} {name} with the key {key} must be there")
     elif kind == "secrets":

@@ -41,25 +41,25 @@ def folded(parts: Mapping[str, Part]) -> set[str]:
     }
 
 
-def first(part: Part, parts: Mapping[str, Part], work: Work, chain: tuple[str, ...] = ()) -> tuple[list[Object], list[Object]]:
-    """(init containers, their volumes) of a part, in the order of what depends on what."""
+Placed = tuple[Object, tuple[Object, ...]]  # a container and the volumes that it mounts
+
+
+def first(part: Part, parts: Mapping[str, Part], work: Work, chain: tuple[str, ...] = ()) -> list[Placed]:
+    """The init containers of a part, in the order of what depends on what."""
     found = part.section
     if part.service in chain:
         found.fault("depends_on", f"services wait for each other in a circle: {' -> '.join((*chain, part.service))}")
-        return [], []
-    containers: list[Object] = []
-    volumes: list[Object] = []
+        return []
+    made: list[Placed] = []
     plain = []
     for name, condition in conditions(found).items():
         other = parts.get(name)
         if other is None:
             _absent(found, name, work)
         elif condition == "service_healthy":
-            containers.append(_wait(found, other, work))
+            made.append((_wait(found, other, work), ()))
         elif condition == "service_completed_successfully":
-            before, theirs = first(other, parts, work, (*chain, part.service))
-            containers += [*before, _once(other)]
-            volumes += [*theirs, *other.volumes]
+            made += [*first(other, parts, work, (*chain, part.service)), (_once(other), other.volumes)]
             found.note("depends_on", f"{name} runs first, as an init container: before each pod of {part.service}, not once for all")
         else:
             plain.append(name)
@@ -69,7 +69,7 @@ def first(part: Part, parts: Mapping[str, Part], work: Work, chain: tuple[str, .
             f"{', '.join(plain)}: Kubernetes starts all at once; what is started too early must try again, or ask for "
             "condition: service_healthy",
         )
-    return list({one["name"]: one for one in containers}.values()), volumes
+    return list({placed[0]["name"]: placed for placed in made}.values())
 
 
 def _absent(found: Section, name: str, work: Work) -> None:

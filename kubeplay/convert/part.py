@@ -33,7 +33,7 @@ class Work:
     def __init__(self, project: Project, options: Options, folder: Any, report: Report) -> None:
         self.project, self.options, self.folder, self.report = project, options, folder, report
         self.made: dict[tuple[str, str], Object] = {}
-        self.files, self.volumes = Unique(), Unique()
+        self.files, self.secrets, self.claims = Unique(), Unique(), Unique()
         self.sharing: dict[str, list[str]] = {}  # claim: the services that write to it
         self.names: dict[str, str] = {}  # service: Kubernetes' name for it
 

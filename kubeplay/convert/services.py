@@ -11,13 +11,13 @@ import ipaddress
 
 from kubeplay.convert import names
 from kubeplay.convert.model import Object
-from kubeplay.convert.part import Part, Work
+from kubeplay.convert.part import Part
 from kubeplay.convert.ports import Port
 
 LOOPBACK = "127.0.0.0/8"
 
 
-def build(part: Part, taken: set[str], work: Work) -> list[Object]:
+def build(part: Part, taken: set[str]) -> list[Object]:
     """Every Service of a part; `taken` are names that other services have."""
     ports = [port for port in part.ports if not port.host]
     inner = list({(port.target, port.protocol): port._replace(published=port.target) for port in part.ports}.values())
@@ -31,9 +31,11 @@ def build(part: Part, taken: set[str], work: Work) -> list[Object]:
     else:
         headless = not inner or part.section.section("deploy").text("endpoint_mode") == "dnsrr"
         made = [_service(part.name, part, inner, **({"clusterIP": "None"} if headless else {}))]
-        made += _published(part, published, work)
+        made += _published(part, published, taken)
         if drawn:
-            made.append(_service(f"{part.name}-node", part, [port._replace(published=port.target) for port in drawn], type="NodePort"))
+            made.append(
+                _service(_free(f"{part.name}-node", taken), part, [port._replace(published=port.target) for port in drawn], type="NodePort")
+            )
     return [*made, *_aliased(part, inner, taken)]
 
 
@@ -60,7 +62,7 @@ def _address(port: Port) -> str:
         return word
 
 
-def _published(part: Part, ports: list[Port], work: Work) -> list[Object]:
+def _published(part: Part, ports: list[Port], taken: set[str]) -> list[Object]:
     made = []
     groups: dict[str, list[Port]] = {}
     for port in ports:
@@ -73,12 +75,22 @@ def _published(part: Part, ports: list[Port], work: Work) -> list[Object]:
             continue
         if loop:
             part.section.note("ports", f"published on {address} only: nobody but this machine is let in; on a cluster use port-forward")
-            made.append(_service(f"{part.name}-local", part, group, type="LoadBalancer", loadBalancerSourceRanges=[LOOPBACK]))
+            made.append(_service(_free(f"{part.name}-local", taken), part, group, type="LoadBalancer", loadBalancerSourceRanges=[LOOPBACK]))
         elif address:
-            name = names.label(f"{part.name}-{address}")
+            name = _free(f"{part.name}-{address}", taken)
             made.append(_service(name, part, group, type="LoadBalancer", loadBalancerIP=address))
         else:
-            made.append(_service(f"{part.name}-published", part, group, type="LoadBalancer"))
+            made.append(_service(_free(f"{part.name}-published", taken), part, group, type="LoadBalancer"))
+    return made
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """A name that no other Service has."""
+    made = names.service(name)
+    while made in taken:
+        made = names.service(f"{name}-{len(taken)}")
+        name = made
+    taken.add(made)
     return made
 
 

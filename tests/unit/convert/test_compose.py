@@ -398,6 +398,36 @@ def test_who_waits_has_init_containers() -> None:
     assert "queue has no healthcheck in the file" in notes(made)
 
 
+COLLIDING = """
+services:
+  web:
+    image: w
+    ports: ["8080:80"]
+    volumes: ["/cache", "./a/conf:/conf", "a_b:/1", "a-b:/2"]
+    secrets: [k_y, k-y]
+    configs: [c_f, c-f]
+    depends_on: {first: {condition: service_completed_successfully}}
+  web-published: {image: p}
+  first: {image: f, volumes: ["/cache", "./b/conf:/conf", "a_b:/1"]}
+volumes: {a_b: {}, a-b: {}}
+secrets: {k_y: {file: ./1}, k-y: {file: ./2}}
+configs: {c_f: {content: "1"}, c-f: {content: "2"}}
+"""
+
+
+def test_names_that_become_the_same_are_told_apart() -> None:
+    made = converted(COLLIDING)
+    assert len({(obj["kind"], obj["metadata"]["name"]) for obj in made.objects}) == len(made.objects)
+    found = pod(made, "web")
+    assert len({volume["name"] for volume in found["volumes"]}) == len(found["volumes"])
+    mounts = {mount["mountPath"]: mount["name"] for mount in found["containers"][0]["volumeMounts"]}
+    first = {mount["mountPath"]: mount["name"] for mount in found["initContainers"][0]["volumeMounts"]}
+    assert first["/1"] == mounts["/1"] != mounts["/2"]  # one volume of the project's
+    assert first["/cache"] != mounts["/cache"] and first["/conf"] != mounts["/conf"]
+    assert [obj["data"] for obj in made.objects if obj["kind"] == "ConfigMap"] == [{"c_f": "1"}, {"c-f": "2"}]
+    assert not check.inspect(write.documents([obj for obj in made.objects if obj["kind"] != "Secret"]).encode(), "f").faults
+
+
 def test_services_cannot_wait_in_a_circle() -> None:
     text = "services:\n  a: {image: x, depends_on: {b: {condition: service_completed_successfully}}}\n"
     text += "  b: {image: x, depends_on: {c: {condition: service_completed_successfully}}}\n"
