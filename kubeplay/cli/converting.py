@@ -31,10 +31,14 @@ class Files:
             raise NotFound(f"{path}: no such file or directory") from None
         except (OSError, ValueError) as error:
             raise InvalidInput(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise InvalidInput(f"{path}: is not a file")
         with open(fd, "rb") as file:
-            if not stat.S_ISREG(os.fstat(fd).st_mode):
-                raise InvalidInput(f"{path}: is not a file")
-            return bounded(file.read(MAX_BYTES + 1), path)
+            try:
+                return bounded(file.read(MAX_BYTES + 1) or b"", path)
+            except OSError as error:  # of /proc and /sys not every file can be read
+                raise InvalidInput(f"{path}: {error.strerror}") from None
 
     def kind(self, path: str) -> str:
         try:
@@ -44,7 +48,10 @@ class Files:
         return next((name for test, name in _KINDS if test(mode)), "other")
 
     def inside(self, path: str, directory: str) -> bool:
-        return os.path.realpath(path).startswith(os.path.realpath(directory).rstrip("/") + "/")
+        try:
+            return os.path.realpath(path).startswith(os.path.realpath(directory).rstrip("/") + "/")
+        except ValueError:  # a name with a zero byte
+            return False
 
 
 def bounded(data: bytes, name: str) -> bytes:

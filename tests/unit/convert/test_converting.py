@@ -100,6 +100,13 @@ def test_a_pipe_in_place_of_a_file_does_not_hang(kp: Kubeplay, tmp_path: Path) -
     assert "is not a file" in kp("generate", "kube", "--from", "compose", str(tmp_path), status=125).err
 
 
+@pytest.mark.parametrize("path", ["/proc/self/mem", "a\\0b", "/dev/zero", "/", "x" * 5000])
+def test_files_that_cannot_be_read_are_faults(kp: Kubeplay, path: str) -> None:
+    text = f'{{"services": {{"a": {{"image": "x", "configs": ["c"], "env_file": "{path}"}}}}, "configs": {{"c": {{"file": "{path}"}}}}}}'
+    said = kp("generate", "kube", "--from", "compose", "-", stdin=text, status=125)
+    assert "services.a.env_file" in said.err and "configs.c" in said.err
+
+
 def test_a_terminals_letters_are_not_passed_on(kp: Kubeplay) -> None:
     said = kp("generate", "kube", "--from", "compose", "-", stdin='services: {web: {image: x, user: "a\\e[2J\\nkind: Secret"}}')
     assert "\x1b" not in said.out + said.err
