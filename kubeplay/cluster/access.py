@@ -109,7 +109,8 @@ def _cluster(entry: Entry, made: Access) -> Access:
 
 def _plugin_config(entry: Entry) -> Any:
     """What a cluster hands to its plugin, whatever it is: the extension of that name."""
-    for item in entry.value.get("extensions") or ():
+    listed = entry.value.get("extensions")
+    for item in listed if isinstance(listed, list) else ():
         if isinstance(item, dict) and item.get("name") == "client.authentication.k8s.io/exec":
             return item.get("extension")
     return None

@@ -97,7 +97,7 @@ class Connection:
                     self._wait(0.25 * 2**attempt)
                     continue
                 raise self._explained(error) from error
-            if answer.status == 401 and self.access.exec is not None and not renewed:
+            if answer.status == 401 and self.access.exec is not None and not renewed and attempt < ATTEMPTS:
                 self._credential, renewed = None, True  # as client-go: a plugin's credential may have been withdrawn
                 self.close()
                 continue
@@ -170,8 +170,8 @@ class Connection:
 
     def _refused(self, code: int, status: Object) -> ClusterError:
         details = status.get("details")
-        details = details if isinstance(details, dict) else {}
-        causes = tuple(one for one in details.get("causes") or () if isinstance(one, dict))
+        listed = details.get("causes") if isinstance(details, dict) else None
+        causes = tuple(one for one in listed if isinstance(one, dict)) if isinstance(listed, list) else ()
         reason, message = str(status.get("reason") or ""), str(status.get("message") or "no reason given")[:20000]
         hint = ""
         if code == 401:

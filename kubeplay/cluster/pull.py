@@ -127,7 +127,7 @@ def _listed(connection: Connection, resource: Resource, options: PullOptions) ->
     while True:
         answer = connection.get(resource.path(options.namespace), {**query, **({"continue": after} if after else {})})
         items = answer.get("items")
-        yield from (one for one in items or () if isinstance(one, dict))
+        yield from (one for one in items if isinstance(one, dict)) if isinstance(items, list) else ()
         meta = answer.get("metadata")
         after, pages = str((meta if isinstance(meta, dict) else {}).get("continue") or ""), pages + 1
         if not after:

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from kubeplay.cluster import access, connection, kubeconfig, plugin
+from kubeplay.cluster import access, apply, connection, kubeconfig, plugin
 from kubeplay.cluster.connection import Connection
 from kubeplay.errors import ClusterError, CommandFailed, InvalidInput, KubeplayError, MissingPrerequisite
 from tests.support.apiserver import api_server
@@ -251,3 +253,22 @@ def test_nobody_there(tmp_path: Path) -> None:
     with pytest.raises(ClusterError, match="refused") as caught:
         _version(path)
     assert caught.value.status == 0 and "reachable" in caught.value.hint
+
+
+_WORDS = st.sampled_from([
+    "kind", "Status", "message", "reason", "details", "causes", "field", "items", "metadata", "continue", "resources", "name",
+    "FieldManagerConflict",
+])  # fmt: skip
+_ANY = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | _WORDS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_WORDS, inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(_WORDS, _ANY, max_size=6), st.sampled_from([400, 401, 403, 404, 409, 422, 500]))
+@settings(max_examples=100, deadline=None)
+def test_any_refusal_is_an_error_of_ours(status: dict[str, Any], code: int) -> None:
+    found = Connection(access.Access("x", "https://a.example"))._refused(code, status)
+    assert isinstance(found, ClusterError) and isinstance(str(found), str) and found.status == code
+    assert isinstance(apply.conflicts(found), list)

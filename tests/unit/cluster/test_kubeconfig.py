@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kubeplay.cluster import access, kubeconfig
 from kubeplay.errors import InvalidInput, KubeplayError, NotFound, NotSupported
@@ -133,3 +135,33 @@ def test_large_and_unreadable_files(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         _choose(tmp_path, _config())
     with pytest.raises(InvalidInput, match="Is a directory"):
         kubeconfig.read({}, str(tmp_path))
+
+
+_WORDS = st.sampled_from([
+    "server", "certificate-authority-data", "insecure-skip-tls-verify", "proxy-url", "tls-server-name", "extensions", "token",
+    "tokenFile", "username", "password", "exec", "command", "args", "env", "apiVersion", "interactiveMode", "name", "value",
+    "as", "as-groups", "as-user-extra", "auth-provider", "client-key-data", "namespace", "client.authentication.k8s.io/v1",
+    "https://a.example", "Never", "c", "u",
+])  # fmt: skip
+_ANY = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | _WORDS | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_WORDS, inner, max_size=4),
+    max_leaves=8,
+)
+
+
+_SOME = st.dictionaries(_WORDS, _ANY, max_size=5)
+
+
+@given(_SOME, _SOME, _SOME, _ANY)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_kubeconfig_is_read_or_refused(tmp_path: Path, cluster: Any, user: Any, context: Any, anything: Any) -> None:
+    named = {"name": "c", "cluster": {"server": "https://a.example", **cluster}}
+    chosen = {"name": "x", "context": {"cluster": "c", "user": "u", **context}}
+    whole = {"current-context": "x", "clusters": [named, anything], "users": [{"name": "u", "user": user}], "contexts": [chosen]}
+    for value in (whole, {**whole, "clusters": whole["clusters"][:1]}, anything):
+        try:
+            found = _choose(tmp_path, json.dumps(value))
+        except KubeplayError:
+            continue
+        assert found.server.startswith("http")
