@@ -21,7 +21,7 @@ def test_a_case_is_built_as_kubectl_builds_it(case: Path, tmp_path: Path) -> Non
 def test_what_is_expected_is_what_kubectl_says(tmp_path: Path) -> None:
     path = kubectl()
     if path is None:
-        pytest.skip("no kubectl with kustomize 5 is installed; the expected output was made by v5.5.0")
+        pytest.skip("no kubectl with kustomize 5.5 is installed; the expected output was made by v5.5.0")
     for case in ALL:
         (tmp_path / case.stem).mkdir()
         directory, expected = laid_out(case, tmp_path / case.stem)

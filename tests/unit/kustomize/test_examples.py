@@ -32,7 +32,7 @@ def test_kustomizations() -> None:
 def test_kubectl_agrees(name: str) -> None:
     path = kubectl()
     if path is None:
-        pytest.skip("no kubectl with kustomize 5 is installed")
+        pytest.skip("no kubectl with kustomize 5.5 is installed")
     directory = EXAMPLES / "kustomize" / name
     assert build(str(directory)).text() == by_kubectl(path, directory)
 
@@ -43,3 +43,24 @@ def test_a_template() -> None:
     text = template.render((here / "web.yaml.j2").read_bytes(), "web.yaml.j2", values).text
     assert _kinds(text) == ["ConfigMap/web", "Pod/web"]
     assert "image: docker.io/library/busybox:1.37" in text
+
+
+# As `helm template` prints: where each object comes from, and what a condition left empty.
+HELM = b"""---
+# Source: shop/templates/config.yaml
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: shop, labels: {helm.sh/chart: shop-1.0.0}}
+---
+# Source: shop/templates/nothing.yaml
+---
+# Source: shop/templates/pod.yaml
+apiVersion: v1
+kind: Pod
+metadata: {name: shop, annotations: {helm.sh/hook: test}}
+spec: {containers: [{name: a, image: b}]}
+"""
+
+
+def test_what_helm_prints_is_read() -> None:
+    assert _kinds(HELM.decode()) == ["ConfigMap/shop", "Pod/shop"]
