@@ -74,9 +74,9 @@ def _unit(options: Options, title: str, description: str, start: str, stop: str,
         *(["# Written by kubeplay generate systemd."] if options.header else []),
         "[Unit]", f"Description={text(description)}", "Documentation=man:systemd.service(5)",
         *_line("Wants", wants), *_line("Requires", options.requires), *_line("After", after),
-        f"RequiresMountsFor={quoted(options.root)}",
+        f"RequiresMountsFor={quoted(options.root, '$')}",
         "", "[Service]", "Type=oneshot", "RemainAfterExit=yes",
-        *(f"Environment={quoted(one)}" for one in options.env),
+        *(f"Environment={quoted(one, '$')}" for one in options.env),
         f"ExecStart={command} {start}", f"ExecStop={command} {stop}", f"Restart={options.restart}",
         f"RestartSec={5 if options.restart_seconds is None else options.restart_seconds}",
         f"TimeoutStartSec={'infinity' if options.start_seconds is None else options.start_seconds}",
@@ -97,9 +97,9 @@ def text(value: str) -> str:
     return value.replace("%", "%%")
 
 
-def quoted(value: str) -> str:
-    """A word as systemd.syntax(7) reads it back."""
-    value = text(value).replace("\\", "\\\\").replace("$", "$$")
+def quoted(value: str, dollar: str = "$$") -> str:
+    """A word as systemd.syntax(7) reads it back; `dollar` is what says `$`: only in commands it begins a variable (systemd.exec(5))."""
+    value = text(value).replace("\\", "\\\\").replace("$", dollar)
     if value and all(c.isalnum() or c in "/._-=:@%+$," for c in value):
         return value
     return '"' + value.replace('"', '\\"') + '"'

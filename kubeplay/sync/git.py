@@ -48,8 +48,8 @@ def is_repository(path: str) -> bool:
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown."""
-    return re.sub(r"^([a-z]+://)[^/@]*:[^/]*@", r"\1***@", url)
+    """The URL as it may be shown. Over HTTP the name alone may be a token, as forges have it."""
+    return re.sub(r"^(https?://)[^/]*@|^([a-z]+://)[^/@]*:[^/]*@", r"\1\2***@", url)
 
 
 class Git:

@@ -65,9 +65,13 @@ class Tree:
         top = os.path.realpath(self.directory)
         for name, target in sorted(self._links):
             path = f"{top}/{name}"
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            # asked before anything is made: a link that is there already may lead anywhere
             if os.path.realpath(os.path.dirname(path)) != os.path.dirname(path) or os.path.lexists(path):
                 raise InvalidInput(f"{self.what}: {name!r} is there twice")
+            try:
+                os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            except (FileExistsError, NotADirectoryError):
+                raise InvalidInput(f"{self.what}: {name!r} is there twice") from None
             os.symlink(target, path)
         for name, target in self._links:
             real = os.path.realpath(f"{top}/{name}")

@@ -23,7 +23,7 @@ def unit(program: Sequence[str], root: str, runroot: str, spec: Spec, words: Seq
         "# Written by kubeplay sync --systemd.",
         "[Unit]", f"Description={text(f'kubeplay: {spec.shown} followed as {spec.name}')}",
         "Documentation=man:systemd.service(5)", *network,
-        f"RequiresMountsFor={' '.join(map(quoted, places))}",
+        f"RequiresMountsFor={' '.join(quoted(place, '$') for place in places)}",
         "", "[Service]", "Type=exec", f"ExecStart={command}", "Restart=on-failure", f"RestartSec={RESTART_SECONDS}", "Delegate=yes",
         "KillMode=process", "",
         "[Install]", f"WantedBy={'default.target' if user else 'multi-user.target'}", "",

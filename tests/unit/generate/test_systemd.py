@@ -65,3 +65,9 @@ def test_a_path_never_becomes_a_setting(root: str) -> None:
     except InvalidInput:
         return
     assert len(text.split("\n")) == len(systemd.of_all(BASE).text.split("\n"))
+
+
+def test_a_dollar_is_doubled_in_commands_alone() -> None:
+    unit = systemd.of_all(BASE._replace(root="/srv/a$b", env=("PASSWORD=a$b",)))
+    assert "Environment=PASSWORD=a$b\n" in unit.text and "RequiresMountsFor=/srv/a$b\n" in unit.text
+    assert " --root /srv/a$$b " in read(unit.text)["Service"]["ExecStart"]

@@ -171,6 +171,7 @@ def test_what_is_watched(repository: Repository, tmp_path: Path) -> None:
 
 def test_passwords_are_not_shown() -> None:
     assert git.without_password("https://me:secret@host/x.git") == "https://***@host/x.git"
+    assert git.without_password("https://ghp_token@host/x.git") == "https://***@host/x.git"  # forges take a token as the name
     assert git.without_password("https://host/x.git") == "https://host/x.git"
     assert git.without_password("ssh://git@host/x.git") == "ssh://git@host/x.git"
 

@@ -123,3 +123,16 @@ def test_nothing_ever_lands_or_leads_outside(tmp_path_factory: pytest.TempPathFa
             for name in (*folders, *files):
                 assert os.path.realpath(f"{here}/{name}").startswith(str(inside))
     assert os.listdir(top) == ["in"]
+
+
+def test_a_link_below_a_link_makes_nothing_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "ours").mkdir()
+    with pytest.raises(InvalidInput, match="there twice"):
+        _unpacked(tmp_path / "ours", _tar([("a", tarfile.SYMTYPE, str(tmp_path / "elsewhere")), ("a/b/c", tarfile.SYMTYPE, "x")]))
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_a_link_below_a_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="there twice"):
+        _unpacked(tmp_path, _tar([("a", tarfile.REGTYPE, "x"), ("a/b/c", tarfile.SYMTYPE, "x")]))
