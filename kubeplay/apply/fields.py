@@ -8,6 +8,7 @@ from typing import Any
 from kubeplay.apply.model import FieldChange
 from kubeplay.kube.merge import keys, order
 from kubeplay.kube.merge.difference import same, told_apart
+from kubeplay.play.given import LAST_APPLIED
 
 Json = dict[str, Any]
 _OPEN = ("metadata", "apiVersion", "kind", "type", "immutable")  # of a Secret, the rest is nobody's to see
@@ -19,7 +20,13 @@ def changes(old: Json, new: Json) -> tuple[FieldChange, ...]:
     found = tuple(_maps(old, new, record, ""))
     if new.get("kind") != "Secret":
         return found
-    return tuple([one if one.path.partition(".")[0].partition("[")[0] in _OPEN else one._replace(secret=True) for one in found])
+    return tuple([one if _is_open(one) else one._replace(secret=True) for one in found])
+
+
+def _is_open(one: FieldChange) -> bool:
+    """Whether everybody may see what a Secret has there: kubectl's annotation has its values once more."""
+    again = LAST_APPLIED in one.path or any(isinstance(value, dict) and LAST_APPLIED in value for value in (one.old, one.new))
+    return one.path.partition(".")[0].partition("[")[0] in _OPEN and not again
 
 
 def _differ(old: Any, new: Any, field: keys.Field, path: str) -> Iterator[FieldChange]:

@@ -60,10 +60,17 @@ def _sizes(body: dict[str, Any]) -> dict[str, int]:
 
 def redacted(body: dict[str, Any]) -> dict[str, Any]:
     """A Secret with the sizes of its values in their place."""
+    from kubeplay.play.given import LAST_APPLIED
+
     if body.get("kind") != "Secret":
         return body
     hidden = {key: f"<{size} bytes>" for key, size in sorted(_sizes(body).items())}
-    return {**{k: v for k, v in body.items() if k != "stringData"}, "data": hidden}
+    shown = {**{k: v for k, v in body.items() if k != "stringData"}, "data": hidden}
+    meta = shown.get("metadata") or {}
+    if LAST_APPLIED in (meta.get("annotations") or {}):  # the values once more
+        marks = {**meta["annotations"], LAST_APPLIED: f"<{len(str(meta['annotations'][LAST_APPLIED]))} bytes>"}
+        shown["metadata"] = {**meta, "annotations": marks}
+    return shown
 
 
 def _inspect(kind: str) -> Command:

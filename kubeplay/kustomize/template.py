@@ -17,6 +17,8 @@ from kubeplay.record import Record
 MAX_TEXT = 64 * 1024 * 1024
 # The longest text or list that one multiplication may make.
 MAX_REPEATED = 1_000_000
+# The longest number that one multiplication or power may make: a longer one takes the interpreter for itself, past any time limit.
+MAX_BITS = 100_000
 # Loops within loops are bounded in no other way. A template of a thousand objects takes well below a second.
 SECONDS = 30.0
 # Stands before what was written on a line of the template; in no YAML text (not printable), so in no template that is of use.
@@ -158,10 +160,24 @@ def _environment(marks: bool) -> Any:
             _check_size(operator, left, right)
             return super().call_binop(context, operator, left, right)
 
+        def call(__self, __context: Any, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+            """A method of a text or number (`ljust`, `to_bytes`), too, makes nothing huge."""
+            if isinstance(getattr(__obj, "__self__", None), (str, bytes, int, float)):
+                _check_amounts(*args, *kwargs.values())
+            return super().call(__context, __obj, *args, **kwargs)
+
+        def wrap_str_format(self, value: Any) -> Any:
+            """Asked for every attribute: `format` is given out if its text is harmless."""
+            if getattr(value, "__name__", "") in ("format", "format_map"):
+                _check_braces(getattr(value, "__self__", None))
+            return super().wrap_str_format(value)
+
     made = Environment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, autoescape=False,
         extensions=[Marks] if marks else [],
     )  # fmt: skip
+    made.filters.update({name: _measured(made.filters[name]) for name in ("batch", "center", "indent", "slice")})
+    made.filters["format"] = _percents(made.filters["format"])
     made.filters.update(given.FILTERS)
     made.globals.pop("lipsum", None)
     return made
@@ -175,12 +191,58 @@ def _marked(text: str, line: int) -> str:
 def _check_size(operator: str, left: Any, right: Any) -> None:
     if operator == "**" and isinstance(left, (int, float)) and isinstance(right, (int, float)) and abs(right) > 64:
         raise ValueError("an exponent above 64")
+    if operator in ("*", "**") and isinstance(left, int) and isinstance(right, int):
+        bits = left.bit_length() * abs(right) if operator == "**" else left.bit_length() + right.bit_length()
+        if bits > MAX_BITS:
+            raise ValueError(f"a number of more than {MAX_BITS} bits")
     if operator == "*":
         for one, times in ((left, right), (right, left)):
             if hasattr(one, "__len__") and isinstance(times, int) and len(one) * times > MAX_REPEATED:
                 raise ValueError(f"a text or list of more than {MAX_REPEATED} parts")
-    if operator == "%" and isinstance(left, str) and len(left) < 10_000:
-        import re
+    if operator == "%" and isinstance(left, str):
+        _check_percents(left)
 
-        if re.search(r"%[^a-zA-Z%]*\d{4}|\*", left):
+
+def _measured(filter: Any) -> Any:
+    """A filter of jinja2's that makes nothing huge."""
+
+    def run(value: Any, *args: Any, **kwargs: Any) -> Any:
+        _check_amounts(*args, *kwargs.values())
+        return filter(value, *args, **kwargs)
+
+    return run
+
+
+def _percents(filter: Any) -> Any:
+    """The filter `format`: `%` by another name."""
+
+    def run(value: Any, *args: Any, **kwargs: Any) -> Any:
+        _check_percents(str(value))
+        return filter(value, *args, **kwargs)
+
+    return run
+
+
+def _check_amounts(*given: Any) -> None:
+    if any(isinstance(one, int) and abs(one) > MAX_REPEATED for one in given):
+        raise ValueError(f"a text or list of more than {MAX_REPEATED} parts")
+
+
+def _check_percents(text: str) -> None:
+    """Refuse `%9999d`, `%(name)9999d` and `%*d`."""
+    import re
+
+    starts = "[%)]" if "%(" in text else "%"
+    for found in re.finditer(rf"{starts}([#0 +.\d*-]*)[hlL]?([diouxXeEfFgGcrsa]?)", text):
+        if found[2] and ("*" in found[1] or re.search(r"\d{4}", found[1])):
+            raise ValueError("a format of a width above 999")
+
+
+def _check_braces(text: Any) -> None:
+    """Refuse `{:9999}`, and `{:{}}`, whose width is another's."""
+    import re
+
+    for found in re.finditer(r"\{([^{}]*)([{}]?)", text if isinstance(text, str) else ""):
+        _, colon, spec = found[1].partition(":")
+        if colon and (found[2] == "{" or re.search(r"\d{4}", spec)):
             raise ValueError("a format of a width above 999")

@@ -140,7 +140,11 @@ def played(plan: PodPlan) -> PodPlan:
 
 def describe(kind: str, old: str, new: str) -> list[str]:
     """The fields that differ, one line each; a Secret's values are never shown."""
+    from kubeplay.play.given import LAST_APPLIED
+
     lines = _differences(json.loads(old), json.loads(new), "", hide=kind == "Secret")
+    if kind == "Secret":  # kubectl's annotation has the values once more
+        lines = [f"{line.partition(':')[0]}: changed" if LAST_APPLIED in line else line for line in lines]
     return lines[:_SHOWN] + ([f"... and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else [])
 
 

@@ -11,7 +11,10 @@ import pytest
 from kubeplay.apply import fields, unified
 from kubeplay.apply.model import CREATE, LEAVE, REFUSE, REMOVE, REPLACE, UPDATE, Change, Effect, FieldChange, Planned
 from kubeplay.cli import planshow
+from kubeplay.cli.objects import redacted
 from kubeplay.plan.stack import ObjectKey, Stack
+from kubeplay.play import change
+from kubeplay.play.given import LAST_APPLIED
 from kubeplay.play.kinds import base
 from tests.support.stored import Cluster, config, deployment, pod
 
@@ -168,3 +171,16 @@ def test_a_huge_text_is_shown_as_a_whole() -> None:
     many = ["\n".join(str(at % 7) for at in range(start, start + 15_000)) for start in (0, 3)]
     text = unified.text(unified.pair(_change(config({"a": many[0]}), config({"a": many[1]}))))
     assert text.count("\n-") > 15_000 and text.count("\n+") > 15_000
+
+
+@pytest.mark.parametrize("before", [None, {"x": "1"}])
+def test_kubectls_annotation_does_not_show_a_secrets_values(before: Json | None) -> None:
+    def secret(annotations: Json | None) -> Json:
+        meta = {"name": "s", "namespace": "default", **({"annotations": annotations} if annotations else {})}
+        return {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "data": {"p": "aHVudGVy"}}
+
+    old, new = secret(before), secret({"x": "2", LAST_APPLIED: '{"data":{"p":"aHVudGVy"}}'})
+    for one in fields.changes(old, new):
+        assert one.secret or "aHVudGVy" not in repr(one)
+    assert "aHVudGVy" not in repr(change.describe("Secret", json.dumps(old), json.dumps(new)))
+    assert "aHVudGVy" not in repr(redacted(new)) and redacted(new)["metadata"]["annotations"]["x"] == "2"
