@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from kubeplay.cluster import connection as http
 from kubeplay.cluster.discovery import Discovery, Resource
@@ -86,7 +87,7 @@ def _namespace(
         return
     known.add(name)
     try:
-        connection.get(f"/api/v1/namespaces/{name}")
+        connection.get(f"/api/v1/namespaces/{quote(name, safe='')}")
     except ClusterError as error:
         if error.status != 404:
             return  # who may not look may still apply

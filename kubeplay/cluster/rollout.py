@@ -150,4 +150,5 @@ def _count(value: Object, field: str, default: int = 0) -> int:
 
 
 def _conditions(status: Object) -> list[Object]:
-    return [one for one in status.get("conditions") or () if isinstance(one, dict)]
+    found = status.get("conditions")
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []

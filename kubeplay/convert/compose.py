@@ -105,6 +105,7 @@ def _workloads(parts: dict[str, Part], work: Work) -> tuple[list[Object], dict[s
     links = _links(parts)
     joined = _joined(parts)
     done = order.folded(parts)
+    order.refuse_circles(parts)
     taken = {part.name for part in parts.values()}
     objects: list[Object] = []
     homes: dict[str, tuple[str, str]] = {}

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from kubeplay.convert.model import Object
 from kubeplay.convert.part import Part, Work
+from kubeplay.convert.project import DEEPEST
 from kubeplay.convert.section import Section
 
 # Any image with sh, nc and ping does; `x-kubeplay: {wait-image: ...}` at the top of the file names another.
@@ -41,15 +42,35 @@ def folded(parts: Mapping[str, Part]) -> set[str]:
     }
 
 
+def refuse_circles(parts: Mapping[str, Part]) -> None:
+    """A fault for services that run first for each other alone: nobody's pod would have them."""
+    needs = {name: [other for other, how in conditions(part.section).items() if how == CONDITIONS[2]] for name, part in parts.items()}
+    lost, left = folded(parts), [name for name in parts if name not in folded(parts)]
+    while left:
+        for other in needs[left.pop()]:
+            if other in lost:
+                lost.remove(other)
+                left.append(other)
+    for name in sorted(lost):
+        parts[name].section.fault("depends_on", f"services wait for each other in a circle: {', '.join(sorted(lost)[:20])}")
+
+
 Placed = tuple[Object, tuple[Object, ...]]  # a container and the volumes that it mounts
 
 
-def first(part: Part, parts: Mapping[str, Part], work: Work, chain: tuple[str, ...] = ()) -> list[Placed]:
-    """The init containers of a part, in the order of what depends on what."""
+def first(part: Part, parts: Mapping[str, Part], work: Work, chain: tuple[str, ...] = (), done: set[str] | None = None) -> list[Placed]:
+    """The init containers of a part, in the order of what depends on what. `done` are services that have come before: each comes once."""
     found = part.section
     if part.service in chain:
         found.fault("depends_on", f"services wait for each other in a circle: {' -> '.join((*chain, part.service))}")
         return []
+    if len(chain) >= DEEPEST:
+        found.fault("depends_on", f"more than {DEEPEST} services wait for one another")
+        return []
+    done = set() if done is None else done
+    if part.service in done:
+        return []
+    done.add(part.service)
     made: list[Placed] = []
     plain = []
     for name, condition in conditions(found).items():
@@ -59,7 +80,7 @@ def first(part: Part, parts: Mapping[str, Part], work: Work, chain: tuple[str, .
         elif condition == "service_healthy":
             made.append((_wait(found, other, work), ()))
         elif condition == "service_completed_successfully":
-            made += [*first(other, parts, work, (*chain, part.service)), (_once(other), other.volumes)]
+            made += [*first(other, parts, work, (*chain, part.service), done), (_once(other), other.volumes)]
             found.note("depends_on", f"{name} runs first, as an init container: before each pod of {part.service}, not once for all")
         else:
             plain.append(name)

@@ -14,6 +14,7 @@ from kubeplay.errors import InvalidInput, NotFound
 from kubeplay.record import Record
 
 TOP = frozenset(("name", "version", "include", "services", "networks", "volumes", "secrets", "configs", "models"))
+DEEPEST = 100  # services of which each waits for the next, or extends it: far above what people write
 MOST_FILES = 100  # includes and extends of one project: more is a loop or an attack
 NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
 
@@ -163,6 +164,9 @@ class _Loader:
         here = f"{path}:{name}"
         if here in chain:
             found.fault("extends", f"services extend each other in a circle: {' -> '.join((*chain, here))}")
+            return made
+        if len(chain) >= DEEPEST:
+            found.fault("extends", f"more than {DEEPEST} services extend one another")
             return made
         if not file:
             below = self.base(services, other, of, path, base, environ, inside, (*chain, here))

@@ -81,7 +81,14 @@ def _names(objects: Sequence[Object]) -> list[str]:
     plain = [_name(obj) for obj in objects]
     if len(set(plain)) == len(plain):
         return plain
-    return [f"{obj['metadata'].get('namespace') or 'default'}-{name}" for obj, name in zip(objects, plain)]
+    return [f"{_namespace(obj)}-{name}" for obj, name in zip(objects, plain)]
+
+
+def _namespace(obj: Object) -> str:
+    name = str(obj["metadata"].get("namespace") or "default")
+    if "/" in name or "\0" in name:
+        raise InvalidInput(f"namespace {name!r} cannot be in a file's name")
+    return name
 
 
 def _name(obj: Object) -> str:

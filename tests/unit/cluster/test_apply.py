@@ -222,6 +222,7 @@ READY = [{"type": "Ready", "status": "True"}]
         (_of("DaemonSet", {}, {**SEEN, "desiredNumberScheduled": 2, "updatedNumberScheduled": 2, "numberAvailable": 2}), True, ""),
         (_of("Job", {}, {"conditions": [{"type": "Complete", "status": "True"}]}), True, ""),
         (_of("Job", {}, {"conditions": [{"type": "Failed", "status": "True", "message": "backoff"}]}), None, "backoff"),
+        (_of("Job", {}, {"conditions": 5}), False, "0 of 1 completions"),
         (_of("Job", {"completions": 3}, {"succeeded": 1}), False, "1 of 3 completions"),
         (_of("Pod", {}, {"phase": "Running"}), False, "Running, not ready"),
         (_of("Pod", {}, {"phase": "Running", "conditions": READY}), True, ""),
@@ -270,3 +271,15 @@ def test_waiting(server: ApiServer) -> None:
     del server.objects["Deployment", "default", "web"]
     with pytest.raises(KubeplayError, match="deleted meanwhile"):
         _wait(server, done, [])
+
+
+def test_a_namespace_is_one_segment_of_a_path() -> None:
+    asked: list[str] = []
+
+    class Double:
+        def get(self, path: str) -> dict[str, Any]:
+            asked.append(path)
+            return {}
+
+    assert not list(apply._namespace(Double(), None, "../nodes?x", set(), apply.ApplyOptions()))  # type: ignore[arg-type]
+    assert asked == ["/api/v1/namespaces/..%2Fnodes%3Fx"]

@@ -570,3 +570,30 @@ def test_every_field_of_the_compose_spec_is_read_or_said() -> None:
     source = "".join(path.read_text() for path in Path(kubeplay.convert.__path__[0]).glob("*.py")).replace("'", '"')
     idle = {"attach", "pull_refresh_after"}  # about docker compose's own terminal and its own pulls
     assert {field for field in SERVICE if f'"{field}"' not in source} <= idle
+
+
+_DONE = "{condition: service_completed_successfully}"
+
+
+def test_a_circle_that_nobody_else_waits_for() -> None:
+    text = f"services:\n  d: {{image: x}}\n  a: {{image: x, depends_on: {{b: {_DONE}}}}}\n  b: {{image: x, depends_on: {{a: {_DONE}}}}}\n"
+    with pytest.raises(InvalidInput, match="in a circle: a, b"):
+        converted(text)
+
+
+def test_what_many_wait_for_is_looked_at_once() -> None:
+    """Each layer doubles the ways down: two to the thirtieth of them."""
+    text = "services:\n" + "".join(
+        f"  {side}{at}: {{image: x" + (f", depends_on: {{a{at + 1}: {_DONE}, b{at + 1}: {_DONE}}}" if at < 30 else "") + "}\n"
+        for at in range(31) for side in "ab"
+    )  # fmt: skip
+    names = [one["name"] for one in pod(converted(text), "a0")["initContainers"]]
+    assert names[:4] == ["a30", "b30", "a29", "b29"] and len(names) == 60
+
+
+@pytest.mark.parametrize("field", [f"depends_on: {{s%d: {_DONE}}}", "extends: s%d"])
+def test_chains_that_are_too_long_are_refused(field: str) -> None:
+    text = "services:\n" + "".join(f"  s{at}: {{image: x, {field % (at + 1)}}}\n" for at in range(2000)) + "  s2000: {image: x}\n"
+    with pytest.raises(InvalidInput) as caught:
+        converted(text)
+    assert any("more than 100 services" in fault.message for fault in caught.value.faults)

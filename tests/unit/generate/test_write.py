@@ -91,6 +91,11 @@ def test_split_of_two_namespaces_with_equal_names() -> None:
     assert list(write.split([config("a"), config("a", "shop")]))[:2] == ["default-configmap-a.yaml", "shop-configmap-a.yaml"]
 
 
+def test_a_namespace_that_is_a_path_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="cannot be in a file's name"):
+        write.split([config("a"), config("a", "../../etc")])
+
+
 def test_a_name_that_is_a_path_is_refused() -> None:
     role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "../../etc/x"}, "rules": []}
     with pytest.raises(InvalidInput, match="cannot be a file's name"):
