@@ -102,9 +102,12 @@ def _run(app: App, spec: Spec, given: dict[str, Any]) -> int:
     from kubeplay.sync import sources
     from kubeplay.sync.artifact import credentials
     from kubeplay.sync.follow import Follower
+    from kubeplay.sync.ground import refuse_another
     from kubeplay.sync.state import State
 
     verify = None if given["tls_verify"] else False
+    if spec.prune and not given["name"]:
+        refuse_another(app.engine.store, spec)
     access = credentials(given["authfile"] or "", given["cert_dir"] or "", given["creds"] or "", verify)
     state = State(app.engine.paths, spec.name)
     state.hold()

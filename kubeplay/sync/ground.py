@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+from kubeplay.errors import Conflict
 from kubeplay.plan.stack import ObjectKey, Origin
 from kubeplay.sync.follow import Brought
-from kubeplay.sync.model import Built, Spec
+from kubeplay.sync.model import DIRECTORY, Built, Spec
 
 if TYPE_CHECKING:
     from kubeplay.apply.model import Change, Planned
     from kubeplay.engine.engine import Engine
+    from kubeplay.engine.store.db import Store
     from kubeplay.kube.check import Manifest
     from kubeplay.play.progress import Progress
     from kubeplay.reconcile.pulls import Flags
@@ -81,6 +83,23 @@ class Ground:
             bodies = hash(tuple((one.uid, one.body, one.deleted) if one is not None else None for one in found))
             self._newest, self._marked = newest, (objects, bodies)
         return self._marked[1]
+
+
+def refuse_another(store: Store, spec: Spec) -> None:
+    """Raises Conflict where a stack of this name has come from other files: --prune would take its objects for the source's old ones."""
+    import os
+
+    from kubeplay.engine.store.applied import Applied
+
+    applied = Applied(store)
+    stack = applied.stack(spec.namespace, spec.name)
+    own = os.path.realpath(os.path.join(spec.source, spec.path)) if spec.kind == DIRECTORY else ""
+    if stack is not None and stack.source not in ("", own) and applied.members(stack.id):
+        files = ", ".join(stack.source.split("\n"))[:200]
+        raise Conflict(
+            f"the stack {spec.name!r} was applied from {files}: --prune would remove what of it is not in {spec.shown}",
+            hint=f"--name gives this sync another name; --name {spec.name} takes that stack over",
+        )
 
 
 def kind_name(key: ObjectKey) -> str:
