@@ -70,6 +70,7 @@ def run(access: Access, plugin: Exec) -> Credential:
 def _answer(process: Any) -> bytes:
     """What it prints, within MAX_ANSWER and SECONDS, and its end."""
     import select
+    import subprocess
     import time
 
     until, data = time.monotonic() + SECONDS, b""
@@ -77,14 +78,21 @@ def _answer(process: Any) -> bytes:
     while True:
         left = until - time.monotonic()
         if left <= 0 or not select.select([descriptor], [], [], left)[0]:
-            raise Timeout(f"the credential plugin {process.args[0]} did not answer within {SECONDS:g} s")
+            raise _late(process)
         piece = os.read(descriptor, 65536)
         if not piece:
-            process.wait()
+            try:
+                process.wait(left)
+            except subprocess.TimeoutExpired:
+                raise _late(process) from None
             return data
         data += piece
         if len(data) > MAX_ANSWER:
             raise InvalidInput(f"the credential plugin {process.args[0]} prints more than {MAX_ANSWER >> 20} MiB")
+
+
+def _late(process: Any) -> Timeout:
+    return Timeout(f"the credential plugin {process.args[0]} did not answer within {SECONDS:g} s")
 
 
 def _program(plugin: Exec) -> str:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from kubeplay.cluster import access, apply, connection, kubeconfig, plugin
 from kubeplay.cluster.connection import Connection
-from kubeplay.errors import ClusterError, CommandFailed, InvalidInput, KubeplayError, MissingPrerequisite
+from kubeplay.errors import ClusterError, CommandFailed, InvalidInput, KubeplayError, MissingPrerequisite, Timeout
 from tests.support.apiserver import api_server
 
 V1 = "client.authentication.k8s.io/v1"
@@ -151,6 +151,16 @@ def test_plugins_that_fail(tmp_path: Path, body: str, more: dict[str, Any], erro
         _version(server.kubeconfig(user))
     assert said in str(caught.value)
     sys.stdin.close()
+
+
+@pytest.mark.parametrize("body", ["time.sleep(60)", "os.close(1); time.sleep(60)"])
+def test_a_plugin_that_does_not_end(tmp_path: Path, body: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plugin, "SECONDS", 0.5)
+    script = tmp_path / "plugin"
+    script.write_text(f"#!{sys.executable}\nimport os, time\n{body}\n")
+    script.chmod(0o755)
+    with pytest.raises(Timeout):
+        plugin.run(access.Access("x", "https://a.example"), access.Exec(str(script), (), (), V1, "Never", "", False, "here"))
 
 
 def test_a_plugin_is_not_looked_for_where_we_stand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
