@@ -37,7 +37,9 @@ MOST = 256  # pods looked after at once, counting those that only wait for a gra
 LOG_SECONDS = 10.0  # CS12: how often log sizes are checked
 BUSY_SECONDS = 1.0  # a pod somebody else holds is looked at again
 LINGER = 0.5  # a burst of exits is served by one process
-CALM, CALM_SECONDS = 3.0, 0.1  # controllers rest three times as long as they worked: a burst of changes is one look, and not many
+CALM = 3.0  # controllers rest three times as long as they worked: a burst of changes is one look, and not many
+CALM_SECONDS = 0.5  # at most: with 200 pods a look takes 0.1 s, and each that is saved is a pod more
+MOVING_SECONDS = 0.1  # SV3: changes of endpoints wait no longer than this for one another
 FAILED_SECONDS = 10.0  # RB5: after an error of ours
 
 
@@ -264,7 +266,7 @@ class Loop:
         try:
             services.refresh(self.engine)
             ended = time.monotonic()
-            self.settle = ended + min(CALM * (ended - began), CALM_SECONDS)
+            self.settle = ended + min(CALM * (ended - began), MOVING_SECONDS)
         except (KubeplayError, OSError) as error:
             self.routes = True
             print(f"kubeplay supervisor: services: {error}", flush=True)

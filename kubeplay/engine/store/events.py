@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kubeplay.engine.store.where import only
 from kubeplay.plan.stack import ObjectKey
 from kubeplay.record import Record
 
@@ -51,9 +52,10 @@ class Events:
 
     def list(self, namespace: str = "", uid: str = "", after: int = 0, again: float = INFINITE) -> list[Event]:
         """Events with an id greater than `after`, and older ones that were seen at `again` or later; oldest first."""
+        where, values = only(namespace=namespace, uid=uid)
         rows = self._store.rows(
             "SELECT id, kind, namespace, name, uid, type, reason, message, count, first, last FROM events"
-            " WHERE (?='' OR namespace=?) AND (?='' OR uid=?) AND (id>? OR last>=?) ORDER BY id",
-            namespace, namespace, uid, uid, after, again,
-        )
+            f"{where}{' AND' if where else ' WHERE'} (id>? OR last>=?) ORDER BY id",
+            *values, after, again,
+        )  # fmt: skip
         return [Event(r[0], ObjectKey(r[1], r[2], r[3]), *r[4:]) for r in rows]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kubeplay.engine.store.where import only
 from kubeplay.record import Record
 
 if TYPE_CHECKING:
@@ -34,10 +35,8 @@ class Leases:
             return bool(row[0] == holder)
 
     def held(self, pool: str = "", holder: str = "") -> list[Lease]:
-        rows = self._store.rows(
-            "SELECT pool, key, holder, value FROM leases WHERE (?='' OR pool=?) AND (?='' OR holder=?) ORDER BY pool, key",
-            pool, pool, holder, holder,
-        )
+        where, values = only(pool=pool, holder=holder)
+        rows = self._store.rows(f"SELECT pool, key, holder, value FROM leases{where} ORDER BY pool, key", *values)
         return [Lease(*row) for row in rows]
 
     def drop(self, pool: str) -> None:

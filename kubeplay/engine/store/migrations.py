@@ -147,4 +147,9 @@ STEPS: tuple[str, ...] = (
         DELETE FROM applied WHERE uid = old.uid;
     END;
     """,
+    # what the supervisor asks for all the time: whose wake time comes, and who is to end (a plan is long, and lies before these columns)
+    """
+    CREATE INDEX pods_wake ON pods (wake_at) WHERE wake_at IS NOT NULL;
+    CREATE INDEX pods_desired ON pods (desired);
+    """,
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from kubeplay.engine.store.where import only
 from kubeplay.errors import AlreadyExists, Conflict, NotFound
 from kubeplay.plan.stack import ObjectKey
 from kubeplay.record import Record
@@ -171,11 +172,8 @@ class Objects:
 
     def list(self, kind: str = "", namespace: str = "", owner_uid: str = "") -> list[StoredObject]:
         """Objects in order of kind, namespace, name; empty arguments match all."""
-        rows = self._store.rows(
-            f"SELECT {_COLUMNS} FROM objects WHERE (?='' OR kind=?) AND (?='' OR namespace=?) AND (?='' OR owner_uid=?)"
-            " ORDER BY kind, namespace, name",
-            kind, kind, namespace, namespace, owner_uid, owner_uid,
-        )
+        where, values = only(kind=kind, namespace=namespace, owner_uid=owner_uid)
+        rows = self._store.rows(f"SELECT {_COLUMNS} FROM objects{where} ORDER BY kind, namespace, name", *values)
         return [_object(row) for row in rows]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from kubeplay.engine.store.where import only
 from kubeplay.errors import NotFound
 from kubeplay.record import Record
 
@@ -107,8 +108,8 @@ class RuntimeRows:
         return _pod(row) if row else None
 
     def pods(self, namespace: str = "") -> list[PodRow]:
-        sql = f"SELECT {_columns(PodRow)} FROM pods WHERE ?='' OR namespace=? ORDER BY namespace, name"
-        rows = self._store.rows(sql, namespace, namespace)
+        where, values = only(namespace=namespace)
+        rows = self._store.rows(f"SELECT {_columns(PodRow)} FROM pods{where} ORDER BY namespace, name", *values)
         return [_pod(row) for row in rows]
 
     def desired(self, *wanted: str) -> list[str]:
@@ -147,8 +148,8 @@ class RuntimeRows:
 
     def sandboxes(self, pod_uid: str = "") -> list[SandboxRow]:
         """Of a pod (or all), oldest attempt first."""
-        sql = f"SELECT {_columns(SandboxRow)} FROM sandboxes WHERE ?='' OR pod_uid=? ORDER BY attempt"
-        rows = self._store.rows(sql, pod_uid, pod_uid)
+        where, values = only(pod_uid=pod_uid)
+        rows = self._store.rows(f"SELECT {_columns(SandboxRow)} FROM sandboxes{where} ORDER BY attempt", *values)
         return [_sandbox(row) for row in rows]
 
     def set_sandbox(self, sandbox_id: str, **values: Any) -> None:
@@ -171,9 +172,8 @@ class RuntimeRows:
 
     def containers(self, pod_uid: str = "") -> list[ContainerRow]:
         """Instances of a pod (or all), by name then attempt."""
-        rows = self._store.rows(
-            f"SELECT {_columns(ContainerRow)} FROM containers WHERE ?='' OR pod_uid=? ORDER BY pod_uid, name, attempt", pod_uid, pod_uid
-        )
+        where, values = only(pod_uid=pod_uid)
+        rows = self._store.rows(f"SELECT {_columns(ContainerRow)} FROM containers{where} ORDER BY pod_uid, name, attempt", *values)
         return [ContainerRow(*row) for row in rows]
 
     def set_container(self, container_id: str, **values: Any) -> None:
