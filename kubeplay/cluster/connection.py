@@ -19,6 +19,7 @@ import urllib3
 from kubeplay.cluster import plugin
 from kubeplay.cluster.access import Access, content
 from kubeplay.engine.images.registry import proxies
+from kubeplay.engine.images.registry.pools import UnverifiedPool
 from kubeplay.errors import ClusterError, InvalidInput
 from kubeplay.record import Record
 
@@ -44,18 +45,6 @@ class Answer(Record):
     status: int
     body: Object
     warnings: tuple[str, ...] = ()
-
-
-class _Unverified(urllib3.connection.HTTPSConnection):
-    """urllib3 warns with every request; whoever wrote insecure-skip-tls-verify knows."""
-
-    def connect(self) -> None:
-        super().connect()
-        self.is_verified = True
-
-
-class _UnverifiedPool(urllib3.HTTPSConnectionPool):
-    ConnectionCls = _Unverified
 
 
 class Connection:
@@ -209,7 +198,7 @@ def _manager(access: Access, credential: plugin.Credential | None) -> urllib3.Po
     else:
         made = urllib3.PoolManager(**more)
     if not access.verify:
-        made.pool_classes_by_scheme = {**made.pool_classes_by_scheme, "https": _UnverifiedPool}
+        made.pool_classes_by_scheme = {**made.pool_classes_by_scheme, "https": UnverifiedPool}
     return made
 
 

@@ -27,14 +27,16 @@ _BLOCK = 1 << 18  # bytes sent at once
 
 
 class _Unverified(urllib3.connection.HTTPSConnection):
-    """urllib3 warns with every request; whoever said --tls-verify=false or insecure = true knows."""
+    """urllib3 warns with every request; whoever said --tls-verify=false, insecure = true or insecure-skip-tls-verify knows."""
 
     def connect(self) -> None:
         super().connect()
         self.is_verified = True
 
 
-class _UnverifiedPool(urllib3.HTTPSConnectionPool):
+class UnverifiedPool(urllib3.HTTPSConnectionPool):
+    """Connections whose certificates somebody has said not to look at."""
+
     ConnectionCls = _Unverified
 
 
@@ -75,7 +77,7 @@ class Pools:
         else:
             made = urllib3.PoolManager(ssl_context=trust, maxsize=_CONNECTIONS, blocksize=_BLOCK)
         if not self._verify:
-            made.pool_classes_by_scheme = {**made.pool_classes_by_scheme, "https": _UnverifiedPool}
+            made.pool_classes_by_scheme = {**made.pool_classes_by_scheme, "https": UnverifiedPool}
         return made
 
     def close(self) -> None:
