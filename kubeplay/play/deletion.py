@@ -60,11 +60,13 @@ def _with_content(engine: Engine, keys: Sequence[ObjectKey]) -> list[ObjectKey]:
 
 
 def orphan(engine: Engine, key: ObjectKey) -> None:
-    """Let go of what an object controls: it lives on without an owner."""
-    stored = engine.store.objects.find(key)
-    if stored is None:
-        return
+    """Let go of what an object controls: it lives on without an owner. A workload begins to go at once, so as not to adopt it again."""
     with engine.store.write():
+        stored = engine.store.objects.find(key)
+        if stored is None:
+            return
+        if key.kind in downs.WORKLOADS:
+            engine.store.objects.mark_deleted(key, 0)
         for one in engine.store.objects.list(owner_uid=stored.uid):
             body = json.loads(one.body)
             body["metadata"].pop("ownerReferences", None)

@@ -126,13 +126,18 @@ class Actor:
             self.pods.append(system.ensure_dns(self.engine))
 
     def _adopt(self, action: Adopt) -> None:
-        stored = self.engine.store.objects.by_uid(action.uid)
-        if stored is None or stored.key != action.key:
-            return
-        owner = self.world.by_uid(action.owner) if action.owner else None
-        body = json.loads(stored.body)
-        body["metadata"].pop("ownerReferences", None)
-        self.engine.store.objects.set_owner(action.key, action.owner, base.body(_owned(body, owner)))
+        """RP1; an owner that is going, or has gone since it decided, takes nothing."""
+        objects = self.engine.store.objects
+        with self.engine.store.write():
+            stored = objects.by_uid(action.uid)
+            if stored is None or stored.key != action.key:
+                return
+            owner = self.world.by_uid(action.owner) if action.owner else None
+            if owner is not None and ((now := objects.by_uid(owner.uid)) is None or now.deleted is not None):
+                return
+            body = json.loads(stored.body)
+            body["metadata"].pop("ownerReferences", None)
+            objects.set_owner(action.key, action.owner, base.body(_owned(body, owner)))
 
     # ending
     def _delete(self, action: Delete) -> None:

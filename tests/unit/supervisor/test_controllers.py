@@ -16,7 +16,7 @@ from kubeplay.plan.stack import ObjectKey
 from kubeplay.supervisor import controllers
 from kubeplay.supervisor.controllers.manager import FAILED_SECONDS, Manager
 from kubeplay.supervisor.controllers.mirror import Mirror
-from kubeplay.supervisor.controllers.model import Create, Decision, Status, Thing, Update, World
+from kubeplay.supervisor.controllers.model import Adopt, Create, Decision, Status, Thing, Update, World
 
 OWN = ObjectKey("ReplicaSet", "default", "toy")
 CHILD = "ControllerRevision"
@@ -182,3 +182,23 @@ def test_plain_pods_need_no_controllers(engine: SimpleNamespace) -> None:
     assert not controllers.due(engine)
     assert engine.store.controllers.cursor() == engine.store.controllers.newest(), "what is of no interest is read once"
     assert FAILED_SECONDS > 0
+
+
+def test_te6_who_is_going_adopts_nothing_again(engine: SimpleNamespace, toy: Toy) -> None:
+    """It has decided by what it saw before: `delete --cascade=orphan` came in between."""
+    from kubeplay.play.deletion import orphan
+    from kubeplay.supervisor.controllers.act import Actor
+
+    owner = engine.store.objects.create(OWN, _body("ReplicaSet", "toy", replicas=1))
+    left = ObjectKey("ConfigMap", "default", "left")
+    child = engine.store.objects.create(left, _body("ConfigMap", "left"), owner_uid=owner.uid)
+    mirror = Mirror(engine.store)
+    mirror.refresh()
+    own = mirror.list("ReplicaSet")[0]
+    orphan(engine, OWN)  # type: ignore[arg-type]
+    actor = Actor(engine, mirror)  # type: ignore[arg-type]
+    assert actor.carry_out(own, Decision((Adopt(left, child.uid, owner.uid),))) == ""
+    assert engine.store.objects.get(left).owner_uid == ""
+    engine.store.objects.delete(OWN)
+    actor.carry_out(own, Decision((Adopt(left, child.uid, owner.uid),)))
+    assert engine.store.objects.get(left).owner_uid == ""
